@@ -1,0 +1,23 @@
+//! Pure types of the field: what a message, a turn and a reply are. No IO, no actors, no clock.
+
+pub mod books;
+pub mod delivery;
+pub mod ids;
+pub mod intent;
+pub mod journey;
+pub mod knowledge;
+pub mod message;
+pub mod time;
+pub mod turn;
+
+pub use books::Books;
+pub use delivery::{
+    DeliveryStatus, OutboxPart, PartState, Recipient, ReplyPart, StatusUpdate, UnknownPartState,
+};
+pub use ids::{ConversationId, Epoch, PARTITIONS, PartId, Partition, TurnId};
+pub use intent::{Class, Language, Route, UnknownName};
+pub use journey::{Journey, Step};
+pub use knowledge::{Embedding, Entry, Hit};
+pub use message::{Account, Channel, HistoryItem, InboundMessage, PendingMessage, Receipt, Sender, Speaker};
+pub use time::{Tick, Timestamp};
+pub use turn::{Disposition, OpenTurn, Record, Retry, TurnLimits};

@@ -1,0 +1,142 @@
+//! The live events of conversations that somebody reads: one actor per shard.
+
+use std::collections::HashMap;
+
+use actix::prelude::*;
+use tokio::sync::mpsc;
+
+use crate::domain::{ConversationId, PartId, Timestamp, TurnId};
+
+/// Something that a reader of a conversation sees happen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum FeedEvent {
+    /// Messages are being gathered.
+    Gathering {
+        /// How many so far.
+        messages: usize,
+        /// When the batch closes if nothing else comes, from now.
+        closes_in_ms: u64,
+    },
+    /// An answer is being made.
+    Answering {
+        /// The turn.
+        turn: TurnId,
+    },
+    /// A part of a reply is stored.
+    Reply {
+        /// Its id.
+        part: PartId,
+        /// Its place in the stream; what `Last-Event-ID` says.
+        position: i64,
+        /// The turn it answers.
+        turn: TurnId,
+        /// Its text.
+        text: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// The turn ended; nothing is gathered or made now.
+    Idle,
+}
+
+/// Starts to read a conversation. The events come through a bounded channel; a reader that falls behind is dropped,
+/// connects again and catches up from the store.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Subscribe {
+    /// Whose.
+    pub conversation: ConversationId,
+    /// Where the events go.
+    pub events: mpsc::Sender<FeedEvent>,
+}
+
+/// Tells the readers of a conversation.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Publish {
+    /// Whose.
+    pub conversation: ConversationId,
+    /// What happened.
+    pub event: FeedEvent,
+}
+
+/// Owns the readers of its shard's conversations.
+///
+/// Sent to by the HTTP streams (`Subscribe`) and by conversation actors (`Publish`). Bounded by `readers_max`, the oldest
+/// reader of a conversation goes first beyond four. A restart loses the readers, who connect again.
+pub struct Feed {
+    readers: HashMap<ConversationId, Vec<mpsc::Sender<FeedEvent>>>,
+}
+
+/// Readers of one conversation at the same time: a few tabs.
+const READERS_PER_CONVERSATION_MAX: usize = 4;
+
+impl Feed {
+    /// A feed without readers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { readers: HashMap::new() }
+    }
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Actor for Feed {
+    type Context = Context<Self>;
+}
+
+impl Handler<Subscribe> for Feed {
+    type Result = ();
+
+    fn handle(&mut self, subscribe: Subscribe, _: &mut Self::Context) {
+        self.readers.retain(|_, readers| {
+            readers.retain(|reader| !reader.is_closed());
+            !readers.is_empty()
+        });
+        let readers = self.readers.entry(subscribe.conversation).or_default();
+        if readers.len() >= READERS_PER_CONVERSATION_MAX {
+            readers.remove(0);
+        }
+        readers.push(subscribe.events);
+    }
+}
+
+impl Handler<Publish> for Feed {
+    type Result = ();
+
+    fn handle(&mut self, publish: Publish, _: &mut Self::Context) {
+        let Some(readers) = self.readers.get_mut(&publish.conversation) else { return };
+        readers.retain(|reader| reader.try_send(publish.event.clone()).is_ok());
+        if readers.is_empty() {
+            self.readers.remove(&publish.conversation);
+        }
+    }
+}
+
+/// The feeds of all shards.
+#[derive(Clone)]
+pub struct Feeds(Vec<Addr<Feed>>);
+
+impl Feeds {
+    /// One feed per shard, in order.
+    #[must_use]
+    pub const fn new(feeds: Vec<Addr<Feed>>) -> Self {
+        Self(feeds)
+    }
+
+    /// Starts to read a conversation; at most `buffer` events wait for the reader. The stream ends when the reader
+    /// falls behind or the server drains.
+    #[must_use]
+    pub fn subscribe(&self, conversation: ConversationId, buffer: usize) -> mpsc::Receiver<FeedEvent> {
+        let (events, receiver) = mpsc::channel(buffer);
+        let shard = conversation.partition().shard(self.0.len());
+        if let Some(feed) = self.0.get(shard) {
+            feed.do_send(Subscribe { conversation, events });
+        }
+        receiver
+    }
+}

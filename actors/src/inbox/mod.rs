@@ -1,0 +1,3 @@
+//! From a webhook to the conversation's actor.
+
+pub mod admission;

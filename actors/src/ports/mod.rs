@@ -1,0 +1,28 @@
+//! What the actors need from the world, one trait and its error per file. Adapters implement these; actors never see an
+//! adapter.
+
+pub mod channel;
+pub mod classifier;
+pub mod clock;
+pub mod embedder;
+pub mod entropy;
+pub mod query;
+pub mod store;
+pub mod tells;
+pub mod vectors;
+
+use std::future::Future;
+use std::pin::Pin;
+
+pub use channel::{InboundChannel, Outbound, OutboundChannel, SendError};
+pub use classifier::{Classification, Classifier, ClassifierError};
+pub use clock::{Clock, ReceiptSource};
+pub use embedder::{Embedder, EmbedderError};
+pub use entropy::Entropy;
+pub use query::{Answer, Query, QueryError, QueryService};
+pub use store::{Store, StoreError};
+pub use tells::{Admitted, Tells};
+pub use vectors::{Search, Vectors, VectorsError};
+
+/// The future that a port's call returns. It owns what it needs, so that it outlives its caller's borrow.
+pub type PortFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;

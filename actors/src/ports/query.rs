@@ -1,0 +1,59 @@
+//! The service that composes an answer where no stored one fits.
+
+use thiserror::Error;
+
+use super::PortFuture;
+use crate::domain::{Class, ConversationId, HistoryItem, Hit, Language};
+
+/// Everything the service may know. All of it belongs to one conversation.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Query {
+    /// Whose conversation.
+    pub conversation: ConversationId,
+    /// The turn's text.
+    pub text: String,
+    /// The turn's class.
+    pub class: Class,
+    /// The person's language.
+    pub language: Language,
+    /// Retrieved knowledge, best first.
+    pub passages: Vec<Hit>,
+    /// What was said before, oldest first.
+    pub history: Vec<HistoryItem>,
+}
+
+/// What the service says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// A text for the customer.
+    Text {
+        /// The text.
+        text: String,
+        /// Tokens of the prompt, where the model tells.
+        prompt_tokens: Option<u64>,
+        /// Tokens of the answer, where the model tells.
+        completion_tokens: Option<u64>,
+    },
+    /// The service knows nothing that fits; a person should look.
+    NotKnown,
+}
+
+/// Why there is no answer.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum QueryError {
+    /// The model cannot be reached or is overloaded: not this turn's fault, worth another try.
+    #[error("the model is unavailable: {0}")]
+    Unavailable(String),
+    /// The model refused this turn or answered nonsense.
+    #[error("the model failed: {0}")]
+    Failed(String),
+}
+
+/// Composes answers.
+pub trait QueryService: Send + Sync + 'static {
+    /// Answers one turn.
+    ///
+    /// # Errors
+    /// When the model is unavailable or fails.
+    fn answer(&self, query: Query) -> PortFuture<Answer, QueryError>;
+}

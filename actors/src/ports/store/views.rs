@@ -1,0 +1,154 @@
+//! What people and programs may read.
+
+use serde::Serialize;
+
+use super::StoreFuture;
+use crate::domain::{Books, Channel, ConversationId, Journey, PartId, PartState, Speaker, Timestamp, TurnId};
+
+/// A conversation, for the API.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ConversationView {
+    /// Its id.
+    pub id: ConversationId,
+    /// Its channel.
+    pub channel: Channel,
+    /// The account the person writes to.
+    pub account: String,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// How many messages it has.
+    pub messages: u64,
+    /// How many of them wait for their answer.
+    pub pending: u64,
+    /// Whether a person should look.
+    pub needs_human: bool,
+    /// The language of the last turn.
+    pub language: Option<String>,
+    /// The conversation it was merged into.
+    pub merged_into: Option<ConversationId>,
+}
+
+/// A line of a conversation, for the API.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct MessageView {
+    /// Who said it.
+    pub speaker: Speaker,
+    /// The provider's id of a customer's message, our part id of a reply.
+    pub id: String,
+    /// The kind of a customer's message; `text` for a reply.
+    pub kind: String,
+    /// What was said.
+    pub text: Option<String>,
+    /// When.
+    pub at: Timestamp,
+    /// Where it stands.
+    pub state: String,
+    /// Its turn.
+    pub turn: Option<TurnId>,
+    /// For a reply: its place in the stream of events.
+    pub position: Option<i64>,
+}
+
+/// A part of a reply, for the stream of events.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ReplyView {
+    /// Its id.
+    pub id: PartId,
+    /// Its place in the stream.
+    pub position: i64,
+    /// Its turn.
+    pub turn: TurnId,
+    /// Its text.
+    pub text: String,
+    /// Where it stands.
+    pub state: PartState,
+    /// When it was stored.
+    pub at: Timestamp,
+}
+
+/// A turn with its journey, for the API.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct TurnView {
+    /// Its id.
+    pub id: TurnId,
+    /// Where it stands.
+    pub state: String,
+    /// How its messages ended, and why.
+    pub outcome: Option<String>,
+    /// Its class.
+    pub class: Option<String>,
+    /// Starts, failures and interruptions.
+    pub attempt: u32,
+    /// Starts that failed because of the turn itself.
+    pub failures: u32,
+    /// Starts that the death of the process cut off.
+    pub interruptions: u32,
+    /// When it was first started.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How the answer came about.
+    pub journey: Journey,
+}
+
+/// A message that failed alone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct DeadLetter {
+    /// Its number among all messages, by which it is replayed.
+    pub id: i64,
+    /// Whose conversation.
+    pub conversation: ConversationId,
+    /// Its number within the conversation.
+    pub seq: u64,
+    /// Its kind.
+    pub kind: String,
+    /// Its text.
+    pub text: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// When its body was complete.
+    pub received_at: Timestamp,
+}
+
+/// A quarantined body.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct QuarantineView {
+    /// Its number.
+    pub id: i64,
+    /// The channel it came by.
+    pub channel: Channel,
+    /// What was not understood.
+    pub reason: String,
+    /// When it was complete.
+    pub received_at: Timestamp,
+    /// The body, as text where it is text.
+    pub body: String,
+}
+
+/// Reading, and the few acts of people.
+pub trait Views: Send + Sync + 'static {
+    /// A conversation.
+    fn conversation(&self, id: ConversationId) -> StoreFuture<Option<ConversationView>>;
+
+    /// The last `limit` lines of a conversation, oldest first.
+    fn messages(&self, id: ConversationId, limit: usize) -> StoreFuture<Vec<MessageView>>;
+
+    /// Replies of a conversation after a position of the stream, in order; at most `limit`.
+    fn replies_after(&self, id: ConversationId, position: i64, limit: usize) -> StoreFuture<Vec<ReplyView>>;
+
+    /// The last `limit` turns of a conversation, newest first.
+    fn turns(&self, id: ConversationId, limit: usize) -> StoreFuture<Vec<TurnView>>;
+
+    /// The books, counted from the rows in one read transaction.
+    fn count_books(&self) -> StoreFuture<Books>;
+
+    /// Messages that failed alone, oldest first; at most `limit`, after the id `after`.
+    fn dead_letters(&self, after: i64, limit: usize) -> StoreFuture<Vec<DeadLetter>>;
+
+    /// Makes dead-lettered messages pending again; answers how many. An unknown id, or one that is not dead-lettered,
+    /// refuses the whole request.
+    fn replay(&self, ids: Vec<i64>) -> StoreFuture<usize>;
+
+    /// Quarantined bodies, newest first; at most `limit`.
+    fn quarantined(&self, limit: usize) -> StoreFuture<Vec<QuarantineView>>;
+}

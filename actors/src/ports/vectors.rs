@@ -1,0 +1,36 @@
+//! Search in the knowledge base.
+
+use thiserror::Error;
+
+use super::PortFuture;
+use crate::domain::{Embedding, Hit, Language};
+
+/// What to look for.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Search {
+    /// The question as it was put.
+    pub text: String,
+    /// Its vector, where an embedder is configured.
+    pub embedding: Option<Embedding>,
+    /// Entries in this language come before the same entry in another.
+    pub language: Option<Language>,
+    /// How many hits at the most.
+    pub limit: usize,
+}
+
+/// Why a search gave no answer.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum VectorsError {
+    /// The index cannot be read.
+    #[error("knowledge search failed: {0}")]
+    Failed(String),
+}
+
+/// The knowledge base's index.
+pub trait Vectors: Send + Sync + 'static {
+    /// The best hits, best first.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    fn search(&self, search: Search) -> PortFuture<Vec<Hit>, VectorsError>;
+}

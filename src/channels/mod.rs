@@ -1,0 +1,1 @@
+//! Channels: how a provider's webhooks are read and how parts of replies are sent.

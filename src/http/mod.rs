@@ -1,0 +1,1 @@
+//! The HTTP interface. Speaks to actors by message and to ports, never to adapters.

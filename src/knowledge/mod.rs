@@ -1,0 +1,1 @@
+//! Knowledge: search, classification and embedding, all embedded.

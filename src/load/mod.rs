@@ -1,0 +1,1 @@
+//! The test bench: emulated providers and realistic people.

@@ -1,0 +1,3 @@
+//! The `tertulia` binary.
+
+fn main() {}
