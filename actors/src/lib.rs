@@ -4,8 +4,16 @@
 //! their state and share nothing; only messages pass between them. There is no IO here: adapters in the binary implement
 //! the [`ports`].
 
+pub mod conversation;
 pub mod domain;
+pub mod failpoint;
 pub mod feed;
 pub mod inbox;
+pub mod outbox;
+pub mod pipeline;
 pub mod ports;
+pub mod runtime;
+pub mod services;
 pub mod settings;
+pub mod shard;
+pub mod supervision;

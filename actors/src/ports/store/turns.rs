@@ -1,6 +1,7 @@
 //! A conversation's turns.
 
 use super::StoreFuture;
+use super::views::ReplyView;
 use crate::domain::{
     Account, Class, ConversationId, Disposition, Epoch, HistoryItem, Journey, Language, OpenTurn, OutboxPart,
     PendingMessage, Record, ReplyPart, Tick, Timestamp, TurnId,
@@ -98,6 +99,8 @@ pub enum CommitOutcome {
     Committed {
         /// The parts as stored, in order; empty for a channel that is read from the store.
         parts: Vec<OutboxPart>,
+        /// The parts as readers of the conversation see them; empty for a channel that is not read from the store.
+        replies: Vec<ReplyView>,
         /// The number of the conversation's last message.
         last_seq: u64,
         /// How many messages are still pending.

@@ -1,0 +1,359 @@
+//! The actor of one conversation.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix::prelude::*;
+
+use super::buffer::{Buffer, Offer, Verdict};
+use super::turn::{self, TurnEnd, TurnJob};
+use super::turn_gate::{TurnPermit, acquire};
+use crate::domain::{Account, ConversationId, Language, OpenTurn, Tick, TurnId};
+use crate::feed::{FeedEvent, Publish};
+use crate::inbox::router::Passivate;
+use crate::ports::store::{ConversationState, ReplyView};
+use crate::ports::{Admitted, StoreError};
+use crate::shard::Shard;
+
+/// A message became durable. The router counts it as forwarded.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Deliver(pub Box<Admitted>);
+
+/// The conversation has something to do, as the store says; `last_seq` is the number of its last message. The router
+/// counts it as forwarded.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Wake {
+    /// The number of the conversation's last message, where the sender knows it.
+    pub last_seq: Option<u64>,
+}
+
+/// The router has let go; nothing else will come.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Leave;
+
+/// The store has answered.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Loaded(Result<Option<ConversationState>, StoreError>);
+
+/// A turn may run; none when the server drains.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Granted(Option<TurnPermit>);
+
+/// A run of a turn has ended.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct TurnEnded(TurnEnd);
+
+/// Loads in a row that may follow each other at once, because messages arrive meanwhile.
+const LOADS_IN_A_ROW_MAX: u8 = 5;
+
+/// What the conversation is doing.
+enum Phase {
+    /// It knows nothing yet.
+    Cold,
+    /// It waits for the store.
+    Loading,
+    /// The store was away; it asks again when the timer fires.
+    Backoff,
+    /// It gathers messages, or is idle.
+    Gathering,
+    /// A closed batch, or an open turn, waits for its permit.
+    InLine,
+    /// A turn runs.
+    Running,
+}
+
+/// Owns the batch buffer, the timer and the one turn of a conversation; nobody else decides for it.
+///
+/// Sent to by its shard's router (`Deliver`, `Wake`, `Leave`) and by its own tasks. Holds at most
+/// `conversation.max_messages` messages. A restart loses nothing: everything here is also in the store.
+pub struct Conversation {
+    id: ConversationId,
+    shard: Rc<Shard>,
+    phase: Phase,
+    buffer: Buffer,
+    open_turn: Option<Box<OpenTurn>>,
+    account: Option<Box<Account>>,
+    language: Option<Language>,
+    /// Loads since the buffer last caught up with the store.
+    loads: u8,
+    /// How many messages of the router were handled, for the handshake of passivation.
+    handled: u64,
+    /// When the armed timer fires, if one is armed.
+    armed: Option<Tick>,
+    /// Told in every timer, so that one from before is recognised.
+    timer_epoch: u32,
+    idle_since: Tick,
+}
+
+impl Conversation {
+    /// A conversation that knows nothing yet.
+    #[must_use]
+    pub fn new(id: ConversationId, shard: Rc<Shard>) -> Self {
+        let idle_since = shard.clock.tick();
+        Self {
+            id,
+            shard,
+            phase: Phase::Cold,
+            buffer: Buffer::default(),
+            open_turn: None,
+            account: None,
+            language: None,
+            loads: 0,
+            handled: 0,
+            armed: None,
+            timer_epoch: 0,
+            idle_since,
+        }
+    }
+
+    /// Does what there is to do now: the only place where the phase moves forward.
+    fn proceed(&mut self, ctx: &mut Context<Self>) {
+        match self.phase {
+            Phase::Loading | Phase::Backoff | Phase::InLine | Phase::Running => return,
+            Phase::Cold => return self.load(ctx),
+            Phase::Gathering => {}
+        }
+        if self.buffer.is_behind(&self.shard.batch_limits()) {
+            return self.load(ctx);
+        }
+        self.loads = 0;
+        let now = self.shard.clock.tick();
+        if let Some(turn) = &self.open_turn {
+            return if turn.not_before > now { self.arm(turn.not_before, ctx) } else { self.queue_up(ctx) };
+        }
+        match self.buffer.verdict(now, &self.shard.batch_limits()) {
+            Verdict::Close(_) => self.queue_up(ctx),
+            Verdict::Wait(until) => self.arm(until, ctx),
+            Verdict::Empty => self.rest(now, ctx),
+        }
+    }
+
+    /// Nothing to do: offers to leave once it has been idle for long enough.
+    fn rest(&mut self, now: Tick, ctx: &mut Context<Self>) {
+        let leaves_at = self.idle_since.after(self.shard.conversation.idle());
+        if now >= leaves_at {
+            self.shard.router.do_send(Passivate { conversation: self.id, handled: self.handled });
+        } else {
+            self.arm(leaves_at, ctx);
+        }
+    }
+
+    /// Makes sure that a timer fires at `at` or earlier. Lazy: a timer that fires too early arms the next one, so that a
+    /// message which moves the deadline costs nothing.
+    fn arm(&mut self, at: Tick, ctx: &mut Context<Self>) {
+        if self.armed.is_some_and(|armed| armed <= at) {
+            return;
+        }
+        self.armed = Some(at);
+        self.timer_epoch = self.timer_epoch.wrapping_add(1);
+        let epoch = self.timer_epoch;
+        let wait = at.since(self.shard.clock.tick());
+        ctx.run_later(wait, move |conversation, ctx| {
+            if conversation.timer_epoch == epoch {
+                conversation.armed = None;
+                if matches!(conversation.phase, Phase::Backoff) {
+                    conversation.phase = Phase::Cold;
+                }
+                conversation.proceed(ctx);
+            }
+        });
+    }
+
+    fn load(&mut self, ctx: &mut Context<Self>) {
+        self.phase = Phase::Loading;
+        let load = self.shard.store.load_conversation(self.id, self.shard.batch_limits().max_messages);
+        let conversation = ctx.address();
+        actix_rt::spawn(async move { conversation.do_send(Loaded(load.await)) });
+    }
+
+    /// Loads again, after a wait.
+    fn load_later(&mut self, wait: Duration, ctx: &mut Context<Self>) {
+        self.phase = Phase::Backoff;
+        let wait = wait.mul_f64(1.0 + self.shard.entropy.fraction());
+        self.arm(self.shard.clock.tick().after(wait), ctx);
+    }
+
+    fn take_in(&mut self, state: ConversationState) {
+        self.buffer.replace(state.pending, state.last_seq, state.more, state.previous_end);
+        self.account = Some(Box::new(state.account));
+        self.language = state.language.or(self.language);
+        self.open_turn = state.open_turn.map(Box::new);
+        self.phase = Phase::Gathering;
+    }
+
+    fn queue_up(&mut self, ctx: &Context<Self>) {
+        self.phase = Phase::InLine;
+        let interruptions = self.open_turn.as_ref().map_or(0, |turn| turn.interruptions);
+        let is_suspect = self.shard.turns.limits().is_suspect(interruptions);
+        let gate = if is_suspect { &self.shard.suspect_gate } else { &self.shard.turn_gate };
+        let (gate, conversation) = (gate.clone(), ctx.address());
+        actix_rt::spawn(async move {
+            conversation.do_send(Granted(acquire(&gate, interruptions).await));
+        });
+    }
+
+    /// The job to run now: the open turn, or the batch that is closed now.
+    fn next_job(&mut self) -> Option<TurnJob> {
+        let account = self.account.as_deref()?.clone();
+        let job = if let Some(turn) = self.open_turn.take() {
+            TurnJob { turn: *turn, ..TurnJob::first(self.id, account, TurnId::new(self.id.uuid()), vec![]) }
+        } else {
+            let now = self.shard.clock.tick();
+            let Verdict::Close(batch) = self.buffer.verdict(now, &self.shard.batch_limits()) else {
+                return None;
+            };
+            let messages = self.buffer.peek(&batch);
+            self.buffer.remove(&messages);
+            let id = TurnId::new(self.shard.entropy.uuid());
+            let closed_at = batch.closed_at;
+            TurnJob { closed_at, ..TurnJob::first(self.id, account, id, messages) }
+        };
+        Some(TurnJob { known_seq: self.buffer.known_seq(), language: self.language, ..job })
+    }
+
+    fn publish(&self, event: FeedEvent) {
+        if self.account.as_ref().is_some_and(|account| account.channel.is_read_from_store()) {
+            self.shard.feed.do_send(Publish { conversation: self.id, event });
+        }
+    }
+
+    fn publish_gathering(&self) {
+        let now = self.shard.clock.tick();
+        if let Verdict::Wait(until) = self.buffer.verdict(now, &self.shard.batch_limits()) {
+            let closes_in_ms = u64::try_from(until.since(now).as_millis()).unwrap_or(u64::MAX);
+            self.publish(FeedEvent::Gathering { messages: self.buffer.len(), closes_in_ms });
+        }
+    }
+
+    fn publish_replies(&self, replies: Vec<ReplyView>) {
+        for reply in replies {
+            let ReplyView { id: part, position, turn, text, at, .. } = reply;
+            self.publish(FeedEvent::Reply { part, position, turn, text, at });
+        }
+    }
+}
+
+impl Actor for Conversation {
+    type Context = Context<Self>;
+}
+
+impl Handler<Deliver> for Conversation {
+    type Result = ();
+
+    fn handle(&mut self, Deliver(admitted): Deliver, ctx: &mut Self::Context) {
+        self.handled += 1;
+        self.idle_since = admitted.message.receipt.tick;
+        let Admitted { account, message, pending, previous_end, .. } = *admitted;
+        if self.account.is_none() {
+            self.account = Some(Box::new(account));
+        }
+        if matches!(self.phase, Phase::Cold) && pending == 1 {
+            // Nothing else waits in the store, so there is nothing to load.
+            self.buffer = Buffer::knowing(message.seq.saturating_sub(1), previous_end);
+            self.phase = Phase::Gathering;
+        }
+        let offer = self.buffer.offer(message, &self.shard.batch_limits());
+        if offer == Offer::Held {
+            self.publish_gathering();
+        }
+        self.proceed(ctx);
+    }
+}
+
+impl Handler<Wake> for Conversation {
+    type Result = ();
+
+    fn handle(&mut self, wake: Wake, ctx: &mut Self::Context) {
+        self.handled += 1;
+        if let Some(seq) = wake.last_seq {
+            self.buffer.hear(seq);
+        }
+        // The store says that something waits: an actor that holds nothing has missed it.
+        let holds_nothing = self.buffer.is_empty() && self.open_turn.is_none();
+        if matches!(self.phase, Phase::Gathering) && (holds_nothing || wake.last_seq.is_none()) {
+            self.phase = Phase::Cold;
+        }
+        self.proceed(ctx);
+    }
+}
+
+impl Handler<Leave> for Conversation {
+    type Result = ();
+
+    fn handle(&mut self, _: Leave, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
+impl Handler<Loaded> for Conversation {
+    type Result = ();
+
+    fn handle(&mut self, Loaded(result): Loaded, ctx: &mut Self::Context) {
+        match result {
+            Ok(Some(state)) => {
+                self.take_in(state);
+                self.publish_gathering();
+                self.loads = self.loads.saturating_add(1);
+                if self.loads > LOADS_IN_A_ROW_MAX && self.buffer.is_behind(&self.shard.batch_limits()) {
+                    return self.load_later(self.shard.store.retry_after(), ctx);
+                }
+                self.proceed(ctx);
+            }
+            Ok(None) => {
+                tracing::error!(conversation.id = %self.id, "an unknown conversation was woken");
+                self.shard.router.do_send(Passivate { conversation: self.id, handled: self.handled });
+            }
+            Err(error) => {
+                tracing::warn!(conversation.id = %self.id, %error, "a conversation cannot be loaded; it tries again");
+                self.load_later(self.shard.store.retry_after(), ctx);
+            }
+        }
+    }
+}
+
+impl Handler<Granted> for Conversation {
+    type Result = ();
+
+    fn handle(&mut self, Granted(permit): Granted, ctx: &mut Self::Context) {
+        let Some(permit) = permit else { return self.load_later(self.shard.store.retry_after(), ctx) };
+        self.phase = Phase::Gathering;
+        let Some(job) = self.next_job() else { return self.proceed(ctx) };
+        self.phase = Phase::Running;
+        self.publish(FeedEvent::Answering { turn: job.turn.id });
+        let (shard, conversation) = (Rc::clone(&self.shard), ctx.address());
+        actix_rt::spawn(async move {
+            let end = turn::run(shard, job).await;
+            drop(permit);
+            conversation.do_send(TurnEnded(end));
+        });
+    }
+}
+
+impl Handler<TurnEnded> for Conversation {
+    type Result = ();
+
+    fn handle(&mut self, TurnEnded(end): TurnEnded, ctx: &mut Self::Context) {
+        self.phase = Phase::Gathering;
+        self.idle_since = self.shard.clock.tick();
+        match end {
+            TurnEnd::Committed { at, language, last_seq, replies } => {
+                self.language = Some(language);
+                self.buffer.turn_ended(at);
+                self.buffer.hear(last_seq);
+                self.publish_replies(replies);
+                self.publish(FeedEvent::Idle);
+                self.publish_gathering();
+            }
+            TurnEnd::Waits(turn) => self.open_turn = Some(Box::new(turn)),
+            TurnEnd::Reload(Duration::ZERO) => self.phase = Phase::Cold,
+            TurnEnd::Reload(wait) => return self.load_later(wait, ctx),
+        }
+        self.proceed(ctx);
+    }
+}

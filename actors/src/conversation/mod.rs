@@ -1,0 +1,6 @@
+//! One actor per conversation: it gathers messages, decides when a batch closes, and has the one turn in flight.
+
+pub mod actor;
+pub mod buffer;
+pub mod turn;
+pub mod turn_gate;

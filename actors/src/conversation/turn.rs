@@ -1,0 +1,318 @@
+//! One run of a turn: start mark, pipeline, commit. Runs as a task beside its conversation's actor.
+
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::time::timeout;
+
+use crate::domain::{Account, ConversationId, Language, OpenTurn, Retry, Tick, TurnId};
+use crate::failpoint;
+use crate::outbox::dispatcher::{Enqueue, Reserve, SendPermit};
+use crate::pipeline::run::is_out_of_patience;
+use crate::pipeline::{TurnError, TurnInput, TurnResult};
+use crate::ports::StoreError;
+use crate::ports::store::ReplyView;
+use crate::ports::store::{CommitOutcome, CommitTurn, ReleaseTurn, StartOutcome, StartTurn};
+use crate::shard::Shard;
+
+/// Everything one run needs to know.
+#[derive(Clone)]
+pub struct TurnJob {
+    /// Whose.
+    pub conversation: ConversationId,
+    /// The account that answers.
+    pub account: Account,
+    /// The turn, with its messages in order.
+    pub turn: OpenTurn,
+    /// The last message the actor knows of.
+    pub known_seq: u64,
+    /// When the batch closed, for its first start.
+    pub closed_at: Option<Tick>,
+    /// The language of the conversation so far.
+    pub language: Option<Language>,
+}
+
+/// How a run ends.
+pub enum TurnEnd {
+    /// The turn is committed.
+    Committed {
+        /// When.
+        at: Tick,
+        /// The person's language.
+        language: Language,
+        /// The number of the conversation's last message.
+        last_seq: u64,
+        /// What readers of the conversation see.
+        replies: Vec<ReplyView>,
+    },
+    /// The store knows more than the actor, or may: load and decide again, after this wait.
+    Reload(Duration),
+    /// The turn waits and runs again.
+    Waits(OpenTurn),
+}
+
+/// Why a started turn did not commit.
+enum Stopped {
+    /// The turn itself failed.
+    Failed(String),
+    /// A service is away or overloaded.
+    Unavailable(String),
+    /// The server drains and has no time left.
+    Drained,
+}
+
+/// Runs a turn once.
+pub async fn run(shard: Rc<Shard>, job: TurnJob) -> TurnEnd {
+    let run = Run { shard: &shard, job };
+    // A panic outside the pipeline leaves the start mark; loading again finds it.
+    match AssertUnwindSafe(run.once()).catch_unwind().await {
+        Ok(end) => end,
+        Err(_panic) => TurnEnd::Reload(shard.store.retry_after()),
+    }
+}
+
+struct Run<'a> {
+    shard: &'a Shard,
+    job: TurnJob,
+}
+
+impl Run<'_> {
+    async fn once(mut self) -> TurnEnd {
+        let input = self.input();
+        let started = self.shard.store.start_turn(self.start());
+        let prepared = AssertUnwindSafe(self.shard.pipeline.prepare(&input)).catch_unwind();
+        let (started, prepared) = futures_util::join!(started, prepared);
+        match started {
+            Ok(StartOutcome::Started) => self.job.turn.attempt += 1,
+            Ok(StartOutcome::Newer | StartOutcome::Fenced) => return TurnEnd::Reload(Duration::ZERO),
+            Err(error) => return self.store_away(&error),
+        }
+        failpoint::hit("turn.started");
+        match self.shard.turns.limits().next(&self.job.turn) {
+            Retry::Again(_) => match self.answer(&input, prepared).await {
+                Ok(result) => self.commit(result).await,
+                Err(stopped) => self.stop(&input, stopped).await,
+            },
+            Retry::Split => self.release(false, "exhausted", Duration::ZERO, true).await,
+            Retry::DeadLetter => {
+                let reason = format!("the process died {} times in this turn", self.job.turn.interruptions);
+                self.commit(self.shard.pipeline.dead_letter(&input, reason)).await
+            }
+        }
+    }
+
+    /// The second half of the pipeline, against the clock and the end of a drain.
+    async fn answer(
+        &self,
+        input: &TurnInput,
+        prepared: std::thread::Result<Result<crate::pipeline::Plan, TurnError>>,
+    ) -> Result<TurnResult, Stopped> {
+        let plan = match prepared {
+            Ok(plan) => plan.map_err(Stopped::from)?,
+            Err(panic) => return Err(Stopped::Failed(panic_text(&*panic))),
+        };
+        let finish = async {
+            failpoint::hit("turn.query");
+            self.shard.pipeline.finish(input, plan).await
+        };
+        let limit = Duration::from_millis(self.shard.turns.timeout_ms);
+        let finish = timeout(limit, AssertUnwindSafe(finish).catch_unwind());
+        let mut cutoff = self.shard.cutoff.clone();
+        tokio::select! {
+            biased;
+            result = finish => match result {
+                Ok(Ok(result)) => result.map_err(Stopped::from),
+                Ok(Err(panic)) => Err(Stopped::Failed(panic_text(&*panic))),
+                Err(_elapsed) => Err(Stopped::Failed(format!("no answer within {} ms", limit.as_millis()))),
+            },
+            _ = cutoff.wait_for(|is_over| *is_over) => Err(Stopped::Drained),
+        }
+    }
+
+    /// Commits, for as long as it takes: the answer is at hand, and a refusal of the store wrote nothing.
+    async fn commit(&self, result: TurnResult) -> TurnEnd {
+        let permit = self.reserve(&result).await;
+        let commit = self.commit_of(result, permit.is_some());
+        let language = commit.language.unwrap_or(Language::ENGLISH);
+        loop {
+            failpoint::hit("turn.before_commit");
+            match self.shard.store.commit_turn(Box::new(commit.clone())).await {
+                Ok(CommitOutcome::Committed { parts, replies, last_seq, .. }) => {
+                    failpoint::hit("turn.committed");
+                    if !parts.is_empty() {
+                        let conversation = self.job.conversation;
+                        self.shard.dispatcher.do_send(Enqueue { conversation, parts, permit });
+                    }
+                    return TurnEnd::Committed { at: commit.tick, language, last_seq, replies };
+                }
+                Ok(CommitOutcome::Fenced) => return TurnEnd::Reload(Duration::ZERO),
+                Err(StoreError::Refused(reason)) => {
+                    tracing::error!(turn.id = %self.job.turn.id, reason, "the store refused a commit");
+                    return TurnEnd::Reload(self.shard.store.retry_after());
+                }
+                Err(StoreError::Closed) => return TurnEnd::Reload(self.shard.store.retry_after()),
+                Err(StoreError::Overloaded { .. } | StoreError::Unavailable(_)) => {
+                    tokio::time::sleep(self.shard.store.retry_after()).await;
+                }
+            }
+        }
+    }
+
+    /// A permit for the first part, so that the commit carries its `sending` mark.
+    async fn reserve(&self, result: &TurnResult) -> Option<SendPermit> {
+        if result.text.is_none() || !self.shard.channels.contains_key(&self.job.account.channel) {
+            return None;
+        }
+        self.shard.dispatcher.send(Reserve(self.job.conversation)).await.ok().flatten()
+    }
+
+    /// Gives a started turn back, or dead-letters it.
+    async fn stop(mut self, input: &TurnInput, stopped: Stopped) -> TurnEnd {
+        let limits = self.shard.turns.limits();
+        let (failed, reason) = match stopped {
+            Stopped::Failed(reason) => (true, reason),
+            Stopped::Unavailable(reason) => (false, reason),
+            Stopped::Drained => (false, "the server drains".to_owned()),
+        };
+        tracing::warn!(
+            conversation.id = %self.job.conversation, turn.id = %self.job.turn.id,
+            attempt = self.job.turn.attempt, failed, reason, "a turn did not end"
+        );
+        let next = if failed {
+            self.job.turn.failures += 1;
+            limits.next(&self.job.turn)
+        } else {
+            Retry::Again(Duration::from_millis(self.shard.turns.unavailable_retry_ms))
+        };
+        match next {
+            Retry::Again(wait) => {
+                let wait = wait.mul_f64(1.0 + self.shard.entropy.fraction() / 4.0);
+                self.release(failed, &reason, wait, false).await
+            }
+            Retry::Split => self.release(failed, &reason, Duration::ZERO, true).await,
+            Retry::DeadLetter => self.commit(self.shard.pipeline.dead_letter(input, reason)).await,
+        }
+    }
+
+    /// Gives the turn back to the store, to run again after `wait` or to run message by message.
+    async fn release(self, failed: bool, reason: &str, wait: Duration, split: bool) -> TurnEnd {
+        let not_before = self.shard.clock.tick().after(wait);
+        let release = ReleaseTurn {
+            conversation: self.job.conversation,
+            epoch: self.shard.epoch,
+            turn: self.job.turn.id,
+            attempt: self.job.turn.attempt,
+            failed,
+            reason: reason.to_owned(),
+            not_before,
+            split,
+        };
+        match self.shard.store.release_turn(release).await {
+            Ok(true) if !split => TurnEnd::Waits(OpenTurn { running: false, not_before, ..self.job.turn }),
+            Ok(_) => TurnEnd::Reload(Duration::ZERO),
+            Err(error) => self.store_away(&error),
+        }
+    }
+
+    fn store_away(&self, error: &StoreError) -> TurnEnd {
+        tracing::warn!(conversation.id = %self.job.conversation, %error, "the store is away; a turn waits");
+        TurnEnd::Reload(self.shard.store.retry_after())
+    }
+
+    fn input(&self) -> TurnInput {
+        let turn = &self.job.turn;
+        let last = turn.messages.iter().map(|message| message.receipt.tick).max().unwrap_or_default();
+        let waited = self.shard.clock.tick().since(last);
+        TurnInput {
+            conversation: self.job.conversation,
+            turn: turn.id,
+            messages: turn.messages.clone(),
+            language: self.job.language,
+            out_of_patience: turn.attempt > 0 && is_out_of_patience(waited, self.shard.turns.patience_ms),
+        }
+    }
+
+    fn start(&self) -> StartTurn {
+        let turn = &self.job.turn;
+        StartTurn {
+            conversation: self.job.conversation,
+            epoch: self.shard.epoch,
+            turn: turn.id,
+            attempt: turn.attempt + 1,
+            seqs: turn.messages.iter().map(|message| message.seq).collect(),
+            known_seq: self.job.known_seq,
+            closes_at: self.job.closed_at,
+            at: self.shard.clock.now(),
+        }
+    }
+
+    fn commit_of(&self, result: TurnResult, first_is_sending: bool) -> CommitTurn {
+        let parts = self.parts_of(result.text.as_deref());
+        CommitTurn {
+            conversation: self.job.conversation,
+            epoch: self.shard.epoch,
+            turn: self.job.turn.id,
+            attempt: self.job.turn.attempt,
+            disposition: result.disposition,
+            parts,
+            first_is_sending,
+            needs_human: result.needs_human,
+            records: result.records,
+            class: result.class,
+            language: Some(result.language),
+            journey: result.journey,
+            at: self.shard.clock.now(),
+            tick: self.shard.clock.tick(),
+        }
+    }
+
+    fn parts_of(&self, text: Option<&str>) -> Vec<crate::domain::ReplyPart> {
+        let Some(text) = text else { return vec![] };
+        let texts = match self.shard.channels.get(&self.job.account.channel) {
+            Some(channel) => channel.port.split(text),
+            None => vec![text.to_owned()],
+        };
+        let id = || crate::domain::PartId::new(self.shard.entropy.uuid());
+        texts.into_iter().map(|text| crate::domain::ReplyPart { id: id(), text }).collect()
+    }
+}
+
+impl TurnJob {
+    /// A job for a batch that has just closed.
+    #[must_use]
+    pub fn first(
+        conversation: ConversationId,
+        account: Account,
+        id: TurnId,
+        messages: Vec<crate::domain::PendingMessage>,
+    ) -> Self {
+        let turn = OpenTurn {
+            id,
+            attempt: 0,
+            running: false,
+            failures: 0,
+            interruptions: 0,
+            not_before: Tick::default(),
+            messages,
+        };
+        Self { conversation, account, turn, known_seq: 0, closed_at: None, language: None }
+    }
+}
+
+impl From<TurnError> for Stopped {
+    fn from(error: TurnError) -> Self {
+        match error {
+            TurnError::Unavailable(reason) => Self::Unavailable(reason),
+            TurnError::Failed(reason) => Self::Failed(reason),
+        }
+    }
+}
+
+/// What a panic said, for the record of the failure.
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panic: {}", text.unwrap_or("without a text"))
+}

@@ -1,0 +1,5 @@
+//! From a committed reply to the channel.
+
+pub mod dispatcher;
+pub mod lane;
+pub mod retry;

@@ -1,0 +1,8 @@
+//! From a turn's messages to its answer. Writes nothing: everything it decides commits in one transaction.
+
+pub mod decide;
+pub mod journal;
+pub mod phrases;
+pub mod run;
+
+pub use run::{Pipeline, Plan, TurnError, TurnInput, TurnResult};

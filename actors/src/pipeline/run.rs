@@ -1,0 +1,337 @@
+//! Runs a turn: knowledge, class, route, answer.
+//!
+//! In two halves. [`Pipeline::prepare`] only reads what is embedded here, so it may overlap the start mark's way to the
+//! disk; [`Pipeline::finish`] may call out and runs after the mark is durable.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use thiserror::Error;
+use tokio::time::Instant;
+
+use super::decide::{self, Ask, Lookup};
+use super::journal::Journal;
+use super::phrases::{self, phrase};
+use crate::domain::{
+    Class, ConversationId, Disposition, Embedding, HistoryItem, Hit, Journey, Language, PendingMessage,
+    Record, Route, TurnId,
+};
+use crate::ports::{Answer, Classification, Query, QueryError, Search, Store};
+use crate::services::Services;
+use crate::settings::{Phrases, PipelineSettings, Routes};
+use crate::supervision::CallError;
+
+/// What a turn works on.
+#[derive(Clone, Debug)]
+pub struct TurnInput {
+    /// Whose.
+    pub conversation: ConversationId,
+    /// The turn.
+    pub turn: TurnId,
+    /// Its messages, in order.
+    pub messages: Vec<PendingMessage>,
+    /// The language of the conversation so far.
+    pub language: Option<Language>,
+    /// Whether the turn has waited long enough for services that are not available, and is answered without them.
+    pub out_of_patience: bool,
+}
+
+/// What a turn comes to.
+#[derive(Clone, PartialEq, Debug)]
+pub struct TurnResult {
+    /// How its messages end.
+    pub disposition: Disposition,
+    /// The answer.
+    pub text: Option<String>,
+    /// Whether a person should look.
+    pub needs_human: bool,
+    /// What is left for people to read.
+    pub records: Vec<Record>,
+    /// The class.
+    pub class: Option<Class>,
+    /// The person's language.
+    pub language: Language,
+    /// How it came about.
+    pub journey: Journey,
+}
+
+/// Why a turn came to nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum TurnError {
+    /// A service is overloaded or away: not this turn's fault; it waits and runs again.
+    #[error("a service is unavailable: {0}")]
+    Unavailable(String),
+    /// The turn itself failed.
+    #[error("the turn failed: {0}")]
+    Failed(String),
+}
+
+/// Everything that was found out before the first call may leave the process.
+pub struct Plan {
+    journal: Journal,
+    language: Language,
+    class: Option<Class>,
+    next: Next,
+}
+
+/// What the second half has to do.
+enum Next {
+    Say { text: String, needs_human: bool, records: Vec<Record> },
+    Stay { reason: String },
+    Ask { text: String, class: Class, passages: Vec<Hit>, history: Vec<HistoryItem> },
+}
+
+/// The ways and settings of all turns of a shard.
+#[derive(Clone)]
+pub struct Pipeline {
+    /// The services.
+    pub services: Services,
+    /// Where the history comes from.
+    pub store: Arc<dyn Store>,
+    /// Thresholds and lists.
+    pub settings: Arc<PipelineSettings>,
+    /// The way of each class.
+    pub routes: Arc<Routes>,
+    /// What is said.
+    pub phrases: Arc<Phrases>,
+}
+
+impl Pipeline {
+    /// The first half: what is asked, what is known, which class it is.
+    ///
+    /// # Errors
+    /// [`TurnError::Unavailable`] when a service gave no answer and the turn still has patience.
+    pub async fn prepare(&self, input: &TurnInput) -> Result<Plan, TurnError> {
+        let mut journal = Journal::start();
+        let begun = Instant::now();
+        let ask = decide::ask(&input.messages, &self.settings);
+        journal.step("read", begun, outcome_of(&ask), json!({ "messages": input.messages.len() }));
+        let text = match ask {
+            Ask::Text(text) => text,
+            Ask::Unreadable => {
+                let language = self.language_or_default(input.language);
+                let text = self.phrase(phrases::UNSUPPORTED, language);
+                let next = Next::Say { text, needs_human: false, records: vec![] };
+                return Ok(Plan { journal, language, class: None, next });
+            }
+            Ask::Nothing(reason) => {
+                let language = self.language_or_default(input.language);
+                let next = Next::Stay { reason: reason.to_owned() };
+                return Ok(Plan { journal, language, class: None, next });
+            }
+        };
+        let embedding = self.embed(&text, input, &mut journal).await?;
+        let found = self.classify(&text, embedding.clone(), input, &mut journal).await?;
+        let spoken = found.and_then(|found| found.language).or(input.language);
+        let class = decide::class(&input.messages, found.as_ref(), &self.settings);
+        let hits = self.search(&text, embedding, spoken, input, &mut journal).await?;
+        let language = self.language_or_default(spoken);
+        let next = match decide::lookup(hits, &self.settings) {
+            Lookup::Reply(hit) => Next::Say { text: hit.entry.answer, needs_human: false, records: vec![] },
+            Lookup::Continue(passages) => self.route(class, text, passages, language, input).await?,
+        };
+        Ok(Plan { journal, language, class: Some(class), next })
+    }
+
+    /// The second half: says what was found, or asks the query service.
+    ///
+    /// # Errors
+    /// When the query service is unavailable or fails.
+    pub async fn finish(&self, input: &TurnInput, plan: Plan) -> Result<TurnResult, TurnError> {
+        let Plan { mut journal, language, class, next } = plan;
+        let (text, needs_human, records) = match next {
+            Next::Stay { reason } => {
+                return Ok(TurnResult {
+                    disposition: Disposition::Suppressed(reason),
+                    text: None,
+                    needs_human: false,
+                    records: vec![],
+                    class,
+                    language,
+                    journey: journal.finish(),
+                });
+            }
+            Next::Say { text, needs_human, records } => (text, needs_human, records),
+            Next::Ask { text, class, passages, history } => {
+                let query =
+                    Query { conversation: input.conversation, text, class, language, passages, history };
+                match self.compose(query, input, &mut journal).await? {
+                    Some(text) => (text, false, vec![]),
+                    None => (self.phrase(phrases::FALLBACK, language), true, vec![]),
+                }
+            }
+        };
+        Ok(TurnResult {
+            disposition: Disposition::Answered,
+            text: Some(text),
+            needs_human,
+            records,
+            class,
+            language,
+            journey: journal.finish(),
+        })
+    }
+
+    /// What is said when a message failed alone.
+    #[must_use]
+    pub fn dead_letter(&self, input: &TurnInput, reason: String) -> TurnResult {
+        let language = self.language_or_default(input.language);
+        TurnResult {
+            disposition: Disposition::DeadLettered(reason),
+            text: Some(self.phrase(phrases::DEAD_LETTER, language)),
+            needs_human: true,
+            records: vec![],
+            class: None,
+            language,
+            journey: Journey::default(),
+        }
+    }
+
+    async fn embed(
+        &self,
+        text: &str,
+        input: &TurnInput,
+        journal: &mut Journal,
+    ) -> Result<Option<Embedding>, TurnError> {
+        let Some(front) = &self.services.embedding else { return Ok(None) };
+        let begun = Instant::now();
+        let result = front.call(text.to_owned()).await;
+        settle("embedding", result, input, begun, journal, |_| Value::Null)
+    }
+
+    async fn classify(
+        &self,
+        text: &str,
+        embedding: Option<Embedding>,
+        input: &TurnInput,
+        journal: &mut Journal,
+    ) -> Result<Option<Classification>, TurnError> {
+        let begun = Instant::now();
+        let result = self.services.classifier.call((text.to_owned(), embedding)).await;
+        settle("classify", result, input, begun, journal, |found| json!(found))
+    }
+
+    async fn search(
+        &self,
+        text: &str,
+        embedding: Option<Embedding>,
+        language: Option<Language>,
+        input: &TurnInput,
+        journal: &mut Journal,
+    ) -> Result<Vec<Hit>, TurnError> {
+        let begun = Instant::now();
+        let limit = self.settings.knowledge_hits;
+        let search = Search { text: text.to_owned(), embedding, language, limit };
+        let result = self.services.vectors.call(search).await;
+        let found = settle("knowledge", result, input, begun, journal, |hits: &Vec<Hit>| {
+            hits.iter()
+                .map(|hit| json!({ "id": hit.entry.id, "language": hit.entry.language, "score": hit.score }))
+                .collect()
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
+    async fn route(
+        &self,
+        class: Class,
+        text: String,
+        passages: Vec<Hit>,
+        language: Language,
+        input: &TurnInput,
+    ) -> Result<Next, TurnError> {
+        Ok(match self.routes.of(class) {
+            Route::Phrase => self.say(class.as_str(), language, false, vec![]),
+            Route::Record => self.say(class.as_str(), language, true, vec![Record { class, text }]),
+            Route::Human => self.say(phrases::HUMAN, language, true, vec![]),
+            Route::Silent => Next::Stay { reason: format!("silent route of {class}") },
+            Route::Query => {
+                let history = self.history(input).await?;
+                Next::Ask { text, class, passages, history }
+            }
+        })
+    }
+
+    fn say(&self, name: &str, language: Language, needs_human: bool, records: Vec<Record>) -> Next {
+        Next::Say { text: self.phrase(name, language), needs_human, records }
+    }
+
+    async fn history(&self, input: &TurnInput) -> Result<Vec<HistoryItem>, TurnError> {
+        match self.settings.history_messages {
+            0 => Ok(vec![]),
+            limit => self
+                .store
+                .history(input.conversation, input.turn, limit)
+                .await
+                .map_err(|error| TurnError::Unavailable(error.to_string())),
+        }
+    }
+
+    /// Asks the query service; none where it knows nothing, or is away for too long.
+    async fn compose(
+        &self,
+        query: Query,
+        input: &TurnInput,
+        journal: &mut Journal,
+    ) -> Result<Option<String>, TurnError> {
+        let begun = Instant::now();
+        let result = match self.services.query.call(query).await {
+            Err(CallError::Failed(QueryError::Failed(reason))) => return Err(TurnError::Failed(reason)),
+            result => result,
+        };
+        let answer = settle("query", result, input, begun, journal, |answer| match answer {
+            Answer::Text { prompt_tokens, completion_tokens, .. } => {
+                json!({ "prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens })
+            }
+            Answer::NotKnown => json!("not known"),
+        })?;
+        Ok(answer.and_then(|answer| match answer {
+            Answer::Text { text, .. } => Some(text),
+            Answer::NotKnown => None,
+        }))
+    }
+
+    fn phrase(&self, name: &str, language: Language) -> String {
+        phrase(&self.phrases, name, language, self.language_or_default(None))
+    }
+
+    fn language_or_default(&self, language: Option<Language>) -> Language {
+        language.or_else(|| self.settings.languages.first().copied()).unwrap_or(Language::ENGLISH)
+    }
+}
+
+/// A service's result: its answer; nothing, written down, once patience is over; else the turn waits and runs again.
+fn settle<T, E: std::fmt::Display>(
+    name: &str,
+    result: Result<T, E>,
+    input: &TurnInput,
+    begun: Instant,
+    journal: &mut Journal,
+    detail: impl FnOnce(&T) -> Value,
+) -> Result<Option<T>, TurnError> {
+    match result {
+        Ok(answer) => {
+            journal.step(name, begun, "ok", detail(&answer));
+            Ok(Some(answer))
+        }
+        Err(error) if input.out_of_patience => {
+            journal.degraded(name, begun, &error.to_string());
+            Ok(None)
+        }
+        Err(error) => Err(TurnError::Unavailable(format!("{name}: {error}"))),
+    }
+}
+
+const fn outcome_of(ask: &Ask) -> &'static str {
+    match ask {
+        Ask::Text(_) => "text",
+        Ask::Unreadable => "unreadable",
+        Ask::Nothing(reason) => reason,
+    }
+}
+
+/// How long a turn has waited, against its patience.
+#[must_use]
+pub fn is_out_of_patience(waited: Duration, patience_ms: u64) -> bool {
+    waited >= Duration::from_millis(patience_ms)
+}

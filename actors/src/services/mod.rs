@@ -1,0 +1,94 @@
+//! The services behind their fronts: each names what is asked and answered, and calls its port.
+
+use std::sync::Arc;
+
+use crate::domain::{Embedding, Hit};
+use crate::ports::{
+    Answer, Classification, Classifier, ClassifierError, Embedder, EmbedderError, Outbound, OutboundChannel,
+    Query, QueryError, QueryService, Search, SendError, Vectors, VectorsError,
+};
+use crate::supervision::front::Work;
+use crate::supervision::{FrontHandle, Service};
+
+/// Texts to vectors.
+pub struct EmbeddingService(pub Arc<dyn Embedder>);
+
+impl Service for EmbeddingService {
+    type Request = String;
+    type Response = Embedding;
+    type Error = EmbedderError;
+    const NAME: &'static str = "embedding";
+
+    fn call(&self, text: String) -> Work<Embedding, EmbedderError> {
+        self.0.embed(text)
+    }
+}
+
+/// Search in the knowledge base.
+pub struct VectorsService(pub Arc<dyn Vectors>);
+
+impl Service for VectorsService {
+    type Request = Search;
+    type Response = Vec<Hit>;
+    type Error = VectorsError;
+    const NAME: &'static str = "vectors";
+
+    fn call(&self, search: Search) -> Work<Vec<Hit>, VectorsError> {
+        self.0.search(search)
+    }
+}
+
+/// Class and language.
+pub struct ClassifierService(pub Arc<dyn Classifier>);
+
+impl Service for ClassifierService {
+    type Request = (String, Option<Embedding>);
+    type Response = Classification;
+    type Error = ClassifierError;
+    const NAME: &'static str = "classifier";
+
+    fn call(&self, (text, embedding): Self::Request) -> Work<Classification, ClassifierError> {
+        self.0.classify(text, embedding)
+    }
+}
+
+/// Answers that are composed.
+pub struct QueryFrontService(pub Arc<dyn QueryService>);
+
+impl Service for QueryFrontService {
+    type Request = Query;
+    type Response = Answer;
+    type Error = QueryError;
+    const NAME: &'static str = "query";
+
+    fn call(&self, query: Query) -> Work<Answer, QueryError> {
+        self.0.answer(query)
+    }
+}
+
+/// A channel's way out.
+pub struct ChannelService(pub Arc<dyn OutboundChannel>);
+
+impl Service for ChannelService {
+    type Request = Outbound;
+    type Response = String;
+    type Error = SendError;
+    const NAME: &'static str = "channel";
+
+    fn call(&self, outbound: Outbound) -> Work<String, SendError> {
+        self.0.send(outbound)
+    }
+}
+
+/// The ways to the services that a turn uses.
+#[derive(Clone)]
+pub struct Services {
+    /// Texts to vectors; none where knowledge is searched by words alone.
+    pub embedding: Option<FrontHandle<EmbeddingService>>,
+    /// Search in the knowledge base.
+    pub vectors: FrontHandle<VectorsService>,
+    /// Class and language.
+    pub classifier: FrontHandle<ClassifierService>,
+    /// Answers that are composed.
+    pub query: FrontHandle<QueryFrontService>,
+}

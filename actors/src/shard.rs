@@ -1,0 +1,73 @@
+//! What every actor of a shard works with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actix::prelude::*;
+use tokio::sync::watch;
+
+use crate::conversation::buffer::BatchLimits;
+use crate::conversation::turn_gate::TurnGate;
+use crate::domain::{Channel, Epoch};
+use crate::feed::Feed;
+use crate::inbox::router::Router;
+use crate::outbox::dispatcher::Dispatcher;
+use crate::pipeline::Pipeline;
+use crate::ports::{Clock, Entropy, OutboundChannel, Store};
+use crate::services::ChannelService;
+use crate::settings::{ConversationSettings, OutboxSettings, TurnSettings};
+use crate::supervision::FrontHandle;
+
+/// A channel's way out: its front, and the pure part of its port.
+#[derive(Clone)]
+pub struct ChannelOut {
+    /// Sends parts.
+    pub front: FrontHandle<ChannelService>,
+    /// Cuts replies.
+    pub port: Arc<dyn OutboundChannel>,
+}
+
+/// The channels that replies are sent by. A channel that is read from the store is not among them.
+pub type ChannelsOut = BTreeMap<Channel, ChannelOut>;
+
+/// The collaborators of a shard's actors, built once and shared within the shard's thread by `Rc`. Nothing in it changes.
+pub struct Shard {
+    /// The durable truth.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Identifiers and chance.
+    pub entropy: Arc<dyn Entropy>,
+    /// The epoch of this process's ownership.
+    pub epoch: Epoch,
+    /// How messages are gathered.
+    pub conversation: ConversationSettings,
+    /// How turns are run and rerun.
+    pub turns: TurnSettings,
+    /// How parts are sent and resent.
+    pub outbox: OutboxSettings,
+    /// From messages to an answer.
+    pub pipeline: Pipeline,
+    /// The ways out.
+    pub channels: ChannelsOut,
+    /// Lets turns run.
+    pub turn_gate: Addr<TurnGate>,
+    /// Lets turns run, one at a time, that are suspected of killing the process.
+    pub suspect_gate: Addr<TurnGate>,
+    /// Knows this shard's conversations.
+    pub router: Addr<Router>,
+    /// Sends the parts of this shard's conversations.
+    pub dispatcher: Addr<Dispatcher>,
+    /// Tells the readers of this shard's conversations.
+    pub feed: Addr<Feed>,
+    /// Turns true when a drain has no time left: what runs gives itself back.
+    pub cutoff: watch::Receiver<bool>,
+}
+
+impl Shard {
+    /// When batches close.
+    #[must_use]
+    pub fn batch_limits(&self) -> BatchLimits {
+        BatchLimits::from(&self.conversation)
+    }
+}
