@@ -1,1 +1,28 @@
-//! The store on SQLite.
+//! The store on SQLite: the port [`Store`](tertulia_actors::ports::Store) on one file.
+//!
+//! `open` (start and end) -> `handle` (the port) -> `writer` (one thread, group commit) and `readers` (several threads, no
+//! writes), with `checkpoint` beside them. `schema` and its migrations say what is stored, `ledger` keeps the books of
+//! promise H, `db` is for commands that work without a server.
+
+mod checkpoint;
+mod connect;
+pub mod db;
+mod error;
+mod handle;
+mod ledger;
+mod open;
+mod readers;
+mod reads;
+mod row;
+mod schema;
+mod settings;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::OpenError;
+pub use handle::SqliteStore;
+pub use open::{PreparedStore, RunningStore, Takeover};
+pub use settings::{Backend, StoreSettings};
+pub use writer::{StoreDeps, WriterStats};

@@ -1,7 +1,6 @@
 //! A conversation's turns.
 
-use super::StoreFuture;
-use super::views::ReplyView;
+use super::{ReplyView, StoreFuture};
 use crate::domain::{
     Account, Class, ConversationId, Disposition, Epoch, HistoryItem, Journey, Language, OpenTurn, OutboxPart,
     PendingMessage, Record, ReplyPart, Tick, Timestamp, TurnId,
@@ -99,7 +98,8 @@ pub enum CommitOutcome {
     Committed {
         /// The parts as stored, in order; empty for a channel that is read from the store.
         parts: Vec<OutboxPart>,
-        /// The parts as readers of the conversation see them; empty for a channel that is not read from the store.
+        /// The reply as its readers see it, in order, with its places in the stream of events; empty for a channel that
+        /// is not read from the store.
         replies: Vec<ReplyView>,
         /// The number of the conversation's last message.
         last_seq: u64,

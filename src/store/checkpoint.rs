@@ -1,0 +1,118 @@
+//! Copying the write-ahead log to the database, on a thread and a connection of its own, so that no commit waits for it.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::writer::Gauges;
+
+/// Without a commit for this long the writer is idle, and the log is copied however short it is.
+const IDLE: Duration = Duration::from_millis(200);
+
+/// When the log is copied.
+#[derive(Clone, Copy)]
+pub(super) struct Thresholds {
+    /// Pages to copy from which on they are copied.
+    pub(super) passive: u64,
+    /// Pages in the log from which on it must start over.
+    pub(super) limit: u64,
+}
+
+/// The length of the log, and how much of it is copied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Log {
+    pages: u64,
+    copied: u64,
+}
+
+/// What is due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Due {
+    Nothing,
+    /// Copy what no reader needs any more; nobody waits.
+    Passive,
+    /// Then let writers wait for readers, so that the log starts over.
+    Restart,
+}
+
+/// Decides from the length of the log.
+const fn due(log: Log, idle: bool, thresholds: Thresholds) -> Due {
+    let uncopied = log.pages.saturating_sub(log.copied);
+    if log.pages > thresholds.limit {
+        Due::Restart
+    } else if uncopied > thresholds.passive || (idle && uncopied > 0) {
+        Due::Passive
+    } else {
+        Due::Nothing
+    }
+}
+
+/// Works until the writer is gone. `committed` hints that the log grew.
+pub(super) fn run(conn: &Connection, committed: &Receiver<()>, gauges: &Arc<Gauges>, thresholds: Thresholds) {
+    let mut settled = true;
+    loop {
+        let idle = match wait(committed, settled) {
+            Ok(()) => false,
+            Err(RecvTimeoutError::Timeout) => true,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        settled = idle;
+        match checkpoint(conn, idle, thresholds) {
+            Ok(log) => gauges.set_wal_pages(log.pages),
+            Err(error) => tracing::warn!(%error, "the write-ahead log was not copied; trying again"),
+        }
+    }
+}
+
+fn wait(committed: &Receiver<()>, settled: bool) -> Result<(), RecvTimeoutError> {
+    if settled {
+        committed.recv().map_err(|_| RecvTimeoutError::Disconnected)
+    } else {
+        committed.recv_timeout(IDLE)
+    }
+}
+
+fn checkpoint(conn: &Connection, idle: bool, thresholds: Thresholds) -> rusqlite::Result<Log> {
+    // NOOP only reads the log's length.
+    let log = pragma(conn, "PRAGMA wal_checkpoint(NOOP)")?;
+    match due(log, idle, thresholds) {
+        Due::Nothing => Ok(log),
+        Due::Passive => pragma(conn, "PRAGMA wal_checkpoint(PASSIVE)"),
+        Due::Restart => {
+            // Most is copied while nobody waits, so that the wait is short.
+            pragma(conn, "PRAGMA wal_checkpoint(PASSIVE)")?;
+            pragma(conn, "PRAGMA wal_checkpoint(RESTART)")
+        }
+    }
+}
+
+fn pragma(conn: &Connection, sql: &str) -> rusqlite::Result<Log> {
+    conn.prepare_cached(sql)?.query_row([], |row| {
+        let pages = |column| row.get::<_, i64>(column).map(|pages| pages.max(0).unsigned_abs());
+        Ok(Log { pages: pages(1)?, copied: pages(2)? })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_copied_when_it_is_long_or_nobody_writes() {
+        let thresholds = Thresholds { passive: 1_000, limit: 16_000 };
+        for (pages, copied, idle, expected) in [
+            (0, 0, false, Due::Nothing),
+            (0, 0, true, Due::Nothing),
+            (1_000, 0, false, Due::Nothing),
+            (1_001, 0, false, Due::Passive),
+            (1_001, 1_000, false, Due::Nothing),
+            (10, 0, true, Due::Passive),
+            (10, 10, true, Due::Nothing),
+            (16_001, 16_001, false, Due::Restart),
+        ] {
+            assert_eq!(due(Log { pages, copied }, idle, thresholds), expected, "{pages} {copied} {idle}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Opening connections, and the pragmas of each kind with their reasons.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::OpenError;
+use super::settings::StoreSettings;
+
+/// Statements kept prepared by a connection: all of the writer's, with room.
+const STATEMENTS: usize = 128;
+
+/// Pages after which a commit would checkpoint by itself: far above `wal_limit_pages`, a safety if the checkpointing
+/// thread is gone.
+const AUTO_CHECKPOINT_FACTOR: u64 = 4;
+
+/// Flags without SQLite's own mutex: a connection here belongs to one thread at a time.
+const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
+
+/// Creates the directory, and the file readable by its owner only, where they do not exist.
+pub(super) fn create_file(path: &Path) -> Result<(), OpenError> {
+    let fault = |path: &Path| {
+        let path = path.to_owned();
+        move |source: io::Error| OpenError::File { path, source }
+    };
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(fault(directory))?;
+    }
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(fault(path)(error)),
+    }
+}
+
+/// The connection that writes.
+///
+/// # Errors
+/// When the file cannot be opened or is no database.
+pub(super) fn writer(settings: &StoreSettings) -> Result<Connection, OpenError> {
+    let path = &settings.path;
+    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | FLAGS)
+        .map_err(|error| OpenError::of(path, error))?;
+    configure_writer(&conn, settings).map_err(|error| OpenError::of(path, error))?;
+    Ok(conn)
+}
+
+fn configure_writer(conn: &Connection, settings: &StoreSettings) -> rusqlite::Result<()> {
+    conn.busy_timeout(settings.busy_timeout())?;
+    // Readers go on during a commit, and a commit is one append and one fsync.
+    conn.pragma_update(None, "journal_mode", "WAL")?;
+    // In WAL mode NORMAL would not fsync at a commit: acknowledged messages would be lost with the power (promise A).
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    // Savepoints keep their undo pages; in memory, not in a temporary file.
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    conn.pragma_update(None, "cache_size", -i64::from(settings.cache_kib))?;
+    conn.pragma_update(None, "mmap_size", mmap(settings))?;
+    let auto = settings.wal_limit_pages.saturating_mul(AUTO_CHECKPOINT_FACTOR).min(1 << 30);
+    conn.pragma_update(None, "wal_autocheckpoint", i64::try_from(auto).unwrap_or(1 << 30))?;
+    if settings.page_max > 0 {
+        conn.pragma_update(None, "max_page_count", settings.page_max)?;
+    }
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(())
+}
+
+/// The connection that copies the log to the database.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub(super) fn checkpointer(settings: &StoreSettings) -> Result<Connection, OpenError> {
+    let conn = Connection::open_with_flags(&settings.path, OpenFlags::SQLITE_OPEN_READ_WRITE | FLAGS)?;
+    conn.busy_timeout(settings.busy_timeout())?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    Ok(conn)
+}
+
+/// Makes a connection a reader's.
+pub(super) fn configure_reader(conn: &Connection, settings: &StoreSettings) -> rusqlite::Result<()> {
+    conn.busy_timeout(settings.busy_timeout())?;
+    // A slip in a reading statement cannot change anything behind the writer's back.
+    conn.pragma_update(None, "query_only", true)?;
+    conn.pragma_update(None, "cache_size", -i64::from(settings.cache_kib / 4))?;
+    conn.pragma_update(None, "mmap_size", mmap(settings))?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(())
+}
+
+/// The flags of a reader's connection. It may write to the shared memory of the log, so it is not opened read-only.
+pub(super) fn reader_flags() -> OpenFlags {
+    OpenFlags::SQLITE_OPEN_READ_WRITE | FLAGS
+}
+
+fn mmap(settings: &StoreSettings) -> i64 {
+    i64::try_from(settings.mmap_bytes).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,119 @@
+//! What `tertulia db` and `tertulia dead-letters list` do with a database that no server needs to hold.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::backup::Backup;
+use rusqlite::{Connection, OpenFlags};
+use tertulia_actors::ports::store::DeadLetter;
+
+use super::error::OpenError;
+use super::settings::StoreSettings;
+use super::{connect, ledger, reads, schema};
+
+/// How long a command waits for a lock of the running server.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pages that a backup copies before it lets the server write.
+const BACKUP_PAGES: i32 = 1_024;
+
+/// Findings of a damaged database that are listed; the first few tell enough.
+const FINDINGS_MAX: usize = 100;
+
+/// The schema before and after a migration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Migrated {
+    /// The schema found; 0 for a new file.
+    pub from: u32,
+    /// The schema now.
+    pub to: u32,
+}
+
+/// Creates the database, or brings it to the newest schema.
+///
+/// # Errors
+/// When the file cannot be used or a step fails; then the schema is as it was before that step.
+pub fn migrate(settings: &StoreSettings) -> Result<Migrated, OpenError> {
+    connect::create_file(&settings.path)?;
+    let mut conn = connect::writer(settings)?;
+    let (from, to) = schema::migrate(&mut conn, &settings.path)?;
+    Ok(Migrated { from, to })
+}
+
+/// Looks for damage: SQLite's own checks, and whether the books are what the rows add up to. No finding is good news.
+///
+/// # Errors
+/// When the file cannot be read at all.
+pub fn check(path: &Path) -> Result<Vec<String>, OpenError> {
+    let conn = open_to_read(path)?;
+    reads::snapshot(&conn, findings).map_err(|error| OpenError::of(path, error))
+}
+
+fn findings(conn: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut findings = Vec::new();
+    let mut statement = conn.prepare("PRAGMA integrity_check")?;
+    for line in statement.query_map([], |row| row.get::<_, String>(0))?.take(FINDINGS_MAX) {
+        findings.push(line?);
+    }
+    findings.retain(|line| line != "ok");
+    let mut statement = conn.prepare("PRAGMA foreign_key_check")?;
+    for line in statement.query_map([], |row| row.get::<_, String>(0))?.take(FINDINGS_MAX) {
+        findings.push(format!("a row of table {} points to nothing", line?));
+    }
+    let (stored, counted) = (ledger::load(conn)?.books, ledger::count(conn)?);
+    if stored != counted {
+        findings.push(format!("the stored books are {stored:?}, the rows add up to {counted:?}"));
+    }
+    if !counted.balance() {
+        findings.push(format!("the books do not balance: {counted:?}"));
+    }
+    Ok(findings)
+}
+
+/// Copies the database to a new file, while a server may go on writing.
+///
+/// # Errors
+/// When the destination exists or cannot be written.
+pub fn backup(path: &Path, destination: &Path) -> Result<(), OpenError> {
+    if destination.exists() {
+        return Err(OpenError::Exists { path: destination.to_owned() });
+    }
+    let source = open_to_read(path)?;
+    connect::create_file(destination)?;
+    let copied = copy(&source, destination);
+    if copied.is_err() {
+        // Half a backup must not look like one; that it cannot be removed changes nothing about the error.
+        let _ = std::fs::remove_file(destination);
+    }
+    copied
+}
+
+fn copy(source: &Connection, destination: &Path) -> Result<(), OpenError> {
+    let mut copy = Connection::open(destination)?;
+    Backup::new(source, &mut copy)?.run_to_completion(BACKUP_PAGES, Duration::ZERO, None)?;
+    // A backup is one file, without a log beside it.
+    copy.pragma_update(None, "journal_mode", "DELETE")?;
+    Ok(())
+}
+
+/// Messages that failed alone, oldest first; at most `limit`, after the id `after`.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn dead_letters(path: &Path, after: i64, limit: usize) -> Result<Vec<DeadLetter>, OpenError> {
+    let conn = open_to_read(path)?;
+    reads::views::dead_letters(&conn, after, limit).map_err(|error| OpenError::of(path, error))
+}
+
+/// Opens a database of this schema, beside a server that may be running.
+fn open_to_read(path: &Path) -> Result<Connection, OpenError> {
+    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .map_err(|error| OpenError::of(path, error))?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    let found = schema::version(&conn, path)?;
+    if found < schema::known() {
+        return Err(OpenError::OlderSchema { path: path.to_owned(), found, known: schema::known() });
+    }
+    conn.pragma_update(None, "query_only", true)?;
+    Ok(conn)
+}

@@ -1,0 +1,173 @@
+//! The store as its callers hold it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tertulia_actors::domain::{Account, Books, ConversationId, HistoryItem, OutboxPart, Tick, TurnId};
+use tertulia_actors::ports::Store;
+use tertulia_actors::ports::store::{
+    Admission, CommitOutcome, CommitTurn, ConversationState, ConversationView, DeadLetter, Inbox, Mark,
+    MessageView, Outbox, Overdue, QuarantineView, ReleaseTurn, ReplyView, StartOutcome, StartTurn,
+    StoreFuture, Stored, TurnView, Turns, Views,
+};
+use tokio::sync::watch;
+
+use super::readers::Readers;
+use super::writer::{Gauges, Marks, Probe, Queue, Replay, WriterStats};
+use super::{ledger, reads};
+
+/// The store on one SQLite file.
+///
+/// Every call queues its request at once, and its future only waits for the answer: a caller that goes away cancels
+/// nothing. Writes go through the group-commit writer, reads to threads of their own.
+pub struct SqliteStore {
+    pub(super) queue: Queue,
+    pub(super) readers: Readers,
+    pub(super) gauges: Arc<Gauges>,
+    pub(super) books: watch::Receiver<Books>,
+    pub(super) stats: watch::Receiver<WriterStats>,
+    pub(super) retry_after: Duration,
+}
+
+impl SqliteStore {
+    /// The books, published after each commit.
+    #[must_use]
+    pub fn books(&self) -> watch::Receiver<Books> {
+        self.books.clone()
+    }
+
+    /// How the writer is doing now.
+    #[must_use]
+    pub fn stats(&self) -> WriterStats {
+        let stats = self.stats.borrow().clone();
+        WriterStats { queued: self.gauges.queued(), wal_pages: self.gauges.wal_pages(), ..stats }
+    }
+
+    /// Whether the last write succeeded; no admission is accepted otherwise.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.gauges.is_healthy()
+    }
+}
+
+impl Inbox for SqliteStore {
+    fn admit(&self, admission: Admission) -> StoreFuture<Vec<Stored>> {
+        self.queue.write(admission)
+    }
+
+    fn find_conversation(&self, account: Account, handle: String) -> StoreFuture<Option<ConversationId>> {
+        self.readers.read(move |conn| reads::inbox::find_conversation(conn, &account, &handle))
+    }
+
+    fn overdue(
+        &self,
+        until: Tick,
+        after: Option<(Tick, ConversationId)>,
+        limit: usize,
+    ) -> StoreFuture<Vec<Overdue>> {
+        self.readers.read(move |conn| reads::inbox::overdue(conn, until, after, limit))
+    }
+}
+
+impl Turns for SqliteStore {
+    fn load_conversation(
+        &self,
+        conversation: ConversationId,
+        limit: usize,
+    ) -> StoreFuture<Option<ConversationState>> {
+        self.readers.read(move |conn| {
+            reads::snapshot(conn, |conn| reads::turns::load_conversation(conn, conversation, limit))
+        })
+    }
+
+    fn history(
+        &self,
+        conversation: ConversationId,
+        before: TurnId,
+        limit: usize,
+    ) -> StoreFuture<Vec<HistoryItem>> {
+        self.readers.read(move |conn| {
+            reads::snapshot(conn, |conn| reads::turns::history(conn, conversation, before, limit))
+        })
+    }
+
+    fn start_turn(&self, start: StartTurn) -> StoreFuture<StartOutcome> {
+        self.queue.write(start)
+    }
+
+    fn commit_turn(&self, commit: Box<CommitTurn>) -> StoreFuture<CommitOutcome> {
+        self.queue.write(commit)
+    }
+
+    fn release_turn(&self, release: ReleaseTurn) -> StoreFuture<bool> {
+        self.queue.write(release)
+    }
+}
+
+impl Outbox for SqliteStore {
+    fn mark_parts(&self, marks: Vec<Mark>) -> StoreFuture<Vec<bool>> {
+        self.queue.write(Marks(marks))
+    }
+
+    fn load_lane(
+        &self,
+        conversation: ConversationId,
+        now: Tick,
+        limit: usize,
+    ) -> StoreFuture<Vec<OutboxPart>> {
+        self.readers.read(move |conn| reads::outbox::load_lane(conn, conversation, now, limit))
+    }
+
+    fn due_lanes(
+        &self,
+        until: Tick,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> StoreFuture<Vec<ConversationId>> {
+        self.readers.read(move |conn| reads::outbox::due_lanes(conn, until, after, limit))
+    }
+}
+
+impl Views for SqliteStore {
+    fn conversation(&self, id: ConversationId) -> StoreFuture<Option<ConversationView>> {
+        self.readers.read(move |conn| reads::views::conversation(conn, id))
+    }
+
+    fn messages(&self, id: ConversationId, limit: usize) -> StoreFuture<Vec<MessageView>> {
+        self.readers.read(move |conn| reads::snapshot(conn, |conn| reads::views::messages(conn, id, limit)))
+    }
+
+    fn replies_after(&self, id: ConversationId, position: i64, limit: usize) -> StoreFuture<Vec<ReplyView>> {
+        self.readers.read(move |conn| reads::views::replies_after(conn, id, position, limit))
+    }
+
+    fn turns(&self, id: ConversationId, limit: usize) -> StoreFuture<Vec<TurnView>> {
+        self.readers.read(move |conn| reads::views::turns(conn, id, limit))
+    }
+
+    fn count_books(&self) -> StoreFuture<Books> {
+        self.readers.read(|conn| reads::snapshot(conn, ledger::count))
+    }
+
+    fn dead_letters(&self, after: i64, limit: usize) -> StoreFuture<Vec<DeadLetter>> {
+        self.readers.read(move |conn| reads::views::dead_letters(conn, after, limit))
+    }
+
+    fn replay(&self, ids: Vec<i64>) -> StoreFuture<usize> {
+        self.queue.write(Replay(ids))
+    }
+
+    fn quarantined(&self, limit: usize) -> StoreFuture<Vec<QuarantineView>> {
+        self.readers.read(move |conn| reads::views::quarantined(conn, limit))
+    }
+}
+
+impl Store for SqliteStore {
+    fn probe(&self) -> StoreFuture<()> {
+        self.queue.write(Probe)
+    }
+
+    fn retry_after(&self) -> Duration {
+        self.retry_after
+    }
+}

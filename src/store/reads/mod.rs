@@ -1,0 +1,26 @@
+//! What is read, each a function of a connection that cannot write.
+
+pub(super) mod inbox;
+pub(super) mod outbox;
+pub(super) mod turns;
+pub(super) mod views;
+
+use rusqlite::Connection;
+
+use super::row::int;
+
+/// A limit as SQLite takes it.
+fn limit(limit: usize) -> i64 {
+    int(limit)
+}
+
+/// Runs several statements on one snapshot of the database.
+pub(super) fn snapshot<T>(
+    conn: &Connection,
+    read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let tx = conn.unchecked_transaction()?;
+    let outcome = read(&tx)?;
+    tx.commit()?;
+    Ok(outcome)
+}

@@ -1,0 +1,147 @@
+//! What a conversation's actor and its turns need to know.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use tertulia_actors::domain::{
+    Account, Channel, ConversationId, HistoryItem, OpenTurn, PendingMessage, Speaker, Tick, TurnId,
+};
+use tertulia_actors::ports::store::ConversationState;
+
+use super::super::row::{AsText, count, parsed, parsed_or_none, pending_message, small, tick};
+use super::limit as rows_max;
+
+/// See [`Turns::load_conversation`](tertulia_actors::ports::store::Turns::load_conversation).
+pub(in crate::store) fn load_conversation(
+    conn: &Connection,
+    id: ConversationId,
+    limit: usize,
+) -> rusqlite::Result<Option<ConversationState>> {
+    let Some(mut state) = head(conn, id)? else { return Ok(None) };
+    state.open_turn = open_turn(conn, id)?;
+    state.pending = pending(conn, id, limit.saturating_add(1))?;
+    state.more = state.pending.len() > limit;
+    state.pending.truncate(limit);
+    Ok(Some(state))
+}
+
+fn head(conn: &Connection, id: ConversationId) -> rusqlite::Result<Option<ConversationState>> {
+    conn.prepare_cached(
+        "SELECT channel, account, last_seq, previous_end, language FROM conversations WHERE id = ?1",
+    )?
+    .query_row([id.text()], |row| {
+        Ok(ConversationState {
+            account: Account::new(parsed::<Channel, _>(row, 0)?, row.get::<_, String>(1)?),
+            last_seq: count(row, 2)?,
+            previous_end: row.get::<_, Option<i64>>(3)?.map(Tick),
+            language: parsed_or_none(row, 4)?,
+            open_turn: None,
+            pending: Vec::new(),
+            more: false,
+        })
+    })
+    .optional()
+}
+
+fn open_turn(conn: &Connection, id: ConversationId) -> rusqlite::Result<Option<OpenTurn>> {
+    let turn = conn
+        .prepare_cached(
+            "SELECT id, attempt, state = 'running', failures, interruptions, not_before FROM turns \
+             WHERE conversation_id = ?1 AND state IN ('running', 'waiting')",
+        )?
+        .query_row([id.text()], |row| {
+            Ok(OpenTurn {
+                id: parsed(row, 0)?,
+                attempt: small(row, 1)?,
+                running: row.get(2)?,
+                failures: small(row, 3)?,
+                interruptions: small(row, 4)?,
+                not_before: tick(row, 5)?,
+                messages: Vec::new(),
+            })
+        })
+        .optional()?;
+    let Some(mut turn) = turn else { return Ok(None) };
+    // Written order, as the provider tells it; it tells whole seconds, so receipts decide the rest.
+    let mut statement = conn.prepare_cached(
+        "SELECT seq, kind, text, provider_at, received_at, received_tick, receipt_seq, alone FROM messages \
+         WHERE conversation_id = ?1 AND turn_id = ?2 AND state = 'pending' \
+         ORDER BY COALESCE(provider_at, received_at), receipt_seq, seq",
+    )?;
+    turn.messages = statement
+        .query_map(params![id.text(), turn.id.text()], pending_message)?
+        .collect::<Result<_, _>>()?;
+    Ok(Some(turn))
+}
+
+fn pending(conn: &Connection, id: ConversationId, limit: usize) -> rusqlite::Result<Vec<PendingMessage>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT seq, kind, text, provider_at, received_at, received_tick, receipt_seq, alone FROM messages \
+         WHERE conversation_id = ?1 AND state = 'pending' AND turn_id IS NULL ORDER BY receipt_seq, seq LIMIT ?2",
+    )?;
+    statement.query_map(params![id.text(), rows_max(limit)], pending_message)?.collect()
+}
+
+/// A committed turn with the bounds of its rows.
+struct Past {
+    id: String,
+    seqs: (i64, i64),
+    parts: Option<(i64, i64)>,
+}
+
+/// See [`Turns::history`](tertulia_actors::ports::store::Turns::history).
+pub(in crate::store) fn history(
+    conn: &Connection,
+    id: ConversationId,
+    before: TurnId,
+    limit: usize,
+) -> rusqlite::Result<Vec<HistoryItem>> {
+    let mut lines = Vec::new();
+    for turn in past(conn, id, before, limit)? {
+        if lines.len() >= limit {
+            break;
+        }
+        // From the newest line to the oldest, so that the limit cuts the oldest.
+        let mut said = words(conn, id, &turn)?;
+        said.reverse();
+        lines.append(&mut said);
+    }
+    lines.truncate(limit);
+    lines.reverse();
+    Ok(lines)
+}
+
+/// The committed turns before a turn, newest first.
+fn past(conn: &Connection, id: ConversationId, before: TurnId, limit: usize) -> rusqlite::Result<Vec<Past>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, first_seq, last_seq, first_part, last_part FROM turns WHERE conversation_id = ?1 \
+         AND state = 'committed' AND position < COALESCE((SELECT MAX(position) FROM turns \
+         WHERE conversation_id = ?1 AND id = ?2), 9223372036854775807) ORDER BY position DESC LIMIT ?3",
+    )?;
+    let rows = statement.query_map(params![id.text(), before.text(), rows_max(limit)], |row: &Row<'_>| {
+        let parts = row.get::<_, Option<i64>>(3)?.zip(row.get::<_, Option<i64>>(4)?);
+        Ok(Past { id: row.get(0)?, seqs: (row.get(1)?, row.get(2)?), parts })
+    })?;
+    rows.collect()
+}
+
+/// What was said in a turn, in order: the customer's messages, then the reply's parts that were not refused.
+fn words(conn: &Connection, id: ConversationId, turn: &Past) -> rusqlite::Result<Vec<HistoryItem>> {
+    let line =
+        |speaker| move |row: &Row<'_>| Ok(HistoryItem { conversation: id, speaker, text: row.get(0)? });
+    let mut lines = conn
+        .prepare_cached(
+            "SELECT text FROM messages WHERE conversation_id = ?1 AND seq BETWEEN ?2 AND ?3 AND turn_id = ?4 \
+             AND text IS NOT NULL ORDER BY COALESCE(provider_at, received_at), receipt_seq, seq",
+        )?
+        .query_map(params![id.text(), turn.seqs.0, turn.seqs.1, turn.id], line(Speaker::Customer))?
+        .collect::<Result<Vec<_>, _>>()?;
+    if let Some((first, last)) = turn.parts {
+        let mut statement = conn.prepare_cached(
+            "SELECT text FROM outbox WHERE position BETWEEN ?1 AND ?2 AND turn_id = ?3 AND state <> 'failed' \
+             ORDER BY position",
+        )?;
+        for part in statement.query_map(params![first, last, turn.id], line(Speaker::Bot))? {
+            lines.push(part?);
+        }
+    }
+    Ok(lines)
+}

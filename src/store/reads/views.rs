@@ -1,0 +1,196 @@
+//! What people and programs read.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use tertulia_actors::domain::{ConversationId, Journey, Speaker};
+use tertulia_actors::ports::store::{
+    ConversationView, DeadLetter, MessageView, QuarantineView, ReplyView, TurnView,
+};
+
+use super::super::row::{AsText, at, count, parsed, parsed_or_none, small};
+use super::limit as rows_max;
+
+/// See [`Views::conversation`](tertulia_actors::ports::store::Views::conversation).
+pub(in crate::store) fn conversation(
+    conn: &Connection,
+    id: ConversationId,
+) -> rusqlite::Result<Option<ConversationView>> {
+    conn.prepare_cached(
+        "SELECT id, channel, account, created_at, last_seq, pending, needs_human, language, merged_into \
+         FROM conversations WHERE id = ?1",
+    )?
+    .query_row([id.text()], |row| {
+        Ok(ConversationView {
+            id: parsed(row, 0)?,
+            channel: parsed(row, 1)?,
+            account: row.get(2)?,
+            created_at: at(row, 3)?,
+            messages: count(row, 4)?,
+            pending: count(row, 5)?,
+            needs_human: row.get(6)?,
+            language: row.get(7)?,
+            merged_into: parsed_or_none(row, 8)?,
+        })
+    })
+    .optional()
+}
+
+/// See [`Views::messages`](tertulia_actors::ports::store::Views::messages).
+pub(in crate::store) fn messages(
+    conn: &Connection,
+    id: ConversationId,
+    limit: usize,
+) -> rusqlite::Result<Vec<MessageView>> {
+    let mut lines = conn
+        .prepare_cached(
+            "SELECT provider_id, kind, text, received_at, state, turn_id FROM messages WHERE conversation_id = ?1 \
+             ORDER BY seq DESC LIMIT ?2",
+        )?
+        .query_map(params![id.text(), rows_max(limit)], customers_line)?
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut statement = conn.prepare_cached(
+        "SELECT id, text, created_at, state, turn_id, position FROM outbox WHERE conversation_id = ?1 \
+         ORDER BY position DESC LIMIT ?2",
+    )?;
+    for line in statement.query_map(params![id.text(), rows_max(limit)], bots_line)? {
+        lines.push(line?);
+    }
+    // Both lists are newest first. The sort is stable: what was said at the same time keeps its order.
+    lines.reverse();
+    lines.sort_by_key(|line| (line.at, line.speaker == Speaker::Bot));
+    lines.drain(..lines.len().saturating_sub(limit));
+    Ok(lines)
+}
+
+fn customers_line(row: &Row<'_>) -> rusqlite::Result<MessageView> {
+    Ok(MessageView {
+        speaker: Speaker::Customer,
+        id: row.get(0)?,
+        kind: row.get(1)?,
+        text: row.get(2)?,
+        at: at(row, 3)?,
+        state: row.get(4)?,
+        turn: parsed_or_none(row, 5)?,
+        position: None,
+    })
+}
+
+fn bots_line(row: &Row<'_>) -> rusqlite::Result<MessageView> {
+    Ok(MessageView {
+        speaker: Speaker::Bot,
+        id: row.get(0)?,
+        kind: "text".into(),
+        text: row.get(1)?,
+        at: at(row, 2)?,
+        state: row.get(3)?,
+        turn: parsed_or_none(row, 4)?,
+        position: row.get(5)?,
+    })
+}
+
+/// See [`Views::replies_after`](tertulia_actors::ports::store::Views::replies_after).
+pub(in crate::store) fn replies_after(
+    conn: &Connection,
+    id: ConversationId,
+    position: i64,
+    limit: usize,
+) -> rusqlite::Result<Vec<ReplyView>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, position, turn_id, text, state, created_at FROM outbox \
+         WHERE conversation_id = ?1 AND position > ?2 ORDER BY position LIMIT ?3",
+    )?;
+    let rows = statement.query_map(params![id.text(), position, rows_max(limit)], |row| {
+        Ok(ReplyView {
+            id: parsed(row, 0)?,
+            position: row.get(1)?,
+            turn: parsed(row, 2)?,
+            text: row.get(3)?,
+            state: parsed(row, 4)?,
+            at: at(row, 5)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// See [`Views::turns`](tertulia_actors::ports::store::Views::turns).
+pub(in crate::store) fn turns(
+    conn: &Connection,
+    id: ConversationId,
+    limit: usize,
+) -> rusqlite::Result<Vec<TurnView>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, state, outcome, reason, class, attempt, failures, interruptions, started_at, ended_at, journey \
+         FROM turns WHERE conversation_id = ?1 ORDER BY position DESC LIMIT ?2",
+    )?;
+    let rows = statement.query_map(params![id.text(), rows_max(limit)], |row| {
+        Ok(TurnView {
+            id: parsed(row, 0)?,
+            state: row.get(1)?,
+            outcome: outcome(row.get(2)?, row.get(3)?),
+            class: row.get(4)?,
+            attempt: small(row, 5)?,
+            failures: small(row, 6)?,
+            interruptions: small(row, 7)?,
+            started_at: at(row, 8)?,
+            ended_at: row.get::<_, Option<i64>>(9)?.map(tertulia_actors::domain::Timestamp),
+            journey: journey(row)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// How the messages of a turn ended, and why.
+fn outcome(outcome: Option<String>, reason: Option<String>) -> Option<String> {
+    match (outcome, reason) {
+        (Some(outcome), Some(reason)) => Some(format!("{outcome}: {reason}")),
+        (outcome, reason) => outcome.or(reason),
+    }
+}
+
+fn journey(row: &Row<'_>) -> rusqlite::Result<Journey> {
+    let Some(text) = row.get_ref(10)?.as_str_or_null()? else { return Ok(Journey::default()) };
+    serde_json::from_str(text).map_err(|error| rusqlite::types::FromSqlError::Other(Box::new(error)).into())
+}
+
+/// See [`Views::dead_letters`](tertulia_actors::ports::store::Views::dead_letters).
+pub(in crate::store) fn dead_letters(
+    conn: &Connection,
+    after: i64,
+    limit: usize,
+) -> rusqlite::Result<Vec<DeadLetter>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, conversation_id, seq, kind, text, reason, received_at FROM messages \
+         WHERE state = 'dead_lettered' AND id > ?1 ORDER BY id LIMIT ?2",
+    )?;
+    let rows = statement.query_map(params![after, rows_max(limit)], |row| {
+        Ok(DeadLetter {
+            id: row.get(0)?,
+            conversation: parsed(row, 1)?,
+            seq: count(row, 2)?,
+            kind: row.get(3)?,
+            text: row.get(4)?,
+            reason: row.get::<_, Option<String>>(5)?.unwrap_or_default(),
+            received_at: at(row, 6)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// See [`Views::quarantined`](tertulia_actors::ports::store::Views::quarantined).
+pub(in crate::store) fn quarantined(
+    conn: &Connection,
+    limit: usize,
+) -> rusqlite::Result<Vec<QuarantineView>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, channel, reason, received_at, body FROM quarantine ORDER BY id DESC LIMIT ?1",
+    )?;
+    let rows = statement.query_map([rows_max(limit)], |row| {
+        Ok(QuarantineView {
+            id: row.get(0)?,
+            channel: parsed(row, 1)?,
+            reason: row.get(2)?,
+            received_at: at(row, 3)?,
+            body: String::from_utf8_lossy(row.get_ref(4)?.as_blob()?).into_owned(),
+        })
+    })?;
+    rows.collect()
+}

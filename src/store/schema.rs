@@ -1,0 +1,106 @@
+//! The schema: numbered SQL files, each applied once in a transaction.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::error::OpenError;
+
+/// One step of the schema.
+struct Migration {
+    number: u32,
+    name: &'static str,
+    sql: &'static str,
+}
+
+/// All steps, in order, numbered from 1 without a gap.
+const MIGRATIONS: &[Migration] =
+    &[Migration { number: 1, name: "conversations", sql: include_str!("migrations/0001_conversations.sql") }];
+
+/// SQLite's `application_id` of our databases: "TERT".
+const APPLICATION_ID: i32 = 0x5445_5254;
+
+/// The newest schema that this program knows.
+pub(super) const fn known() -> u32 {
+    MIGRATIONS[MIGRATIONS.len() - 1].number
+}
+
+/// The schema of a database; 0 for an empty one.
+///
+/// # Errors
+/// When the file is no database, is damaged, belongs to another program or to a newer one.
+pub(super) fn version(conn: &Connection, path: &Path) -> Result<u32, OpenError> {
+    let read = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let found = read("PRAGMA user_version").map_err(|error| OpenError::of(path, error))?;
+    let application = read("PRAGMA application_id").map_err(|error| OpenError::of(path, error))?;
+    let tables = read("SELECT count(*) FROM sqlite_schema").map_err(|error| OpenError::of(path, error))?;
+    let empty = application == 0 && found == 0 && tables == 0;
+    if !empty && application != i64::from(APPLICATION_ID) {
+        return Err(OpenError::NotOurs { path: path.to_owned() });
+    }
+    let found = u32::try_from(found).map_err(|_| OpenError::NotOurs { path: path.to_owned() })?;
+    if found > known() {
+        return Err(OpenError::NewerSchema { found, known: known() });
+    }
+    Ok(found)
+}
+
+/// Applies the steps that are missing; answers the number before and after.
+///
+/// # Errors
+/// See [`version`]; a step that fails leaves the schema as it was before it.
+pub(super) fn migrate(conn: &mut Connection, path: &Path) -> Result<(u32, u32), OpenError> {
+    let before = version(conn, path)?;
+    for migration in MIGRATIONS.iter().filter(|migration| migration.number > before) {
+        apply(conn, migration).map_err(|source| OpenError::Migration {
+            number: migration.number,
+            name: migration.name,
+            source,
+        })?;
+    }
+    Ok((before, known()))
+}
+
+fn apply(conn: &mut Connection, migration: &Migration) -> rusqlite::Result<()> {
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    tx.execute_batch(migration.sql)?;
+    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    tx.pragma_update(None, "user_version", migration.number)?;
+    tx.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_are_numbered_without_a_gap() {
+        for (index, migration) in MIGRATIONS.iter().enumerate() {
+            assert_eq!(usize::try_from(migration.number), Ok(index + 1), "{}", migration.name);
+        }
+    }
+
+    #[test]
+    fn a_second_migration_changes_nothing() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        assert_eq!(migrate(&mut conn, Path::new("x")).unwrap(), (0, known()));
+        assert_eq!(migrate(&mut conn, Path::new("x")).unwrap(), (known(), known()));
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        migrate(&mut conn, Path::new("x")).unwrap();
+        conn.pragma_update(None, "user_version", known() + 1).unwrap();
+        let error = migrate(&mut conn, Path::new("x")).unwrap_err();
+        assert!(matches!(error, OpenError::NewerSchema { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_database_of_another_program_is_refused() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch("CREATE TABLE theirs (x)").unwrap();
+        let error = migrate(&mut conn, Path::new("x")).unwrap_err();
+        assert!(matches!(error, OpenError::NotOurs { .. }), "{error}");
+    }
+}

@@ -1,0 +1,66 @@
+//! What people ask for, and the probe.
+
+use rusqlite::{OptionalExtension, params};
+use tertulia_actors::domain::ConversationId;
+
+use super::super::error::WriteError;
+use super::super::row::{AsText, parsed};
+use super::unit::{Unit, Write};
+
+/// Makes dead-lettered messages pending again.
+pub(in crate::store) struct Replay(pub(in crate::store) Vec<i64>);
+
+impl Write for Replay {
+    type Answer = usize;
+
+    fn apply(&mut self, unit: &mut Unit<'_>) -> Result<Self::Answer, WriteError> {
+        self.0.sort_unstable();
+        self.0.dedup();
+        for id in &self.0 {
+            replay(unit, *id)?;
+        }
+        Ok(self.0.len())
+    }
+}
+
+fn replay(unit: &mut Unit<'_>, id: i64) -> Result<(), WriteError> {
+    let conversation: Option<ConversationId> = unit
+        .conn
+        .prepare_cached(
+            "UPDATE messages SET state = 'pending', turn_id = NULL, reason = NULL, alone = 1 \
+             WHERE id = ?1 AND state = 'dead_lettered' RETURNING conversation_id",
+        )?
+        .query_row([id], |row| parsed(row, 0))
+        .optional()?;
+    let Some(conversation) = conversation else {
+        return Err(WriteError::Refused(format!("message {id} is not dead-lettered; nothing was replayed")));
+    };
+    unit.conn
+        .prepare_cached(
+            "UPDATE conversations SET pending = pending + 1, wake_at = MIN(COALESCE(wake_at, ?2), ?2) WHERE id = ?1",
+        )?
+        .execute(params![conversation.text(), unit.tick.0])?;
+    let books = &mut unit.effects.entry.books;
+    books.dead_lettered -= 1;
+    books.pending += 1;
+    unit.effects.changed.push(conversation);
+    Ok(())
+}
+
+/// Learns whether a message could be stored now.
+pub(in crate::store) struct Probe;
+
+/// More than one webhook's message needs, so that a store that can take it has room for messages.
+const ROOM_BYTES: i32 = 64 * 1024;
+
+impl Write for Probe {
+    type Answer = ();
+
+    fn apply(&mut self, unit: &mut Unit<'_>) -> Result<Self::Answer, WriteError> {
+        unit.conn
+            .prepare_cached("INSERT INTO probe (id, filler) VALUES (1, zeroblob(?1))")?
+            .execute([ROOM_BYTES])?;
+        unit.conn.prepare_cached("DELETE FROM probe")?.execute([])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,256 @@
+//! The group-commit writer: one thread owns the connection that writes.
+//!
+//! While one transaction is in its fsync the next requests gather in the queue; they share the next commit. Each has a
+//! savepoint of its own, so that one refusal fails alone. Only after the commit are callers answered and actors told.
+
+mod acts;
+mod admit;
+mod commit;
+mod identity;
+mod outbox;
+mod queue;
+mod stats;
+mod statuses;
+mod turns;
+mod unit;
+
+#[cfg(test)]
+mod identity_tests;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tertulia_actors::domain::Books;
+use tertulia_actors::ports::{StoreError, Tells};
+use tokio::sync::watch;
+
+pub(super) use acts::{Probe, Replay};
+pub(super) use outbox::Marks;
+pub(super) use queue::{Gauges, Message, Queue};
+pub use stats::WriterStats;
+pub use unit::StoreDeps;
+
+use unit::{Bounds, Effects, Job, Request, Unit};
+
+use super::connect;
+use super::ledger::{self, Ledger};
+use super::settings::StoreSettings;
+
+/// Where the writer says how it is.
+pub(super) struct Publications {
+    pub(super) books: watch::Sender<Books>,
+    pub(super) stats: watch::Sender<WriterStats>,
+    pub(super) gauges: Arc<Gauges>,
+    /// A hint to the checkpointing thread; one that waits already is enough.
+    pub(super) committed: SyncSender<()>,
+}
+
+/// The thread's state.
+pub(super) struct Writer {
+    settings: StoreSettings,
+    conn: Connection,
+    deps: StoreDeps,
+    receiver: Receiver<Message>,
+    tells: Box<dyn Tells>,
+    out: Publications,
+    ledger: Ledger,
+    next_probe: Option<Instant>,
+}
+
+/// A transaction that is on disk.
+struct Committed {
+    effects: Effects,
+    ledger: Ledger,
+}
+
+impl Writer {
+    /// A writer on a connection whose ledger was just read.
+    pub(super) fn new(
+        settings: StoreSettings,
+        conn: Connection,
+        receiver: Receiver<Message>,
+        ledger: Ledger,
+        (deps, tells): (StoreDeps, Box<dyn Tells>),
+        out: Publications,
+    ) -> Self {
+        Self { settings, conn, deps, receiver, tells, out, ledger, next_probe: None }
+    }
+
+    /// Works until it is told to stop or nobody can ask any more; everything queued until then is written. Gives the
+    /// connection back for the last checkpoint.
+    pub(super) fn run(mut self) -> Connection {
+        let mut group = Vec::with_capacity(self.settings.commit_batch_max);
+        let mut open = true;
+        while open || self.has_more(&mut group) {
+            if open && group.is_empty() {
+                open = self.wait(&mut group);
+            }
+            open &= self.gather(&mut group);
+            self.work(&mut group);
+        }
+        self.conn
+    }
+
+    /// Whether a request slipped into the queue after the word to stop.
+    fn has_more(&self, group: &mut Vec<Box<dyn Job>>) -> bool {
+        while group.is_empty() {
+            match self.receiver.try_recv() {
+                Ok(message) => drop(self.take(message, group)),
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// Waits for the first request of a group, or until it is time to probe; false when the queue is closed.
+    fn wait(&self, group: &mut Vec<Box<dyn Job>>) -> bool {
+        let message = match self.next_probe {
+            None => self.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(at) => self.receiver.recv_timeout(at.saturating_duration_since(Instant::now())),
+        };
+        match message {
+            Ok(message) => self.take(message, group),
+            Err(RecvTimeoutError::Timeout) => true,
+            Err(RecvTimeoutError::Disconnected) => false,
+        }
+    }
+
+    /// Adds what has gathered by now; false when the word to stop was among it.
+    fn gather(&self, group: &mut Vec<Box<dyn Job>>) -> bool {
+        let mut open = true;
+        while group.len() < self.settings.commit_batch_max {
+            match self.receiver.try_recv() {
+                Ok(message) => open &= self.take(message, group),
+                Err(_) => break,
+            }
+        }
+        open
+    }
+
+    fn take(&self, message: Message, group: &mut Vec<Box<dyn Job>>) -> bool {
+        match message {
+            Message::Write(job) => {
+                self.out.gauges.left(job.is_admission());
+                group.push(job);
+                true
+            }
+            Message::Stop => false,
+        }
+    }
+
+    fn work(&mut self, group: &mut Vec<Box<dyn Job>>) {
+        if let Some(at) = self.next_probe {
+            self.refuse_admissions(group);
+            if group.is_empty() && Instant::now() >= at {
+                group.push(Box::new(Request::new(Probe).0));
+            }
+        }
+        if !group.is_empty() {
+            self.write(group);
+        }
+    }
+
+    /// While the database cannot be written, admissions fail at once: their senders try again later.
+    fn refuse_admissions(&self, group: &mut Vec<Box<dyn Job>>) {
+        let reason = self.out.stats.borrow().last_error.clone().unwrap_or_default();
+        for job in group.extract_if(.., |job| job.is_admission()) {
+            job.fail(StoreError::Unavailable(reason.clone()));
+        }
+    }
+
+    /// Writes a group in one transaction.
+    fn write(&mut self, group: &mut Vec<Box<dyn Job>>) {
+        let began = Instant::now();
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.transact(group)));
+        match outcome {
+            Ok(Ok(committed)) => self.committed(group, committed, began.elapsed()),
+            Ok(Err(error)) => {
+                self.recover_connection();
+                self.failed(group, &error.to_string());
+            }
+            Err(_) => {
+                self.recover_connection();
+                self.panicked(group);
+            }
+        }
+    }
+
+    /// # Errors
+    /// When the database is at fault; the transaction may still be open.
+    fn transact(&self, group: &mut [Box<dyn Job>]) -> rusqlite::Result<Committed> {
+        self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let bounds = Bounds {
+            quarantine: self.settings.quarantine_max,
+            early_statuses: self.settings.early_statuses_max,
+        };
+        let mut unit = Unit::new(&self.conn, &self.deps, bounds);
+        for job in group {
+            unit.apply(job.as_mut())?;
+        }
+        let ledger = self.ledger.after(&unit.effects.entry, unit.tick);
+        ledger::save(&self.conn, &ledger)?;
+        self.conn.prepare_cached("COMMIT")?.execute([])?;
+        Ok(Committed { effects: unit.effects, ledger })
+    }
+
+    /// The transaction is on disk: answer, tell, publish.
+    fn committed(&mut self, group: &mut Vec<Box<dyn Job>>, committed: Committed, took: Duration) {
+        // The place of the failpoint `after_commit`: durable, and nobody knows yet.
+        self.ledger = committed.ledger;
+        if self.next_probe.take().is_some() {
+            tracing::info!("the database can be written again");
+        }
+        self.out.gauges.set_healthy(true);
+        let requests = group.len();
+        for job in group.drain(..) {
+            job.finish();
+        }
+        for admitted in committed.effects.admitted {
+            self.tells.admitted(admitted);
+        }
+        for conversation in committed.effects.changed {
+            self.tells.changed(conversation);
+        }
+        self.out.books.send_replace(committed.ledger.books);
+        self.out.stats.send_modify(|stats| stats.committed(requests, took, &committed.ledger));
+        // Full means that the thread is awake already; gone means that the process ends.
+        let _ = self.out.committed.try_send(());
+    }
+
+    /// Nothing of the group was written.
+    fn failed(&mut self, group: &mut Vec<Box<dyn Job>>, reason: &str) {
+        if self.next_probe.is_none() {
+            tracing::error!(reason, "the database cannot be written; admissions are refused until it can");
+        }
+        self.next_probe = Some(Instant::now() + self.settings.probe());
+        self.out.gauges.set_healthy(false);
+        self.out.stats.send_modify(|stats| stats.failed(reason));
+        for job in group.drain(..) {
+            job.fail(StoreError::Unavailable(reason.to_owned()));
+        }
+    }
+
+    /// A request of the group is a fault in this program; the next group is written as if nothing had been.
+    fn panicked(&mut self, group: &mut Vec<Box<dyn Job>>) {
+        const REASON: &str = "a request of the same commit panicked";
+        tracing::error!(requests = group.len(), "a write panicked; its group was rolled back");
+        self.out.stats.send_modify(|stats| stats.panicked(REASON));
+        for job in group.drain(..) {
+            job.fail(StoreError::Unavailable(REASON.to_owned()));
+        }
+    }
+
+    /// Leaves no transaction open; a connection that cannot even roll back is replaced.
+    fn recover_connection(&mut self) {
+        if self.conn.is_autocommit() || self.conn.execute_batch("ROLLBACK").is_ok() {
+            return;
+        }
+        match connect::writer(&self.settings) {
+            Ok(conn) => self.conn = conn,
+            Err(error) => tracing::error!(%error, "the connection cannot be replaced; trying again"),
+        }
+    }
+}

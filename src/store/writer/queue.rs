@@ -1,0 +1,126 @@
+//! The way to the writer: a bounded queue in which admissions leave room for turns and replies.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use tertulia_actors::ports::StoreError;
+use tertulia_actors::ports::store::StoreFuture;
+
+use super::super::settings::StoreSettings;
+use super::unit::{Job, Request, Write};
+
+/// What waits for the writer.
+pub(in crate::store) enum Message {
+    /// Something to write.
+    Write(Box<dyn Job>),
+    /// Write what is queued, then end.
+    Stop,
+}
+
+/// Figures that change too often, or in too many places, to be published.
+#[derive(Default)]
+pub(in crate::store) struct Gauges {
+    queued: AtomicUsize,
+    admissions: AtomicUsize,
+    failing: AtomicBool,
+    wal_pages: AtomicU64,
+}
+
+impl Gauges {
+    /// Requests that wait for the writer.
+    pub(in crate::store) fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    /// Whether the last write succeeded.
+    pub(in crate::store) fn is_healthy(&self) -> bool {
+        !self.failing.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether the last write succeeded.
+    pub(super) fn set_healthy(&self, healthy: bool) {
+        self.failing.store(!healthy, Ordering::Relaxed);
+    }
+
+    /// Pages in the write-ahead log, as the checkpointing thread last saw it.
+    pub(in crate::store) fn wal_pages(&self) -> u64 {
+        self.wal_pages.load(Ordering::Relaxed)
+    }
+
+    /// Notes the length of the write-ahead log.
+    pub(in crate::store) fn set_wal_pages(&self, pages: u64) {
+        self.wal_pages.store(pages, Ordering::Relaxed);
+    }
+
+    /// A request left the queue.
+    pub(super) fn left(&self, admission: bool) {
+        self.queued.fetch_sub(1, Ordering::Relaxed);
+        if admission {
+            self.admissions.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes a place in the queue for an admission, unless `limit` are taken.
+    fn enter(&self, admission: bool, limit: usize) -> bool {
+        let free = |taken: usize| (taken < limit).then_some(taken + 1);
+        if admission && self.admissions.try_update(Ordering::Relaxed, Ordering::Relaxed, free).is_err() {
+            return false;
+        }
+        self.queued.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+}
+
+/// The sending end.
+pub(in crate::store) struct Queue {
+    sender: SyncSender<Message>,
+    gauges: Arc<Gauges>,
+    queue_max: usize,
+    admission_queue_max: usize,
+}
+
+impl Queue {
+    /// A queue with the bounds of the settings.
+    pub(in crate::store) fn new(settings: &StoreSettings, gauges: Arc<Gauges>) -> (Self, Receiver<Message>) {
+        let (sender, receiver) = sync_channel(settings.queue_max);
+        let queue = Self {
+            sender,
+            gauges,
+            queue_max: settings.queue_max,
+            admission_queue_max: settings.admission_queue_max,
+        };
+        (queue, receiver)
+    }
+
+    /// Queues a write at once; the future only waits for its answer, so that dropping it cancels nothing.
+    pub(in crate::store) fn write<W: Write>(&self, write: W) -> StoreFuture<W::Answer> {
+        if W::ADMISSION && !self.gauges.is_healthy() {
+            return refused(StoreError::Unavailable(
+                "the last write failed; waiting for the next probe".into(),
+            ));
+        }
+        if !self.gauges.enter(W::ADMISSION, self.admission_queue_max) {
+            return refused(StoreError::Overloaded { limit: self.admission_queue_max });
+        }
+        let (request, answer) = Request::new(write);
+        if let Err(error) = self.sender.try_send(Message::Write(Box::new(request))) {
+            self.gauges.left(W::ADMISSION);
+            return refused(match error {
+                TrySendError::Full(_) => StoreError::Overloaded { limit: self.queue_max },
+                TrySendError::Disconnected(_) => StoreError::Closed,
+            });
+        }
+        Box::pin(async move { answer.await.unwrap_or(Err(StoreError::Closed)) })
+    }
+
+    /// Asks the writer to end after what is queued.
+    pub(in crate::store) fn stop(&self) {
+        // The writer is gone already when this fails.
+        let _ = self.sender.send(Message::Stop);
+    }
+}
+
+fn refused<T: Send + 'static>(error: StoreError) -> StoreFuture<T> {
+    Box::pin(std::future::ready(Err(error)))
+}
