@@ -5,4 +5,5 @@ pub mod http;
 pub mod knowledge;
 pub mod llm;
 pub mod load;
+pub mod secret;
 pub mod store;

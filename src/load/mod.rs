@@ -1,1 +1,6 @@
 //! The test bench: emulated providers and realistic people.
+
+pub mod bursts;
+pub mod prng;
+pub mod providers;
+pub mod sender;
