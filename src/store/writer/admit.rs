@@ -173,7 +173,7 @@ fn tell(unit: &mut Unit<'_>, message: &mut InboundMessage, conversation: Convers
         },
         pending: counted.pending,
         previous_end: counted.previous_end,
-        has_readers: message.account.channel.is_read_from_store(),
+        account: message.account.clone(),
     });
 }
 

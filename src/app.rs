@@ -1,0 +1,328 @@
+//! The composition root: the only place where adapters meet actors.
+
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_rt::Arbiter;
+use tertulia_actors::domain::Channel;
+use tertulia_actors::inbox::admission::Admissions;
+use tertulia_actors::pipeline::Pipeline;
+use tertulia_actors::ports::{
+    Clock, Embedder, Entropy, InboundChannel, OutboundChannel, QueryService, ReceiptSource, Store,
+};
+use tertulia_actors::runtime::{Runtime, RuntimeParts, arbiter, start_on};
+use tertulia_actors::services::{
+    ChannelService, ClassifierService, EmbeddingService, QueryFrontService, Services, VectorsService,
+};
+use tertulia_actors::settings::FrontSettings;
+use tertulia_actors::shard::{ChannelOut, ChannelsOut};
+use tertulia_actors::supervision::{Front, FrontHandle, Service};
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::channels::whatsapp::{WhatsappInbound, WhatsappOutbound};
+use crate::config::{Config, EmbeddingBackend};
+use crate::http::{HttpState, Parts, run_server};
+use crate::knowledge::{ExampleClassifier, HashedEmbedder, SqliteVectors, index::IndexError};
+use crate::llm::{OpenAiQuery, StoredQuery};
+use crate::lock_file::{LockError, LockFile};
+use crate::metrics::Metrics;
+use crate::secret::Secret;
+use crate::store::{OpenError, PreparedStore, RunningStore, SqliteStore, StoreDeps};
+use crate::system::{Receipts, SystemClock, SystemEntropy};
+use crate::{knowledge, shutdown};
+
+/// Why the server did not start, or had to stop.
+#[derive(Debug, Error)]
+pub enum AppError {
+    /// Another process has the database.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The knowledge base cannot be used.
+    #[error("the knowledge base cannot be used: {0}")]
+    Knowledge(#[from] knowledge::KnowledgeError),
+    /// The knowledge base cannot be searched.
+    #[error("the knowledge base cannot be searched: {0}")]
+    Index(#[from] IndexError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The console's token cannot be kept.
+    #[error("cannot keep the console's token in '{}': {source}", path.display())]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system offers no TLS.
+    #[error("cannot make an HTTP client: {0}")]
+    Client(#[from] reqwest::Error),
+    /// A thread did not come up.
+    #[error("the {0} did not start")]
+    Thread(&'static str),
+    /// The HTTP server ended by itself.
+    #[error("the http server ended: {0}")]
+    Http(io::Error),
+}
+
+/// What the adapters share.
+struct Ground {
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    store: Arc<SqliteStore>,
+}
+
+/// Serves until a signal asks it to stop, then drains.
+///
+/// # Errors
+/// When it cannot start, or the HTTP server ends by itself.
+pub async fn serve(mut config: Config) -> Result<(), AppError> {
+    let mut lock = LockFile::acquire(&config.storage.path)?;
+    let mut prepared = SqliteStore::open(&config.storage)?;
+    keep_console_token(&mut config)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::anchored_behind(prepared.last_tick()));
+    let ground = Ground { clock, entropy: Arc::new(SystemEntropy), store: prepared.handle() };
+    let receipts: Arc<dyn ReceiptSource> =
+        Arc::new(Receipts::after(prepared.last_receipt_seq(), Arc::clone(&ground.clock)));
+    load_sample(&config, &ground)?;
+    let services = arbiter();
+    let parts = runtime_parts(&config, &ground, &mut prepared, &services).await?;
+    let runtime = Runtime::start(parts).await.ok_or(AppError::Thread("shards"))?;
+    let deps = StoreDeps {
+        clock: Arc::clone(&ground.clock),
+        entropy: Arc::clone(&ground.entropy),
+        quiet: config.conversation.quiet(),
+    };
+    let store = prepared.start(deps, Box::new(runtime.tells()))?;
+    let runtime = Rc::new(runtime);
+    let (draining, is_draining) = watch::channel(false);
+    let state = HttpState::new(Parts {
+        admissions: admissions(&config, &ground, receipts),
+        store: ground.store.clone(),
+        feeds: runtime.feeds(),
+        whatsapp: whatsapp_inbound(&config),
+        settings: Arc::new(config.http()),
+        entropy: Arc::clone(&ground.entropy),
+        draining: is_draining,
+        metrics: metrics_text(&ground, &runtime),
+    });
+    let (server, address) = run_server(state, &config.server)
+        .map_err(|source| AppError::Listen { address: config.server.bind.clone(), source })?;
+    lock.say(Some(address))?;
+    tracing::info!(%address, shards = config.shards(), "listening; the chat page is at http://{address}/");
+    let handle = server.handle();
+    let mut server = actix_rt::spawn(server);
+    let ended = tokio::select! {
+        signal = shutdown::asked() => {
+            tracing::info!(signal, "draining");
+            None
+        }
+        ended = &mut server => Some(ended),
+    };
+    // Nobody else holds the runtime but the task that counts, which the drain ends.
+    draining.send_replace(true);
+    let deadline = Instant::now() + Duration::from_millis(config.server.drain_ms);
+    if ended.is_none() {
+        let _ = tokio::time::timeout_at(deadline - grace(&config), handle.stop(true)).await;
+    }
+    drain(runtime, services, store, deadline).await;
+    match ended {
+        Some(Ok(Err(source))) => Err(AppError::Http(source)),
+        Some(Err(join)) => Err(AppError::Http(io::Error::other(join))),
+        None | Some(Ok(Ok(()))) => {
+            tracing::info!("drained");
+            Ok(())
+        }
+    }
+}
+
+/// The part of the drain that is left for turns and the store when requests do not end.
+const fn grace(config: &Config) -> Duration {
+    Duration::from_millis(config.server.drain_ms / 2)
+}
+
+async fn drain(runtime: Rc<Runtime>, services: Arbiter, store: RunningStore, deadline: Instant) {
+    runtime.drain(deadline - deadline.saturating_duration_since(Instant::now()) / 4).await;
+    services.stop();
+    // A service that panicked has nothing more to do either.
+    let _ = services.join();
+    store.shutdown();
+}
+
+fn admissions(config: &Config, ground: &Ground, receipts: Arc<dyn ReceiptSource>) -> Admissions {
+    let dedupe = Duration::from_secs(u64::from(config.inbox.dedupe_days) * 86_400);
+    Admissions::new(ground.store.clone(), Arc::clone(&ground.clock), receipts, dedupe)
+}
+
+fn metrics_text(ground: &Ground, runtime: &Rc<Runtime>) -> crate::http::MetricsText {
+    let (counted, conversations) = watch::channel(0);
+    let runtime = Rc::downgrade(runtime);
+    actix_rt::spawn(async move {
+        while let Some(runtime) = runtime.upgrade() {
+            let count = runtime.count_conversations().await.into_iter().sum();
+            drop(runtime);
+            counted.send_replace(count);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+    let metrics = Metrics::new(ground.store.clone(), conversations);
+    Arc::new(move || metrics.text())
+}
+
+/// Makes the console's token at first start, and keeps it beside the database.
+fn keep_console_token(config: &mut Config) -> Result<(), AppError> {
+    if !config.console.token.is_empty() {
+        return Ok(());
+    }
+    let path = token_path(&config.storage.path);
+    let fail = |source| AppError::Token { path: path.clone(), source };
+    let token = match std::fs::read_to_string(&path) {
+        Ok(token) if !token.trim().is_empty() => token.trim().to_owned(),
+        _ => {
+            // Two UUIDv4: 244 bits of the system's generator.
+            let token = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+            let mut options = std::fs::OpenOptions::new();
+            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(fail)?;
+            io::Write::write_all(&mut file, token.as_bytes()).map_err(fail)?;
+            tracing::info!(path = %path.display(), "made a token for the console and kept it in this file");
+            token
+        }
+    };
+    config.console.token = Secret::new(token);
+    Ok(())
+}
+
+/// Where the console's token is kept when the configuration has none.
+#[must_use]
+pub fn token_path(database: &Path) -> PathBuf {
+    database.with_file_name("console.token")
+}
+
+/// Loads the sample knowledge base into an empty database, saying so.
+fn load_sample(config: &Config, ground: &Ground) -> Result<(), AppError> {
+    if !config.knowledge.sample {
+        return Ok(());
+    }
+    let conn = rusqlite::Connection::open(&config.storage.path).map_err(OpenError::from)?;
+    let loaded = knowledge::entries::load_sample_if_empty(&conn, ground.clock.now())?;
+    if loaded > 0 {
+        tracing::info!(entries = loaded, "the knowledge base was empty: loaded the sample of a water-delivery shop (knowledge.sample = false leaves it empty)");
+    }
+    Ok(())
+}
+
+/// Puts a service's front on the services' thread.
+async fn front<S: Service + Send>(
+    services: &Arbiter,
+    service: S,
+    settings: FrontSettings,
+) -> Result<FrontHandle<S>, AppError> {
+    start_on(&services.handle(), move || Front::start_with(service, settings))
+        .await
+        .ok_or(AppError::Thread("services"))
+}
+
+async fn runtime_parts(
+    config: &Config,
+    ground: &Ground,
+    prepared: &mut PreparedStore,
+    services: &Arbiter,
+) -> Result<RuntimeParts, AppError> {
+    let hold = Duration::from_millis(config.outbox.ambiguous_hold_ms);
+    let takeover = prepared.take_over(ground.clock.tick(), hold)?;
+    tracing::info!(
+        epoch = takeover.epoch.0,
+        interrupted_turns = takeover.interrupted_turns,
+        ambiguous_parts = takeover.ambiguous_parts,
+        "took the database over"
+    );
+    let store: Arc<dyn Store> = ground.store.clone();
+    let mut pipeline_settings = config.pipeline.clone();
+    if config.query.llm.base_url.is_empty() {
+        // Without a model nobody reads the history.
+        pipeline_settings.history_messages = 0;
+    }
+    let pipeline = Pipeline {
+        services: start_services(config, services).await?,
+        store: Arc::clone(&store),
+        settings: Arc::new(pipeline_settings),
+        routes: Arc::new(config.routes.clone()),
+        phrases: Arc::new(config.phrases()),
+    };
+    Ok(RuntimeParts {
+        store,
+        clock: Arc::clone(&ground.clock),
+        entropy: Arc::clone(&ground.entropy),
+        epoch: takeover.epoch,
+        conversation: config.conversation.clone(),
+        turns: config.turns.clone(),
+        outbox: config.outbox.clone(),
+        sweep: config.sweep.clone(),
+        pipeline,
+        channels: start_channels(config, services).await?,
+        shards: config.shards(),
+        live_max: config.runtime.live_max,
+    })
+}
+
+async fn start_services(config: &Config, services: &Arbiter) -> Result<Services, AppError> {
+    let embedding = match config.embedding.backend {
+        EmbeddingBackend::None => None,
+        EmbeddingBackend::Hashed => {
+            let embedder: Arc<dyn Embedder> = Arc::new(HashedEmbedder);
+            Some(front(services, EmbeddingService(embedder), config.embedding.front).await?)
+        }
+    };
+    let vectors = &config.vectors;
+    let index = SqliteVectors::open(&config.storage.path, vectors.threads, vectors.front.queue_max)?;
+    let classifier = ExampleClassifier::new(&config.pipeline.languages, &config.classifier.examples);
+    let llm = &config.query.llm;
+    let query: Arc<dyn QueryService> = if llm.base_url.is_empty() {
+        Arc::new(StoredQuery::new(config.pipeline.reply_score_min))
+    } else {
+        Arc::new(OpenAiQuery::new(crate::channels::client(llm.connect_timeout())?, llm))
+    };
+    Ok(Services {
+        embedding,
+        vectors: front(services, VectorsService(Arc::new(index)), vectors.front).await?,
+        classifier: front(services, ClassifierService(Arc::new(classifier)), config.classifier.front).await?,
+        query: front(services, QueryFrontService(query), config.query.front).await?,
+    })
+}
+
+async fn start_channels(config: &Config, services: &Arbiter) -> Result<ChannelsOut, AppError> {
+    let mut channels = ChannelsOut::new();
+    let whatsapp = &config.channels.whatsapp;
+    if whatsapp.enabled {
+        let client = crate::channels::client(whatsapp.connect_timeout())?;
+        let port: Arc<dyn OutboundChannel> = Arc::new(WhatsappOutbound::new(client, whatsapp));
+        let front = front(services, ChannelService(Arc::clone(&port)), config.channels.front.0).await?;
+        channels.insert(Channel::Whatsapp, ChannelOut { front, port });
+    }
+    Ok(channels)
+}
+
+fn whatsapp_inbound(config: &Config) -> Option<Arc<dyn InboundChannel>> {
+    let whatsapp = &config.channels.whatsapp;
+    if !whatsapp.enabled {
+        return None;
+    }
+    if whatsapp.verify_token.is_empty() || whatsapp.access_token.is_empty() {
+        tracing::warn!("whatsapp is enabled without a verify_token or access_token: handshakes or replies will fail");
+    }
+    Some(Arc::new(WhatsappInbound::new(whatsapp.verify_token.clone(), whatsapp.app_secret.clone())))
+}

@@ -1,0 +1,131 @@
+//! What the sources say, and what is said about bad ones.
+
+use super::*;
+
+fn config(text: &str) -> Result<Config, ConfigError> {
+    config_with(text, &[], &[])
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+fn config_with(
+    text: &str,
+    environment: &[(&str, &str)],
+    flags: &[(&str, &str)],
+) -> Result<Config, ConfigError> {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.toml");
+    fs::write(&file, text).unwrap();
+    load(&Sources { file: Some(file), environment: pairs(environment), flags: pairs(flags) })
+}
+
+fn complaint(text: &str) -> String {
+    config(text).expect_err("the configuration is bad").to_string()
+}
+
+#[test]
+fn the_file_in_the_repository_states_the_defaults() {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml")).unwrap();
+    let written = Table::try_from(config(&text).unwrap()).unwrap();
+    let defaults = Table::try_from(Config::default()).unwrap();
+    assert_eq!(written, defaults);
+    let stated: Table = text.parse().unwrap();
+    let mut missing = vec![];
+    compare("", &defaults, &stated, &mut missing);
+    assert!(missing.is_empty(), "config.toml does not mention {missing:?}");
+}
+
+/// Collects the keys of `wanted` that `stated` does not have.
+fn compare(prefix: &str, wanted: &Table, stated: &Table, missing: &mut Vec<String>) {
+    for (key, value) in wanted {
+        let path = format!("{prefix}{key}");
+        match (value, stated.get(key)) {
+            (Value::Table(wanted), Some(Value::Table(stated))) => {
+                compare(&format!("{path}."), wanted, stated, missing);
+            }
+            (_, None) => missing.push(path),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn flags_override_the_environment_which_overrides_the_file() {
+    let text = "[conversation]\nquiet_ms = 1\nmax_wait_ms = 10\n";
+    let environment = [("TERTULIA__CONVERSATION__QUIET_MS", "2"), ("TERTULIA__CONVERSATION__MAX_WAIT_MS", "20")];
+    let config = config_with(text, &environment, &[("conversation.quiet_ms", "3")]).unwrap();
+    assert_eq!((config.conversation.quiet_ms, config.conversation.max_wait_ms), (3, 20));
+}
+
+#[test]
+fn the_environment_gives_text_numbers_truths_and_lists() {
+    let environment = [
+        ("TERTULIA__SERVER__BIND", "127.0.0.1:0"),
+        ("TERTULIA__CONSOLE__TOKEN", "123456"),
+        ("TERTULIA__QUERY__LLM__BASE_URL", "http://127.0.0.1:1/v1"),
+        ("TERTULIA__KNOWLEDGE__SAMPLE", "false"),
+        ("TERTULIA__PIPELINE__LANGUAGES", "[\"ar\"]"),
+        ("TERTULIA__ROUTES__THANKS", "query"),
+        ("TERTULIA_FAILPOINTS", "not a key"),
+    ];
+    let config = config_with("", &environment, &[]).unwrap();
+    assert_eq!(config.server.bind, "127.0.0.1:0");
+    assert_eq!(config.console.token.expose(), "123456");
+    assert_eq!(config.query.llm.base_url, "http://127.0.0.1:1/v1");
+    assert!(!config.knowledge.sample);
+    assert_eq!(config.pipeline.languages.len(), 1);
+    assert_eq!(config.routes.thanks, tertulia_actors::domain::Route::Query);
+}
+
+#[test]
+fn bad_configuration_is_named_with_its_key_and_what_is_allowed() {
+    for (text, expected) in [
+        ("[server]\nbynd = 1", &["server", "bynd", "bind"][..]),
+        ("[sever]\nbind = 1", &["sever", "server"]),
+        ("[conversation]\nquiet_ms = \"soon\"", &["conversation.quiet_ms", "soon", "u64"]),
+        ("[conversation]\nquiet_ms = -1", &["conversation.quiet_ms", "-1"]),
+        ("[conversation]\non_new_message = \"drop\"", &["conversation.on_new_message", "drop", "queue"]),
+        ("[conversation]\nquiet_ms = 20000", &["conversation.quiet_ms", "20000", "max_wait_ms"]),
+        ("[conversation]\nmax_messages = 0", &["conversation.max_messages", "0", "1"]),
+        ("[routes]\nthanks = \"phone\"", &["routes.thanks", "phone", "silent"]),
+        ("[pipeline]\nreply_score_min = 7.0", &["pipeline.reply_score_min", "7", "0 to 1"]),
+        ("[server]\nbind = \"here\"", &["server.bind", "here", "127.0.0.1:8080"]),
+        ("[inbox]\ndedupe_days = 3", &["inbox.dedupe_days", "3", "8"]),
+        ("[storage]\nbackend = \"oracle\"", &["storage.backend", "oracle", "sqlite"]),
+        ("[phrases.fallbak]\nen = \"x\"", &["phrases.fallbak", "fallback"]),
+        ("[channels.whatsapp]\nenabled = true", &["channels.whatsapp.app_secret"]),
+        ("[query.llm]\nbase_url = \"ftp://x\"", &["query.llm.base_url", "ftp://x", "http"]),
+    ] {
+        let complaint = complaint(text);
+        for word in expected {
+            assert!(complaint.contains(word), "{text:?}: {complaint:?} does not say {word:?}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_not_toml_is_named_with_the_line() {
+    let complaint = complaint("[server\n");
+    assert!(complaint.contains("config.toml") && complaint.contains("line 1"), "{complaint}");
+}
+
+#[test]
+fn a_named_file_that_is_missing_is_an_error() {
+    let sources = Sources { file: Some("/nowhere/config.toml".into()), ..Sources::default() };
+    assert!(load(&sources).expect_err("no file").to_string().contains("/nowhere/config.toml"));
+}
+
+#[test]
+fn a_secret_is_read_from_its_file_and_never_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("secret");
+    fs::write(&file, "hush\n").unwrap();
+    let flags = [("console.token_file", file.to_str().unwrap())];
+    let read = config_with("", &[], &flags).unwrap();
+    assert_eq!(read.console.token.expose(), "hush");
+    assert!(!format!("{read:?}").contains("hush"));
+    let twice = config_with("[console]\ntoken = \"x\"", &[], &flags).expect_err("given twice");
+    assert!(twice.to_string().contains("console.token"), "{twice}");
+}

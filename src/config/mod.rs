@@ -1,0 +1,241 @@
+//! The configuration: a file, overridden by the environment, overridden by flags.
+
+mod check;
+mod load;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tertulia_actors::domain::Class;
+use tertulia_actors::settings::{
+    ConversationSettings, FrontSettings, OutboxSettings, Phrases, PipelineSettings, Routes, SweepSettings, TurnSettings,
+};
+
+pub use load::{ConfigError, Sources, load};
+
+use crate::channels::whatsapp::WhatsappSettings;
+use crate::http::{ApiSettings, ConsoleSettings, HttpSettings, ServerSettings, WebSettings};
+use crate::llm::LlmSettings;
+use crate::store::StoreSettings;
+use crate::telemetry::LogSettings;
+
+/// Everything that can be configured. An unknown key is an error.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The HTTP server.
+    pub server: ServerSettings,
+    /// The database.
+    pub storage: StoreSettings,
+    /// What is kept of messages that have ended.
+    pub inbox: InboxSettings,
+    /// How messages are gathered.
+    pub conversation: ConversationSettings,
+    /// How turns are run and rerun.
+    pub turns: TurnSettings,
+    /// Thresholds and lists of the pipeline.
+    pub pipeline: PipelineSettings,
+    /// The way of each class.
+    pub routes: Routes,
+    /// Phrases that replace the built-in ones, by name and language.
+    pub phrases: Phrases,
+    /// How parts of replies are sent.
+    pub outbox: OutboxSettings,
+    /// How lost hints are found.
+    pub sweep: SweepSettings,
+    /// The channels.
+    pub channels: Channels,
+    /// The query service.
+    pub query: QuerySection,
+    /// Texts to vectors.
+    pub embedding: EmbeddingSection,
+    /// Search in the knowledge base.
+    pub vectors: VectorsSection,
+    /// Class and language.
+    pub classifier: ClassifierSection,
+    /// The knowledge base.
+    pub knowledge: KnowledgeSection,
+    /// The people who supervise.
+    pub console: ConsoleSettings,
+    /// The actors' threads.
+    pub runtime: RuntimeSection,
+    /// What is logged, and how.
+    pub log: LogSettings,
+}
+
+/// What is kept of messages that have ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct InboxSettings {
+    /// A message that was written longer ago is stored and not answered, since whether it was seen is not known any more.
+    pub dedupe_days: u32,
+}
+
+impl Default for InboxSettings {
+    fn default() -> Self {
+        Self { dedupe_days: 30 }
+    }
+}
+
+/// The channels.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Channels {
+    /// The chat page.
+    pub web: WebSettings,
+    /// The JSON channel of programs.
+    pub api: ApiSettings,
+    /// WhatsApp through Meta's Cloud API.
+    pub whatsapp: WhatsappSettings,
+    /// The front of the channels that send.
+    pub front: ChannelFront,
+}
+
+/// The front of the channels that send. Its deadline lies above a channel's own, which knows better how a send ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChannelFront(pub FrontSettings);
+
+impl Default for ChannelFront {
+    fn default() -> Self {
+        Self(FrontSettings { in_flight_max: 512, deadline_ms: 30_000, ..FrontSettings::default() })
+    }
+}
+
+/// The query service.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QuerySection {
+    /// A language model behind an OpenAI-compatible interface.
+    pub llm: LlmSettings,
+    /// The service's front.
+    pub front: FrontSettings,
+}
+
+impl Default for QuerySection {
+    fn default() -> Self {
+        let front = FrontSettings { in_flight_max: 256, deadline_ms: 60_000, ..FrontSettings::default() };
+        Self { llm: LlmSettings::default(), front }
+    }
+}
+
+/// Texts to vectors.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmbeddingSection {
+    /// How texts are embedded.
+    pub backend: EmbeddingBackend,
+    /// The service's front.
+    pub front: FrontSettings,
+}
+
+/// How texts are embedded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EmbeddingBackend {
+    /// Words and parts of words, hashed; needs no model.
+    #[default]
+    Hashed,
+    /// Not at all.
+    None,
+}
+
+/// Search in the knowledge base.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VectorsSection {
+    /// Where it is searched.
+    pub backend: VectorsBackend,
+    /// Threads that search.
+    pub threads: usize,
+    /// The service's front.
+    pub front: FrontSettings,
+}
+
+impl Default for VectorsSection {
+    fn default() -> Self {
+        Self { backend: VectorsBackend::default(), threads: 1, front: FrontSettings::default() }
+    }
+}
+
+/// Where the knowledge base is searched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VectorsBackend {
+    /// In the database, by its full-text index.
+    #[default]
+    Embedded,
+}
+
+/// Class and language.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClassifierSection {
+    /// Example phrases beside the built-in ones, by class.
+    pub examples: BTreeMap<Class, Vec<String>>,
+    /// The service's front.
+    pub front: FrontSettings,
+}
+
+/// The knowledge base.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KnowledgeSection {
+    /// Whether the sample is loaded into an empty database.
+    pub sample: bool,
+}
+
+impl Default for KnowledgeSection {
+    fn default() -> Self {
+        Self { sample: true }
+    }
+}
+
+/// The actors' threads.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RuntimeSection {
+    /// Shards of conversations, each a thread; 0: one per core.
+    pub shards: usize,
+    /// Conversations that one shard holds in memory; more wait in the database.
+    pub live_max: usize,
+}
+
+impl Default for RuntimeSection {
+    fn default() -> Self {
+        Self { shards: 0, live_max: 250_000 }
+    }
+}
+
+impl Config {
+    /// The number of shards, with 0 resolved.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        match self.runtime.shards {
+            0 => std::thread::available_parallelism().map_or(1, Into::into),
+            shards => shards,
+        }
+    }
+
+    /// The part that the HTTP interface needs.
+    #[must_use]
+    pub fn http(&self) -> HttpSettings {
+        HttpSettings {
+            server: self.server.clone(),
+            api: self.channels.api.clone(),
+            web: self.channels.web.clone(),
+            console: self.console.clone(),
+        }
+    }
+
+    /// The phrases: the built-in ones with those of the configuration laid over them.
+    #[must_use]
+    pub fn phrases(&self) -> Phrases {
+        let mut phrases = crate::knowledge::default_phrases();
+        for (name, versions) in &self.phrases {
+            let own = versions.iter().map(|(language, text)| (*language, text.clone()));
+            phrases.entry(name.clone()).or_default().extend(own);
+        }
+        phrases
+    }
+}

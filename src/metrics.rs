@@ -1,0 +1,140 @@
+//! `/metrics`: the books of promise H and the figures of the writer, for Prometheus.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+use tertulia_actors::domain::Books;
+use tokio::sync::watch;
+
+use crate::store::{SqliteStore, WriterStats};
+
+/// Where the figures come from. Books and statistics are published by the writer after each commit, so that every scrape
+/// sees books that balance.
+#[derive(Clone)]
+pub struct Metrics {
+    store: Arc<SqliteStore>,
+    conversations: watch::Receiver<usize>,
+}
+
+impl Metrics {
+    /// Metrics of a store and of the number of live conversations.
+    #[must_use]
+    pub const fn new(store: Arc<SqliteStore>, conversations: watch::Receiver<usize>) -> Self {
+        Self { store, conversations }
+    }
+
+    /// The text in the OpenMetrics format.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let figures = Figures {
+            books: *self.store.books().borrow(),
+            writer: self.store.stats(),
+            conversations: *self.conversations.borrow(),
+        };
+        let mut registry = Registry::with_prefix("tertulia");
+        registry.register_collector(Box::new(figures));
+        let mut out = String::new();
+        match text::encode(&mut out, &registry) {
+            Ok(()) => out,
+            // Writing to a string does not fail.
+            Err(fmt::Error) => String::new(),
+        }
+    }
+}
+
+/// One reading of all figures.
+#[derive(Debug)]
+struct Figures {
+    books: Books,
+    writer: WriterStats,
+    conversations: usize,
+}
+
+impl Collector for Figures {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        self.books(&mut encoder)?;
+        self.writer(&mut encoder)
+    }
+}
+
+impl Figures {
+    fn books(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let books = &self.books;
+        for (name, help, value) in [
+            ("messages_received", "Messages stored, duplicates not counted", books.received),
+            ("messages_duplicate", "Messages that had been stored before", books.duplicates),
+            ("messages_answered", "Messages whose turn committed an answer", books.answered),
+            ("messages_suppressed", "Messages that ended without an answer, for a stated reason", books.suppressed),
+            ("reply_parts_created", "Parts of replies stored", books.parts_created),
+        ] {
+            counter(encoder, name, help, value.unsigned_abs())?;
+        }
+        for (name, help, value) in [
+            ("messages_pending", "Messages that wait or are in a turn", books.pending),
+            ("messages_dead_lettered", "Messages that failed alone; a replay takes them back", books.dead_lettered),
+            ("reply_parts_pending", "Parts not yet accepted by their channel", books.parts_pending),
+            ("reply_parts_sent", "Parts that their channel accepted", books.parts_sent),
+            ("reply_parts_failed", "Parts refused by their channel, or cancelled", books.parts_failed),
+            ("reply_parts_ambiguous", "Parts whose outcome cannot be known", books.parts_ambiguous),
+        ] {
+            gauge(encoder, name, help, None, value)?;
+        }
+        Ok(())
+    }
+
+    fn writer(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let writer = &self.writer;
+        for (name, help, value) in [
+            ("store_commits", "Transactions on disk", writer.commits),
+            ("store_requests", "Requests in those transactions", writer.requests),
+            ("store_failed_commits", "Transactions that failed; nothing of them was written", writer.failed_commits),
+            ("store_panics", "Writes that panicked", writer.panics),
+            ("quarantine_lost", "Quarantined bodies that went to make room", writer.quarantine_lost.unsigned_abs()),
+            ("early_statuses_lost", "Early delivery statuses that went to make room", writer.statuses_lost.unsigned_abs()),
+        ] {
+            counter(encoder, name, help, value)?;
+        }
+        let seconds = Some(Unit::Seconds);
+        let commit_s = std::time::Duration::from_micros(writer.commit_us).as_secs_f64();
+        let last_s = std::time::Duration::from_micros(writer.last_commit_us).as_secs_f64();
+        float_counter(encoder, "store_commit", "Time spent in transactions, fsync included", commit_s)?;
+        gauge(encoder, "store_last_commit", "How long the last transaction took", seconds.as_ref(), last_s)?;
+        let queued = i64::try_from(writer.queued).unwrap_or(i64::MAX);
+        gauge(encoder, "store_queue", "Requests that wait for the writer", None, queued)?;
+        let pages = i64::try_from(writer.wal_pages).unwrap_or(i64::MAX);
+        gauge(encoder, "store_wal_pages", "Pages in the write-ahead log", None, pages)?;
+        let healthy = i64::from(writer.healthy);
+        gauge(encoder, "store_healthy", "Whether the last transaction succeeded", None, healthy)?;
+        let live = i64::try_from(self.conversations).unwrap_or(i64::MAX);
+        gauge(encoder, "conversations_live", "Conversation actors in memory", None, live)
+    }
+}
+
+fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    let metric = ConstCounter::new(value);
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}
+
+fn float_counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64) -> fmt::Result {
+    let metric = ConstCounter::new(value);
+    metric.encode(encoder.encode_descriptor(name, help, Some(&Unit::Seconds), metric.metric_type())?)
+}
+
+fn gauge<N>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    unit: Option<&Unit>,
+    value: N,
+) -> fmt::Result
+where
+    ConstGauge<N>: EncodeMetric,
+{
+    let metric = ConstGauge::new(value);
+    metric.encode(encoder.encode_descriptor(name, help, unit, metric.metric_type())?)
+}
