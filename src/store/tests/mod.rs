@@ -1,1 +1,11 @@
+//! The store against real files, with clocks and ids that a test controls.
 
+mod bench;
+mod books;
+mod database;
+mod failures;
+mod identity;
+mod inbox;
+mod outbox;
+mod statuses;
+mod turns;

@@ -32,8 +32,9 @@ pub(super) use outbox::Marks;
 pub(super) use queue::{Gauges, Message, Queue};
 pub use stats::WriterStats;
 pub use unit::StoreDeps;
-
 use unit::{Bounds, Effects, Job, Request, Unit};
+#[cfg(test)]
+pub(super) use unit::{Unit as TestUnit, Write};
 
 use super::connect;
 use super::ledger::{self, Ledger};

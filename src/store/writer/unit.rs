@@ -25,7 +25,7 @@ pub struct StoreDeps {
 
 /// The bounds that requests keep.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub(in crate::store) struct Bounds {
     pub(in crate::store) quarantine: u32,
     pub(in crate::store) early_statuses: u32,
 }

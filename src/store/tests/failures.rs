@@ -1,0 +1,220 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tertulia_actors::domain::*;
+use tertulia_actors::ports::store::*;
+use tertulia_actors::ports::{Clock, Store, StoreError};
+use uuid::Uuid;
+
+use super::super::error::WriteError;
+use super::super::writer::{StoreDeps, TestUnit, Write};
+use super::super::{SqliteStore, StoreSettings};
+use super::bench::*;
+
+/// A write that ends as it is told, after it has written something.
+enum Odd {
+    Panics,
+    Breaks,
+}
+
+impl Write for Odd {
+    type Answer = ();
+
+    fn apply(&mut self, unit: &mut TestUnit<'_>) -> Result<(), WriteError> {
+        unit.conn.execute("INSERT INTO records VALUES (NULL, 'x', 'odd', 'c', 't', 0)", [])?;
+        match self {
+            Self::Panics => panic!("as told"),
+            Self::Breaks => unit.conn.execute("INSERT INTO ledger (id) VALUES (2)", []).map(drop)?,
+        }
+        Ok(())
+    }
+}
+
+/// A store whose writer does not run, so that a test decides what shares a commit.
+struct Held {
+    prepared: crate::store::PreparedStore,
+    store: Arc<SqliteStore>,
+    _dir: tempfile::TempDir,
+}
+
+fn held(change: impl FnOnce(&mut StoreSettings)) -> Held {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = StoreSettings { path: dir.path().join("t.db"), ..StoreSettings::default() };
+    change(&mut settings);
+    let prepared = SqliteStore::open(&settings).unwrap();
+    Held { store: prepared.handle(), prepared, _dir: dir }
+}
+
+struct Silent;
+
+impl tertulia_actors::ports::Tells for Silent {
+    fn admitted(&self, _: tertulia_actors::ports::Admitted) {}
+    fn changed(&self, _: ConversationId) {}
+}
+
+struct Fixed;
+
+impl Clock for Fixed {
+    fn now(&self) -> Timestamp {
+        Timestamp(5)
+    }
+    fn tick(&self) -> Tick {
+        Tick(5)
+    }
+}
+
+impl tertulia_actors::ports::Entropy for Fixed {
+    fn uuid(&self) -> Uuid {
+        Uuid::now_v7()
+    }
+    fn fraction(&self) -> f64 {
+        0.0
+    }
+}
+
+fn deps() -> StoreDeps {
+    StoreDeps { clock: Arc::new(Fixed), entropy: Arc::new(Fixed), quiet: QUIET }
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), future).await.expect("in time") })
+}
+
+fn one(id: &str) -> Admission {
+    Admission { messages: vec![message(id, id)], ..Admission::default() }
+}
+
+#[test]
+fn requests_that_wait_share_a_commit() {
+    let Held { prepared, store, _dir } = held(|_| {});
+    let answers: Vec<_> = (0..100).map(|n| store.admit(one(&n.to_string()))).collect();
+    let running = prepared.start(deps(), Box::new(Silent)).unwrap();
+    assert!(wait(join_all(answers)).iter().all(Result::is_ok));
+    running.shutdown();
+    let stats = store.stats();
+    assert_eq!((stats.requests, stats.queued), (100, 0));
+    assert!(stats.commits < 10, "{stats:?}");
+}
+
+#[test]
+fn a_refused_request_spares_those_that_share_its_commit() {
+    let Held { prepared, store, _dir } = held(|_| {});
+    let (before, odd, after) = (store.admit(one("a")), store.queue.write(Odd::Breaks), store.admit(one("b")));
+    let running = prepared.start(deps(), Box::new(Silent)).unwrap();
+    assert!(matches!(wait(odd), Err(StoreError::Refused(_))));
+    assert!(wait(before).is_ok() && wait(after).is_ok());
+    let books = wait(store.count_books()).unwrap();
+    running.shutdown();
+    assert_eq!((books.received, store.stats().commits), (2, 1));
+}
+
+#[test]
+fn a_panic_fails_its_group_and_the_writer_goes_on() {
+    let Held { prepared, store, _dir } = held(|_| {});
+    let (neighbour, odd) = (store.admit(one("a")), store.queue.write(Odd::Panics));
+    let running = prepared.start(deps(), Box::new(Silent)).unwrap();
+    assert!(matches!(wait(odd), Err(StoreError::Unavailable(_))));
+    assert!(matches!(wait(neighbour), Err(StoreError::Unavailable(_))));
+    assert!(wait(store.admit(one("a"))).unwrap().iter().all(|stored| !stored.duplicate));
+    assert_eq!(wait(store.count_books()).unwrap().received, 1);
+    assert_eq!(store.stats().panics, 1);
+    running.shutdown();
+}
+
+#[test]
+fn admissions_leave_room_for_turns_and_replies() {
+    let Held { prepared, store, _dir } = held(|settings| {
+        settings.queue_max = 3;
+        settings.admission_queue_max = 2;
+    });
+    let mut queued: Vec<_> = (0..2).map(|n| store.admit(one(&n.to_string()))).collect();
+    assert_eq!(wait(store.admit(one("x"))), Err(StoreError::Overloaded { limit: 2 }));
+    let marks = store.mark_parts(Vec::new());
+    assert_eq!(wait(store.mark_parts(Vec::new())), Err(StoreError::Overloaded { limit: 3 }));
+    assert_eq!(store.stats().queued, 3);
+    let running = prepared.start(deps(), Box::new(Silent)).unwrap();
+    assert!(wait(marks).is_ok());
+    queued.drain(..).for_each(|answer| drop(wait(answer).unwrap()));
+    assert!(wait(store.admit(one("x"))).is_ok());
+    running.shutdown();
+}
+
+#[test]
+fn a_caller_that_goes_away_cancels_nothing() {
+    let Held { prepared, store, _dir } = held(|_| {});
+    drop(store.admit(one("a")));
+    let running = prepared.start(deps(), Box::new(Silent)).unwrap();
+    wait(store.probe()).unwrap();
+    assert_eq!(wait(store.count_books()).unwrap().received, 1);
+    running.shutdown();
+}
+
+#[test]
+fn shutdown_writes_what_is_queued_and_leaves_no_log() {
+    let mut bench = Bench::new();
+    let store = bench.store();
+    let answers: Vec<_> = (0..50).map(|n| store.admit(one(&n.to_string()))).collect();
+    bench.shutdown();
+    assert!(bench.wait(join_all(answers)).iter().all(Result::is_ok));
+    assert_eq!(bench.wait(store.admit(one("late"))), Err(StoreError::Closed));
+    assert_eq!(bench.wait(store.count_books()), Err(StoreError::Closed));
+    let log = bench.settings.path.with_extension("db-wal");
+    assert!(std::fs::metadata(log).map_or(0, |log| log.len()) == 0);
+    assert_eq!(bench.number("SELECT count(*) FROM messages"), 50);
+}
+
+/// Waits until the writer says that it is well.
+fn wait_until_healthy(store: &SqliteStore) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !store.is_healthy() {
+        assert!(Instant::now() < deadline, "the writer did not recover: {:?}", store.stats());
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_locked_database_is_unavailable_and_recovers_by_itself() {
+    let bench = Bench::with(|settings| {
+        settings.busy_timeout_ms = 50;
+        settings.probe_ms = 20;
+    });
+    let store = bench.store();
+    let other = bench.sql();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(matches!(bench.wait(store.admit(one("a"))), Err(StoreError::Unavailable(_))));
+    assert!(!store.is_healthy());
+    let began = Instant::now();
+    assert!(matches!(bench.wait(store.admit(one("a"))), Err(StoreError::Unavailable(_))));
+    assert!(began.elapsed() < Duration::from_millis(40), "it waited for the lock");
+    assert!(matches!(bench.wait(store.probe()), Err(StoreError::Unavailable(_))));
+    other.execute_batch("ROLLBACK").unwrap();
+    wait_until_healthy(&store);
+    assert!(!bench.wait(store.admit(one("a"))).unwrap()[0].duplicate);
+    assert_eq!(bench.books().received, 1);
+}
+
+#[test]
+fn a_full_database_writes_nothing_by_halves_and_recovers_when_there_is_room() {
+    let bench = Bench::with(|settings| {
+        settings.page_max = 120;
+        settings.probe_ms = 20;
+    });
+    let store = bench.store();
+    let big = |id: &str| {
+        let text = Some("x".repeat(20_000));
+        let messages =
+            (0..3).map(|n| InboundMessage { text: text.clone(), ..message(&format!("{id}.{n}"), id) });
+        Admission { messages: messages.collect(), ..Admission::default() }
+    };
+    let full = (0..100).map(|n| bench.wait(store.admit(big(&n.to_string())))).find_map(Result::err);
+    assert!(matches!(full, Some(StoreError::Unavailable(_))), "{full:?}");
+    let before = bench.books();
+    assert_eq!(before.received % 3, 0, "a webhook is stored whole or not at all");
+    assert!(!store.is_healthy());
+    bench.sql().execute_batch("UPDATE messages SET text = NULL").unwrap();
+    wait_until_healthy(&store);
+    assert!(bench.wait(store.admit(big("again"))).is_ok());
+    assert_eq!(bench.books().received, before.received + 3);
+}

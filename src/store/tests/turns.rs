@@ -1,0 +1,257 @@
+use tertulia_actors::domain::*;
+use tertulia_actors::ports::store::*;
+
+use super::bench::*;
+
+fn again(start: &StartTurn, attempt: u32) -> StartTurn {
+    StartTurn { attempt, seqs: Vec::new(), ..start.clone() }
+}
+
+fn release(start: &StartTurn, failed: bool, split: bool) -> ReleaseTurn {
+    ReleaseTurn {
+        conversation: start.conversation,
+        epoch: start.epoch,
+        turn: start.turn,
+        attempt: start.attempt,
+        failed,
+        reason: "tried".into(),
+        not_before: Tick(1_000_700),
+        split,
+    }
+}
+
+#[test]
+fn a_start_fixes_exactly_its_messages() {
+    let bench = Bench::new();
+    let conversation = bench.say("a", "1");
+    bench.say("b", "1");
+    bench.say("c", "1");
+    let start = bench.turn(conversation, &[1, 3]);
+    let state = bench.load(conversation);
+    let open = state.open_turn.unwrap();
+    assert_eq!((open.id, open.attempt, open.running), (start.turn, 1, true));
+    assert_eq!(open.messages.iter().map(|message| message.seq).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(state.pending.iter().map(|message| message.seq).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn a_start_is_fenced_by_an_open_turn_a_taken_message_or_an_old_epoch_and_writes_nothing() {
+    let bench = Bench::new();
+    let conversation = bench.say("a", "1");
+    bench.say("b", "1");
+    let unknown = bench.start_of(conversation, &[1, 7]);
+    assert_eq!(bench.start(unknown), StartOutcome::Fenced);
+    assert_eq!(bench.number("SELECT count(*) FROM turns"), 0);
+    assert_eq!(bench.number("SELECT count(*) FROM messages WHERE turn_id IS NOT NULL"), 0);
+    let old = StartTurn { epoch: Epoch(0), ..bench.start_of(conversation, &[1]) };
+    assert_eq!(bench.start(old), StartOutcome::Fenced);
+    bench.turn(conversation, &[1]);
+    assert_eq!(bench.start(bench.start_of(conversation, &[2])), StartOutcome::Fenced);
+}
+
+#[test]
+fn a_start_is_refused_by_a_newer_message_that_came_before_the_batch_closed() {
+    let bench = Bench::new();
+    let conversation = bench.say("a", "1");
+    let mut newer = message("b", "1");
+    newer.receipt.tick = Tick(1_000_500);
+    bench.admit(vec![newer]);
+    for (closes_at, known_seq, expected) in
+        [(Some(Tick(1_000_501)), 1, StartOutcome::Newer), (Some(Tick(1_000_500)), 1, StartOutcome::Started)]
+    {
+        let start = StartTurn { closes_at, known_seq, ..bench.start_of(conversation, &[1]) };
+        assert_eq!(bench.start(start), expected, "{closes_at:?}");
+    }
+}
+
+#[test]
+fn attempts_follow_one_another() {
+    let bench = Bench::new();
+    let conversation = bench.say("a", "1");
+    let start = bench.turn(conversation, &[1]);
+    assert_eq!(bench.start(again(&start, 3)), StartOutcome::Fenced);
+    assert_eq!(bench.start(again(&start, 2)), StartOutcome::Started);
+    assert_eq!(bench.start(again(&start, 2)), StartOutcome::Fenced);
+    let other = StartTurn { turn: TurnId::new(bench.uuid()), ..again(&start, 3) };
+    assert_eq!(bench.start(other), StartOutcome::Fenced);
+    assert_eq!(bench.commit(bench.commit_of(&start, &["late"])), CommitOutcome::Fenced);
+    let current = again(&start, 2);
+    assert!(matches!(bench.commit(bench.commit_of(&current, &["x"])), CommitOutcome::Committed { .. }));
+    assert_eq!(bench.commit(bench.commit_of(&current, &["twice"])), CommitOutcome::Fenced);
+    assert_eq!(bench.number("SELECT count(*) FROM outbox"), 1);
+}
+
+#[test]
+fn a_commit_leaves_everything_at_once() {
+    let bench = Bench::new();
+    let conversation = bench.say("a", "1");
+    bench.say("b", "1");
+    bench.say("c", "1");
+    let start = bench.turn(conversation, &[1, 2]);
+    let step = Step {
+        name: "classify".into(),
+        start_us: 1,
+        duration_us: 2,
+        outcome: "ok".into(),
+        detail: serde_json::Value::Null,
+    };
+    let commit = CommitTurn {
+        needs_human: true,
+        records: vec![Record { class: Class::Complaint, text: "late".into() }],
+        journey: Journey { steps: vec![step], degraded: true },
+        ..bench.commit_of(&start, &["one", "two"])
+    };
+    let CommitOutcome::Committed { parts, replies, last_seq, pending } = bench.commit(commit.clone()) else {
+        panic!("fenced")
+    };
+    assert_eq!((last_seq, pending, replies.len()), (3, 1, 0));
+    assert_eq!(parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>(), ["one", "two"]);
+    assert!(parts[0].position < parts[1].position);
+    assert_eq!((parts[0].state, parts[0].attempt), (PartState::Pending, 0));
+    assert_eq!(parts, bench.lane(conversation));
+    let view = bench.wait(bench.store().conversation(conversation)).unwrap().unwrap();
+    assert!(view.needs_human);
+    assert_eq!((view.messages, view.pending, view.language.as_deref()), (3, 1, Some("ar")));
+    let turn = bench.wait(bench.store().turns(conversation, 5)).unwrap().remove(0);
+    assert_eq!((turn.state.as_str(), turn.outcome.as_deref()), ("committed", Some("answered")));
+    assert_eq!(turn.journey, commit.journey);
+    assert_eq!(bench.text("SELECT text FROM records").as_deref(), Some("late"));
+    assert_eq!(bench.load(conversation).previous_end, Some(Tick(1_000_000)));
+    let books = bench.books();
+    assert_eq!((books.answered, books.pending, books.parts_pending), (2, 1, 2));
+}
+
+#[test]
+fn the_deadline_goes_with_the_last_pending_message() {
+    let bench = Bench::new();
+    let conversation = bench.say("a", "1");
+    bench.say("b", "1");
+    bench.clock.set(1_000_100);
+    bench.answer(conversation, &[1], &[]);
+    assert_eq!(bench.number("SELECT wake_at FROM conversations"), 1_000_100);
+    bench.answer(conversation, &[2], &[]);
+    assert_eq!(bench.number("SELECT count(wake_at) FROM conversations"), 0);
+    let told = bench.all_told().len();
+    bench.say("c", "1");
+    let Told::Admitted(admitted) = bench.next_told() else { panic!("after {told}") };
+    assert_eq!((admitted.pending, admitted.previous_end), (1, Some(Tick(1_000_100))));
+}
+
+#[test]
+fn a_dead_lettered_message_keeps_its_reason_and_a_person_stays_asked_for() {
+    let bench = Bench::new();
+    let conversation = bench.say("a", "1");
+    let start = bench.turn(conversation, &[1]);
+    let disposition = Disposition::DeadLettered("panicked".into());
+    bench.commit(CommitTurn { disposition, needs_human: true, ..bench.commit_of(&start, &["sorry"]) });
+    let letters = bench.wait(bench.store().dead_letters(0, 9)).unwrap();
+    assert_eq!((letters[0].conversation, letters[0].reason.as_str()), (conversation, "panicked"));
+    bench.say("b", "1");
+    bench.answer(conversation, &[2], &[]);
+    assert!(bench.wait(bench.store().conversation(conversation)).unwrap().unwrap().needs_human);
+    assert_eq!(bench.books().dead_lettered, 1);
+}
+
+#[test]
+fn a_replay_makes_dead_letters_pending_and_alone_or_changes_nothing() {
+    let bench = Bench::new();
+    let conversation = bench.say("a", "1");
+    bench.say("b", "1");
+    let start = bench.turn(conversation, &[1]);
+    let disposition = Disposition::DeadLettered("panicked".into());
+    bench.commit(CommitTurn { disposition, ..bench.commit_of(&start, &[]) });
+    bench.all_told();
+    let id = bench.wait(bench.store().dead_letters(0, 9)).unwrap()[0].id;
+    let refused = bench.wait(bench.store().replay(vec![id, id + 1])).unwrap_err();
+    assert!(refused.to_string().contains("not dead-lettered"), "{refused}");
+    assert_eq!(bench.books().dead_lettered, 1);
+    assert_eq!(bench.wait(bench.store().replay(vec![id])).unwrap(), 1);
+    assert_eq!(bench.all_told(), [Told::Changed(conversation)]);
+    let pending = bench.load(conversation).pending;
+    assert_eq!(pending.iter().map(|one| (one.seq, one.alone)).collect::<Vec<_>>(), [(1, true), (2, false)]);
+    assert_eq!(bench.books().pending, 2);
+    bench.turn(conversation, &[1]);
+}
+
+#[test]
+fn a_released_turn_waits_counts_only_its_own_failures_and_may_be_dissolved() {
+    let bench = Bench::new();
+    let conversation = bench.say("a", "1");
+    bench.say("b", "1");
+    let start = bench.turn(conversation, &[1, 2]);
+    let give_back = |release| bench.wait(bench.store().release_turn(release)).unwrap();
+    assert!(!give_back(ReleaseTurn { attempt: 2, ..release(&start, true, false) }));
+    assert!(!give_back(ReleaseTurn { epoch: Epoch(0), ..release(&start, true, false) }));
+    assert!(give_back(release(&start, false, false)));
+    assert!(!give_back(release(&start, false, false)), "it does not run any more");
+    let open = bench.load(conversation).open_turn.unwrap();
+    assert_eq!((open.failures, open.running, open.not_before), (0, false, Tick(1_000_700)));
+    assert_eq!(bench.number("SELECT wake_at FROM conversations"), 1_000_700);
+    let second = again(&start, 2);
+    assert_eq!(bench.start(second.clone()), StartOutcome::Started);
+    assert!(give_back(release(&second, true, true)));
+    let state = bench.load(conversation);
+    assert_eq!(state.open_turn, None);
+    assert!(state.pending.len() == 2 && state.pending.iter().all(|message| message.alone));
+    assert_eq!(bench.number("SELECT failures FROM turns WHERE state = 'split'"), 1);
+}
+
+#[test]
+fn a_takeover_fences_the_last_owner_and_counts_interruptions() {
+    let mut bench = Bench::new();
+    let conversation = bench.say("a", "1");
+    let start = bench.turn(conversation, &[1]);
+    bench.say("b", "2");
+    bench.restart();
+    assert_eq!((bench.takeover.epoch, bench.takeover.interrupted_turns), (Epoch(start.epoch.0 + 1), 1));
+    assert_eq!(bench.commit(bench.commit_of(&start, &["stale"])), CommitOutcome::Fenced);
+    let open = bench.load(conversation).open_turn.unwrap();
+    assert_eq!((open.interruptions, open.failures, open.running), (1, 0, false));
+    assert_eq!(bench.number("SELECT MAX(wake_at) FROM conversations"), 1_000_000);
+    let next = StartTurn { epoch: bench.takeover.epoch, ..again(&start, 2) };
+    assert_eq!(bench.start(next), StartOutcome::Started);
+}
+
+#[test]
+fn history_is_what_was_said_in_earlier_turns_in_their_order() {
+    let bench = Bench::new();
+    let conversation = bench.say("a", "1");
+    bench.say("b", "1");
+    bench.answer(conversation, &[1], &["re a", "more"]);
+    bench.answer(conversation, &[2], &["re b"]);
+    bench.say("c", "1");
+    bench.say("d", "1");
+    let other = bench.say("x", "2");
+    bench.answer(other, &[1], &["re x"]);
+    let current = bench.turn(conversation, &[3]);
+    let texts = |limit| -> Vec<String> {
+        let lines = bench.wait(bench.store().history(conversation, current.turn, limit)).unwrap();
+        assert!(lines.iter().all(|line| line.conversation == conversation));
+        lines.into_iter().map(|line| line.text).collect()
+    };
+    assert_eq!(texts(9), ["text of a", "re a", "more", "text of b", "re b"]);
+    assert_eq!(texts(3), ["more", "text of b", "re b"]);
+    let first: TurnId = bench.text("SELECT id FROM turns ORDER BY position").unwrap().parse().unwrap();
+    assert!(bench.wait(bench.store().history(conversation, first, 9)).unwrap().is_empty());
+}
+
+#[test]
+fn messages_of_a_turn_are_in_the_order_they_were_written() {
+    let bench = Bench::new();
+    let written = |id, at| InboundMessage { provider_at: Some(Timestamp(at)), ..message(id, "1") };
+    let stored = bench.admit(vec![written("late", 9_000), written("x", 5_000), written("y", 5_000)]);
+    let conversation = stored[0].conversation;
+    bench.turn(conversation, &[1, 2, 3]);
+    let open = bench.load(conversation).open_turn.unwrap();
+    assert_eq!(open.messages.iter().map(|message| message.seq).collect::<Vec<_>>(), [2, 3, 1]);
+}
+
+#[test]
+fn an_actor_is_told_that_there_is_more_than_it_may_hold() {
+    let bench = Bench::new();
+    let conversation = bench.say("a", "1");
+    bench.say("b", "1");
+    let load = |limit| bench.wait(bench.store().load_conversation(conversation, limit)).unwrap().unwrap();
+    assert!(load(1).more && load(1).pending.len() == 1);
+    assert!(!load(2).more);
+}
