@@ -103,7 +103,7 @@ mod tests {
             ("short text keeps its spaces", " a ", 10, vec![" a "]),
             ("paragraph before line", "one two\n\nthree\nfour", 15, vec!["one two", "three\nfour"]),
             ("windows paragraph", "one two\r\n\r\nthree\r\nfour", 18, vec!["one two", "three\r\nfour"]),
-            ("line before sentence", "one two\nthree. four five", 15, vec!["one two", "three.", "four five"]),
+            ("line before sentence", "one two\nthree. four five", 15, vec!["one two", "three. four", "five"]),
             ("sentence before space", "One two. Three four five", 15, vec!["One two.", "Three four five"]),
             ("arabic question", "كيف الحال؟ نحن بخير", 16, vec!["كيف الحال؟", "نحن بخير"]),
             ("space", "aaaa bbbb cccc", 10, vec!["aaaa bbbb", "cccc"]),

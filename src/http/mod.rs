@@ -1,1 +1,78 @@
 //! The HTTP interface. Speaks to actors by message and to ports, never to adapters.
+
+mod auth;
+mod body;
+mod conversations;
+mod events;
+mod limiter;
+mod messages;
+mod operations;
+mod page;
+mod problem;
+mod review;
+mod server;
+mod settings;
+mod state;
+mod trace;
+mod webhooks;
+
+use actix_web::http::Method;
+use actix_web::{HttpRequest, Resource, web};
+
+pub use server::run_server;
+pub use settings::{ApiSettings, ConsoleSettings, HttpSettings, ServerSettings, WebSettings};
+pub use state::{HttpState, MetricsText, Parts};
+
+use problem::Problem;
+
+/// Everything that is served, path by path.
+pub fn configure(config: &mut web::ServiceConfig, state: HttpState) {
+    config
+        .app_data(web::Data::new(state))
+        .service(
+            resource("/webhooks/whatsapp")
+                .route(web::get().to(webhooks::handshake))
+                .route(web::post().to(webhooks::receive)),
+        )
+        .service(resource("/v1/messages").route(web::post().to(messages::receive)))
+        .service(resource("/v1/conversations/{id}").route(web::get().to(conversations::show)))
+        .service(resource("/v1/conversations/{id}/messages").route(web::get().to(conversations::messages)))
+        .service(resource("/v1/conversations/{id}/turns").route(web::get().to(conversations::turns)))
+        .service(resource("/v1/conversations/{id}/events").route(web::get().to(events::stream)))
+        .service(resource("/v1/dead-letters").route(web::get().to(review::dead_letters)))
+        .service(resource("/v1/dead-letters/replay").route(web::post().to(review::replay)))
+        .service(resource("/v1/quarantine").route(web::get().to(review::quarantine)))
+        .service(readable("/livez", operations::live))
+        .service(readable("/readyz", operations::ready))
+        .service(readable("/metrics", operations::metrics))
+        .service(readable("/", page::index))
+        .service(readable("/chat.js", page::script))
+        .service(readable("/chat.css", page::style))
+        .default_service(web::to(unknown_path));
+}
+
+/// A path that answers other methods with a problem.
+fn resource(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(wrong_method))
+}
+
+/// A path that is read with GET or HEAD.
+fn readable<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: actix_web::Handler<Args>,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: actix_web::Responder + 'static,
+{
+    resource(path).route(web::get().to(handler.clone())).route(web::head().to(handler))
+}
+
+async fn unknown_path(request: HttpRequest) -> Problem {
+    Problem::not_found(format!("nothing is served at {}", request.path()))
+}
+
+async fn wrong_method(method: Method) -> Problem {
+    Problem::new(405, "method_not_allowed", format!("{method} is not served here"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! Bodies, read within a limit of size and of time.
+
+use std::pin::Pin;
+
+use actix_web::HttpRequest;
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::web::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
+
+use super::problem::Problem;
+use super::settings::ServerSettings;
+
+/// Reads the whole body.
+pub(super) async fn read_body(
+    request: &HttpRequest,
+    payload: Payload,
+    settings: &ServerSettings,
+) -> Result<Bytes, Problem> {
+    let limit = settings.body_limit_bytes;
+    if announced(request).is_some_and(|length| length > limit) {
+        return Err(too_large(limit));
+    }
+    let payload: Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>> = Box::pin(payload);
+    match tokio::time::timeout(settings.body_timeout(), gather(payload, limit)).await {
+        Ok(body) => body,
+        Err(_) => Err(Problem::new(408, "body_timeout", "the body took too long; send it faster")),
+    }
+}
+
+async fn gather(
+    mut payload: Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>,
+    limit: usize,
+) -> Result<Bytes, Problem> {
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Problem::new(400, "body_incomplete", "the body was cut off"))?;
+        if first.len() + rest.len() + chunk.len() > limit {
+            return Err(too_large(limit));
+        }
+        // Most bodies come in one piece, which needs no copy.
+        if first.is_empty() && rest.is_empty() {
+            first = chunk;
+        } else {
+            if rest.is_empty() {
+                rest.extend_from_slice(&std::mem::take(&mut first));
+            }
+            rest.extend_from_slice(&chunk);
+        }
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+fn announced(request: &HttpRequest) -> Option<usize> {
+    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(413, "body_too_large", format!("the body is longer than {limit} bytes"))
+}
+
+/// Whether the body is said to be JSON. Asked for although JSON is all that is taken: a browser sends this type to a
+/// foreign site only after asking it, so that no page can write in a visitor's name.
+pub(super) fn expect_json(request: &HttpRequest) -> Result<(), Problem> {
+    let header = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = header.and_then(|value| value.split(';').next()).unwrap_or_default();
+    if essence.trim().eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Problem::new(415, "unsupported_media_type", "send the body as application/json"))
+}

@@ -1,0 +1,62 @@
+//! The chat page: what a newcomer opens first.
+
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::auth::{new_visitor_cookie, visitor};
+use super::messages::peer;
+use super::problem::Problem;
+use super::state::HttpState;
+
+/// Only our own files, nothing inline, and nobody may frame the page.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+     img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// The page. A visitor without a cookie gets one.
+pub(super) async fn index(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    expect_enabled(&state)?;
+    let mut response = file("text/html; charset=utf-8", include_str!("page/index.html"));
+    if visitor(&request).is_none() {
+        state.rates.cookie(&peer(&request))?;
+        let https = request.connection_info().scheme() == "https";
+        let cookie = new_visitor_cookie(https || state.settings.web.secure_cookie)?;
+        response.add_cookie(&cookie).map_err(|error| {
+            tracing::error!(%error, "the visitor's cookie cannot be written");
+            Problem::new(500, "internal", "the visitor's cookie cannot be written")
+        })?;
+    }
+    Ok(response)
+}
+
+/// The page's script.
+pub(super) async fn script(state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
+    expect_enabled(&state)?;
+    Ok(file("text/javascript; charset=utf-8", include_str!("page/app.js")))
+}
+
+/// The page's style.
+pub(super) async fn style(state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
+    expect_enabled(&state)?;
+    Ok(file("text/css; charset=utf-8", include_str!("page/style.css")))
+}
+
+fn expect_enabled(state: &HttpState) -> Result<(), Problem> {
+    if state.settings.web.enabled {
+        return Ok(());
+    }
+    Err(Problem::new(404, "channel_disabled", "the chat page is not enabled here"))
+}
+
+fn file(content_type: &'static str, content: &'static str) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, HeaderValue::from_static(content_type)))
+        .insert_header(("content-security-policy", POLICY))
+        .insert_header(("referrer-policy", "no-referrer"))
+        .insert_header(("x-frame-options", "DENY"))
+        // The page sets a cookie; a shared cache must not give it to somebody else.
+        .insert_header(("cache-control", "no-store"))
+        .body(content)
+}

@@ -1,0 +1,127 @@
+//! Errors as RFC 9457 problem documents. They are made here and nowhere else.
+
+use std::fmt;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
+use serde::Serialize;
+use tertulia_actors::ports::StoreError;
+
+/// What went wrong, for the caller: a stable code, and what to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    /// The field of the request that is wrong.
+    field: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'a str,
+    status: u16,
+    code: &'static str,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+}
+
+impl Problem {
+    pub(super) fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { status, code, detail: detail.into(), field: None, retry_after: None }
+    }
+
+    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(404, "not_found", detail)
+    }
+
+    pub(super) fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new(401, "unauthorized", detail)
+    }
+
+    /// A field of the request is wrong.
+    pub(super) fn invalid(field: impl Into<String>, detail: impl fmt::Display) -> Self {
+        let field = field.into();
+        let problem = Self::new(422, "invalid_field", format!("{field}: {detail}"));
+        Self { field: Some(field), ..problem }
+    }
+
+    /// A parameter of the query is wrong.
+    pub(super) fn query(detail: impl fmt::Display) -> Self {
+        Self::new(400, "invalid_query", format!("query: {detail}"))
+    }
+
+    /// The caller should come back after `wait`.
+    pub(super) fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// What the store's refusal means to a caller, who should wait for `wait` where that helps.
+    pub(super) fn store(error: &StoreError, wait: Duration) -> Self {
+        match error {
+            StoreError::Overloaded { .. } => {
+                Self::new(503, "overloaded", "too much is waiting to be stored; try again later")
+                    .retry_after(wait)
+            }
+            StoreError::Unavailable(reason) => {
+                tracing::warn!(%reason, "the store is unavailable");
+                Self::new(503, "store_unavailable", "the database cannot be used now; try again later")
+                    .retry_after(wait)
+            }
+            StoreError::Closed => {
+                Self::new(503, "closing", "the server is shutting down; try again later").retry_after(wait)
+            }
+            StoreError::Refused(reason) => Self::new(409, "refused", reason.clone()),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let document = Document {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+            field: self.field.as_deref(),
+        };
+        let mut response = HttpResponse::build(self.status);
+        response.insert_header((CONTENT_TYPE, "application/problem+json"));
+        if let Some(wait) = self.retry_after {
+            // Whole seconds, rounded up: coming back too early is of no use.
+            let seconds = wait.as_millis().div_ceil(1_000).max(1);
+            response.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header(("www-authenticate", "Bearer"));
+        }
+        response.body(serde_json::to_string(&document).unwrap_or_default())
+    }
+}
+
+impl Responder for Problem {
+    type Body = actix_web::body::BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        self.error_response()
+    }
+}

@@ -1,0 +1,129 @@
+//! What people look through: messages that failed alone, and bodies that were not understood.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::auth::console;
+use super::body::{expect_json, read_body};
+use super::conversations::{limit, query};
+use super::messages::read_object;
+use super::problem::Problem;
+use super::state::HttpState;
+
+/// Dead letters that are replayed in one transaction.
+const REPLAY_MAX: usize = 500;
+
+#[derive(Deserialize)]
+struct DeadLettersPage {
+    #[serde(default)]
+    after: i64,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct QuarantinePage {
+    limit: Option<usize>,
+}
+
+/// Which dead letters are replayed.
+#[derive(PartialEq, Eq, Debug)]
+enum Chosen {
+    All,
+    Ids(Vec<i64>),
+}
+
+/// Messages that failed alone, oldest first.
+pub(super) async fn dead_letters(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let page: DeadLettersPage = query(&request)?;
+    let letters = state.store.dead_letters(page.after, limit(page.limit)?).await;
+    let letters = letters.map_err(|error| state.problem(&error))?;
+    Ok(HttpResponse::Ok().json(json!({"dead_letters": letters})))
+}
+
+/// Makes dead letters pending again.
+pub(super) async fn replay(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    expect_json(&request)?;
+    let body = read_body(&request, payload.into_inner(), &state.settings.server).await?;
+    let replayed = match read_chosen(read_object(&body)?)? {
+        Chosen::Ids(ids) => state.store.replay(ids).await.map_err(|error| state.problem(&error))?,
+        Chosen::All => replay_all(&state).await?,
+    };
+    Ok(HttpResponse::Ok().json(json!({"replayed": replayed})))
+}
+
+/// Replays page by page those that are dead-lettered now. The cursor moves on, so that one that fails again at once is not
+/// replayed again.
+async fn replay_all(state: &HttpState) -> Result<usize, Problem> {
+    let (mut after, mut replayed) = (i64::MIN, 0);
+    loop {
+        let page =
+            state.store.dead_letters(after, REPLAY_MAX).await.map_err(|error| state.problem(&error))?;
+        let ids: Vec<i64> = page.iter().map(|letter| letter.id).collect();
+        let Some(last) = ids.last() else { return Ok(replayed) };
+        after = *last;
+        replayed += state.store.replay(ids).await.map_err(|error| state.problem(&error))?;
+    }
+}
+
+fn read_chosen(mut fields: Map<String, Value>) -> Result<Chosen, Problem> {
+    let (ids, all) = (fields.remove("ids"), fields.remove("all"));
+    if let Some(unknown) = fields.keys().next() {
+        let name: String = unknown.chars().take(50).collect();
+        return Err(Problem::invalid(name, "unknown field; ids and all are known"));
+    }
+    match (ids, all) {
+        (None, Some(Value::Bool(true))) => Ok(Chosen::All),
+        (Some(Value::Array(ids)), None) if (1..=REPLAY_MAX).contains(&ids.len()) => {
+            let ids: Option<Vec<i64>> = ids.iter().map(Value::as_i64).collect();
+            ids.map(Chosen::Ids).ok_or_else(|| Problem::invalid("ids", "not all are whole numbers"))
+        }
+        (Some(_), None) => {
+            Err(Problem::invalid("ids", format!("expects a list of 1 to {REPLAY_MAX} numbers")))
+        }
+        (None, _) => Err(Problem::invalid("ids", "either ids or all: true is expected")),
+        (Some(_), Some(_)) => Err(Problem::invalid("all", "ids are given already")),
+    }
+}
+
+/// Bodies that were signed but not understood, newest first.
+pub(super) async fn quarantine(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let limit = limit(query::<QuarantinePage>(&request)?.limit)?;
+    let bodies = state.store.quarantined(limit).await.map_err(|error| state.problem(&error))?;
+    Ok(HttpResponse::Ok().json(json!({"quarantined": bodies})))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dead_letters_are_chosen_by_ids_or_all_at_once() {
+        let read = |body: &str| read_chosen(serde_json::from_str(body).unwrap());
+        assert_eq!(read(r#"{"ids":[1,2]}"#), Ok(Chosen::Ids(vec![1, 2])));
+        assert_eq!(read(r#"{"all":true}"#), Ok(Chosen::All));
+        for wrong in [
+            "{}",
+            r#"{"all":false}"#,
+            r#"{"ids":[]}"#,
+            r#"{"ids":["1"]}"#,
+            r#"{"ids":[1],"all":true}"#,
+            r#"{"x":1}"#,
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The HTTP layer against a store in memory.
