@@ -1,1 +1,20 @@
-//! Knowledge: search, classification and embedding, all embedded.
+//! What the business knows and how a text is understood: the knowledge base's index, the embedded embedder and
+//! classifier, and the phrases that are built in. Adapters of the ports, without actors.
+
+pub mod classifier;
+pub mod embedder;
+pub mod entries;
+mod features;
+pub mod index;
+mod language;
+mod learner;
+pub mod normalise;
+pub mod phrases;
+mod score;
+mod workers;
+
+pub use classifier::ExampleClassifier;
+pub use embedder::HashedEmbedder;
+pub use entries::{KNOWLEDGE_MIGRATION, KnowledgeError};
+pub use index::SqliteVectors;
+pub use phrases::default_phrases;

@@ -1,1 +1,7 @@
-//! The query service over a language model.
+//! Language models that compose answers, and what answers without one. Adapters of the query port, without actors.
+
+pub mod openai;
+pub mod stored;
+
+pub use openai::{LlmSettings, OpenAiOptions, OpenAiQuery};
+pub use stored::StoredQuery;

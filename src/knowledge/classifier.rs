@@ -1,0 +1,197 @@
+//! The embedded classifier: learns the classes from example phrases when the program starts.
+
+use std::collections::BTreeMap;
+use std::future::ready;
+
+use tertulia_actors::domain::{Class, Embedding, Language};
+use tertulia_actors::ports::{Classification, Classifier, ClassifierError, PortFuture};
+
+use super::features::{Kind, fold, hash, pairs, words_and_pieces};
+use super::language::Languages;
+use super::learner::{Features, Learner};
+use super::normalise::words;
+
+/// Example phrases by class.
+type Examples = BTreeMap<Class, Vec<String>>;
+
+/// The built-in example phrases, a file per language.
+const EXAMPLES: [&str; 2] = [include_str!("examples/en.toml"), include_str!("examples/ar.toml")];
+
+/// Dimensions of the learner's features: the examples have about 10,000, so that few collide. A power of two.
+const DIMENSIONS: usize = 1 << 14;
+
+/// Words of a text that are read: what a person wants is said by then.
+const WORDS_MAX: usize = 256;
+
+/// The number of classes.
+const CLASSES: usize = Class::ALL.len();
+
+/// Classifies by what the examples of each class have in common: words, pairs of words and pieces of words.
+///
+/// It takes microseconds, so it works on the caller's thread. It makes no use of an embedding.
+#[derive(Clone, Debug)]
+pub struct ExampleClassifier {
+    learner: Learner<CLASSES>,
+    languages: Languages,
+}
+
+impl ExampleClassifier {
+    /// Learns from the built-in examples and from the `extra` ones of this business; takes some hundredths of a second.
+    /// Languages are detected among `languages` alone.
+    #[must_use]
+    pub fn new(languages: &[Language], extra: &BTreeMap<Class, Vec<String>>) -> Self {
+        let built_in = EXAMPLES.map(parse);
+        let examples: Vec<(usize, Features)> = built_in
+            .iter()
+            .chain([extra])
+            .flatten()
+            .flat_map(|(class, phrases)| phrases.iter().map(|phrase| (index(*class), features(phrase))))
+            .collect();
+        Self { learner: Learner::train(&examples, DIMENSIONS), languages: Languages::new(languages) }
+    }
+
+    /// The class and the language of a text.
+    #[must_use]
+    pub fn classify_now(&self, text: &str) -> Classification {
+        let language = self.languages.detect(text);
+        if words(text).is_empty() && !text.contains(['?', '؟']) {
+            // Only signs and pictures: nothing that the examples could tell.
+            return Classification { class: Class::Other, confidence: 0.5, language };
+        }
+        let probabilities = self.learner.predict(&features(text));
+        let (class, confidence) = Class::ALL
+            .into_iter()
+            .zip(probabilities)
+            .max_by(|(_, one), (_, other)| one.total_cmp(other))
+            .unwrap_or((Class::Other, 0.0));
+        Classification { class, confidence, language }
+    }
+}
+
+impl Classifier for ExampleClassifier {
+    fn classify(&self, text: String, _: Option<Embedding>) -> PortFuture<Classification, ClassifierError> {
+        Box::pin(ready(Ok(self.classify_now(&text))))
+    }
+}
+
+/// A file of examples: a list of phrases per class.
+fn parse(file: &str) -> Examples {
+    toml::from_str(file).expect("the built-in examples are parsed by a test")
+}
+
+/// A class's place among all.
+fn index(class: Class) -> usize {
+    Class::ALL.iter().position(|other| *other == class).unwrap_or(CLASSES - 1)
+}
+
+/// What the learner sees of a text.
+fn features(text: &str) -> Features {
+    let mut words = words(text);
+    words.truncate(WORDS_MAX);
+    let mut hashes = words_and_pieces(&words);
+    hashes.extend(pairs(&words));
+    if let (Some(first), Some(last)) = (words.first(), words.last()) {
+        hashes.push(hash(Kind::Cue, &["first", first]));
+        hashes.push(hash(Kind::Cue, &["last", last]));
+    }
+    if text.contains(['?', '؟']) {
+        hashes.extend(["question", "question mark", "asks"].map(|cue| hash(Kind::Cue, &[cue])));
+    }
+    let length = match words.len() {
+        0..=2 => "short",
+        3..=5 => "middle",
+        _ => "long",
+    };
+    hashes.push(hash(Kind::Cue, &[length]));
+    fold(hashes, DIMENSIONS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    const HELD_OUT: &str = include_str!("examples/held_out.toml");
+
+    fn classifier() -> ExampleClassifier {
+        ExampleClassifier::new(&[Language::ENGLISH, Language::ARABIC], &BTreeMap::new())
+    }
+
+    fn held_out() -> BTreeMap<Language, Examples> {
+        toml::from_str(HELD_OUT).unwrap()
+    }
+
+    #[test]
+    fn every_class_has_examples_in_both_languages() {
+        for examples in EXAMPLES.map(parse) {
+            for class in Class::ALL {
+                let least = if matches!(class, Class::Other | Class::TemplateReply) { 10 } else { 25 };
+                assert!(examples[&class].len() >= least, "{class}: {}", examples[&class].len());
+            }
+        }
+    }
+
+    #[test]
+    fn held_out_phrases_are_not_among_the_examples() {
+        let normal = |phrase: &String| words(phrase).join(" ");
+        let known: Vec<_> = EXAMPLES
+            .map(parse)
+            .iter()
+            .flat_map(|e| e.values().flatten().map(normal).collect::<Vec<_>>())
+            .collect();
+        for phrase in held_out().values().flat_map(|examples| examples.values().flatten()) {
+            assert!(!known.contains(&normal(phrase)), "{phrase}");
+        }
+    }
+
+    #[test]
+    fn at_least_three_in_four_held_out_phrases_get_their_class_in_either_language() {
+        let classifier = classifier();
+        for (language, examples) in held_out() {
+            let (mut right, mut all, mut confident, mut wrong) = (0_u32, 0_u32, 0_u32, String::new());
+            for (class, phrase) in examples.iter().flat_map(|(class, p)| p.iter().map(move |p| (*class, p))) {
+                let found = classifier.classify_now(phrase);
+                all += 1;
+                confident += u32::from(found.confidence >= 0.4);
+                if found.class == class {
+                    right += 1;
+                } else {
+                    wrong += &format!("\n  {class} -> {} ({:.2}): {phrase}", found.class, found.confidence);
+                }
+            }
+            println!("{language}: {right} of {all} right, {confident} with confidence 0.4 or more{wrong}");
+            assert!(all >= 30, "{language}: only {all} phrases");
+            assert!(f64::from(right) >= 0.75 * f64::from(all), "{language}: {right} of {all}{wrong}");
+            assert!(f64::from(confident) >= 0.8 * f64::from(all), "{language}: {confident} of {all}");
+        }
+    }
+
+    #[test]
+    fn a_business_can_add_examples_of_its_own() {
+        let extra = BTreeMap::from([(Class::Suggestion, vec!["zorblax frimble".to_owned()])]);
+        let taught = ExampleClassifier::new(&[Language::ENGLISH], &extra);
+        let phrase = "zorblax frimble";
+        assert_eq!(taught.classify_now(phrase).class, Class::Suggestion);
+        assert_ne!(classifier().classify_now(phrase).class, Class::Suggestion);
+    }
+
+    #[test]
+    fn texts_without_words_and_endless_texts_are_classified_too() {
+        let classifier = classifier();
+        assert_eq!(classifier.classify_now("").class, Class::Other);
+        assert_eq!(classifier.classify_now(&"😀".repeat(4_096)).class, Class::Other);
+        assert_eq!(classifier.classify_now("\0\0").language, None);
+        let began = Instant::now();
+        let found = classifier.classify_now(&"where is my order? ".repeat(100_000));
+        assert!((0.0..=1.0).contains(&found.confidence));
+        assert!(began.elapsed().as_millis() < 500, "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn language_goes_with_the_class() {
+        let classifier = classifier();
+        assert_eq!(classifier.classify_now("hi").language, Some(Language::ENGLISH));
+        assert_eq!(classifier.classify_now("شكرا جزيلا").language, Some(Language::ARABIC));
+    }
+}

@@ -1,0 +1,245 @@
+//! The entries of the knowledge base in the database. Writes happen on the caller's connection: the server gives its
+//! writer's, a command its own.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use tertulia_actors::domain::{Entry, Language, Timestamp};
+use thiserror::Error;
+
+use super::normalise::Stems;
+
+/// The tables of the knowledge base; one of the store's numbered migrations.
+pub const KNOWLEDGE_MIGRATION: &str = include_str!("../store/migrations/0002_knowledge.sql");
+
+/// The sample: a shop that delivers water, in English and Arabic, made up for this project. JSON Lines.
+const SAMPLE: &str = include_str!("sample/water.jsonl");
+
+/// Bytes of an entry's id at the most.
+pub const ID_BYTES_MAX: usize = 128;
+/// Bytes of a question at the most.
+pub const QUESTION_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of an answer at the most.
+pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// Why the knowledge base was not read or changed.
+#[derive(Debug, Error)]
+pub enum KnowledgeError {
+    /// A line is not an entry.
+    #[error("line {line} is not an entry: {source}")]
+    Line {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A field of an entry is blank or too long.
+    #[error("entry '{id}' has a {field} that is blank or longer than {max} bytes")]
+    Field {
+        /// The entry, its id cut to its first characters.
+        id: String,
+        /// Which field.
+        field: &'static str,
+        /// How long it may be.
+        max: usize,
+    },
+    /// The database failed.
+    #[error("knowledge base cannot be read or written: {0}")]
+    Database(#[from] rusqlite::Error),
+}
+
+/// Reads entries from JSON Lines; blank lines are skipped.
+///
+/// # Errors
+/// Names the first line that is not an entry.
+pub fn parse(lines: &str) -> Result<Vec<Entry>, KnowledgeError> {
+    lines
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(n, line)| {
+            serde_json::from_str(line).map_err(|source| KnowledgeError::Line { line: n + 1, source })
+        })
+        .collect()
+}
+
+/// Loads the sample into a knowledge base without any entry, and tells how many entries that were; none if there are
+/// entries already.
+///
+/// # Errors
+/// Nothing was changed.
+pub fn load_sample_if_empty(conn: &Connection, now: Timestamp) -> Result<usize, KnowledgeError> {
+    let sample = parse(SAMPLE)?;
+    atomically(conn, || {
+        let filled: bool = conn.query_row("SELECT EXISTS (SELECT 1 FROM knowledge)", [], |row| row.get(0))?;
+        if filled { Ok(0) } else { write_all(conn, &sample, now) }
+    })
+}
+
+/// Adds entries, or replaces those of the same id and language; all or none. Tells how many were written.
+///
+/// # Errors
+/// An entry is not acceptable or the database failed; nothing was changed.
+pub fn import(conn: &Connection, entries: &[Entry], now: Timestamp) -> Result<usize, KnowledgeError> {
+    entries.iter().try_for_each(check)?;
+    atomically(conn, || write_all(conn, entries, now))
+}
+
+/// Removes an entry, in one language or in all; tells how many versions were removed.
+///
+/// # Errors
+/// The database failed; nothing was changed.
+pub fn remove(conn: &Connection, id: &str, language: Option<Language>) -> Result<usize, KnowledgeError> {
+    let language = language.map(|language| language.to_string());
+    atomically(conn, || {
+        conn.prepare_cached(
+            "DELETE FROM knowledge_text WHERE rowid IN
+                (SELECT rowid FROM knowledge WHERE id = ?1 AND (?2 IS NULL OR language = ?2))",
+        )?
+        .execute(params![id, language])?;
+        let removed = conn
+            .prepare_cached("DELETE FROM knowledge WHERE id = ?1 AND (?2 IS NULL OR language = ?2)")?
+            .execute(params![id, language])?;
+        Ok(removed)
+    })
+}
+
+/// Fills the search index anew from the entries; needed when a new version finds other stems. Tells how many entries
+/// were indexed.
+///
+/// # Errors
+/// The database failed; nothing was changed.
+pub fn reindex(conn: &Connection) -> Result<usize, KnowledgeError> {
+    let stems = Stems::new();
+    atomically(conn, || {
+        conn.execute("INSERT INTO knowledge_text (knowledge_text) VALUES ('delete-all')", [])?;
+        let mut select = conn.prepare("SELECT rowid, question, answer FROM knowledge")?;
+        let mut rows = select.query([])?;
+        let mut indexed = 0;
+        while let Some(row) = rows.next()? {
+            let (question, answer): (String, String) = (row.get(1)?, row.get(2)?);
+            index(conn, &stems, row.get(0)?, &question, &answer)?;
+            indexed += 1;
+        }
+        Ok(indexed)
+    })
+}
+
+/// One page of entries, in the order of id and language. The next page follows `after`, the id and language of this
+/// one's last entry.
+///
+/// # Errors
+/// The database failed.
+pub fn list(
+    conn: &Connection,
+    after: Option<(&str, Language)>,
+    limit: usize,
+) -> Result<Vec<Entry>, KnowledgeError> {
+    let (id, language) = after.map_or((None, None), |(id, language)| (Some(id), Some(language.to_string())));
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut select = conn.prepare_cached(
+        "SELECT id, language, question, answer FROM knowledge
+         WHERE ?1 IS NULL OR (id, language) > (?1, ?2) ORDER BY id, language LIMIT ?3",
+    )?;
+    let entries = select.query_map(params![id, language, limit], entry)?.collect::<Result<_, _>>()?;
+    Ok(entries)
+}
+
+/// All entries as JSON Lines, in the order of id and language; [`parse`] reads them back.
+///
+/// # Errors
+/// The database failed.
+pub fn export(conn: &Connection) -> Result<String, KnowledgeError> {
+    let mut lines = String::new();
+    for (n, entry) in list(conn, None, usize::MAX)?.iter().enumerate() {
+        let line = serde_json::to_string(entry);
+        lines.push_str(&line.map_err(|source| KnowledgeError::Line { line: n + 1, source })?);
+        lines.push('\n');
+    }
+    Ok(lines)
+}
+
+/// One entry in one language.
+///
+/// # Errors
+/// The database failed.
+pub fn get(conn: &Connection, id: &str, language: Language) -> Result<Option<Entry>, KnowledgeError> {
+    let found = conn
+        .prepare_cached(
+            "SELECT id, language, question, answer FROM knowledge WHERE id = ?1 AND language = ?2",
+        )?
+        .query_row(params![id, language.as_str()], entry)
+        .optional()?;
+    Ok(found)
+}
+
+/// Reads an entry from the columns `id, language, question, answer`.
+pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let language: String = row.get(1)?;
+    let language = language.parse().map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(error))
+    })?;
+    Ok(Entry { id: row.get(0)?, language, question: row.get(2)?, answer: row.get(3)? })
+}
+
+/// Whether an entry can be stored.
+fn check(entry: &Entry) -> Result<(), KnowledgeError> {
+    for (field, text, max) in [
+        ("id", &entry.id, ID_BYTES_MAX),
+        ("question", &entry.question, QUESTION_BYTES_MAX),
+        ("answer", &entry.answer, ANSWER_BYTES_MAX),
+    ] {
+        if text.trim().is_empty() || text.len() > max {
+            return Err(KnowledgeError::Field { id: entry.id.chars().take(40).collect(), field, max });
+        }
+    }
+    Ok(())
+}
+
+fn write_all(conn: &Connection, entries: &[Entry], now: Timestamp) -> Result<usize, KnowledgeError> {
+    let stems = Stems::new();
+    for entry in entries {
+        let rowid = conn
+            .prepare_cached(
+                "INSERT INTO knowledge (id, language, question, answer, updated_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (id, language) DO UPDATE SET
+                     question = excluded.question, answer = excluded.answer, updated_at = excluded.updated_at
+                 RETURNING rowid",
+            )?
+            .query_row(
+                params![entry.id, entry.language.as_str(), entry.question, entry.answer, now.0],
+                |row| row.get(0),
+            )?;
+        index(conn, &stems, rowid, &entry.question, &entry.answer)?;
+    }
+    Ok(entries.len())
+}
+
+/// Writes an entry's stems into the search index.
+fn index(conn: &Connection, stems: &Stems, rowid: i64, question: &str, answer: &str) -> rusqlite::Result<()> {
+    let (question, answer) = (stems.of(question).join(" "), stems.of(answer).join(" "));
+    conn.prepare_cached(
+        "INSERT OR REPLACE INTO knowledge_text (rowid, question, answer) VALUES (?1, ?2, ?3)",
+    )?
+    .execute(params![rowid, question, answer])?;
+    Ok(())
+}
+
+/// Runs `change` in a savepoint, which serves both within a transaction and without one.
+fn atomically<T>(
+    conn: &Connection,
+    change: impl FnOnce() -> Result<T, KnowledgeError>,
+) -> Result<T, KnowledgeError> {
+    conn.execute_batch("SAVEPOINT knowledge_change")?;
+    let result = change().and_then(|value| {
+        conn.execute_batch("RELEASE knowledge_change")?;
+        Ok(value)
+    });
+    if result.is_err() {
+        // SQLite may have rolled back by itself, on a full disk for example; then there is nothing to undo.
+        drop(conn.execute_batch("ROLLBACK TO knowledge_change; RELEASE knowledge_change"));
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+use std::time::Instant;
+
+use tertulia_actors::domain::{Entry, Timestamp};
+
+use super::super::entries::{KNOWLEDGE_MIGRATION, import, load_sample_if_empty};
+use super::*;
+
+const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+fn sample() -> Connection {
+    let conn = Connection::open_in_memory().unwrap();
+    conn.execute_batch(KNOWLEDGE_MIGRATION).unwrap();
+    load_sample_if_empty(&conn, NOW).unwrap();
+    conn
+}
+
+fn search(text: &str, language: Option<Language>) -> Search {
+    Search { text: text.into(), embedding: None, language, limit: 3 }
+}
+
+fn ask(conn: &Connection, text: &str) -> Vec<Hit> {
+    find(conn, &Stems::new(), &search(text, None)).unwrap()
+}
+
+/// Questions as people put them, and the entry that answers them.
+const PARAPHRASES: &[(&str, &str)] = &[
+    ("how much is a bottle of water", "prices"),
+    ("price list please", "prices"),
+    ("what time do you open", "hours"),
+    ("opening hours?", "hours"),
+    ("which neighbourhoods do you deliver to", "areas"),
+    ("shop address", "location"),
+    ("can i pay by card", "payment"),
+    ("how big is the deposit for bottles", "deposit"),
+    ("how do i return my empty bottles", "deposit-refund"),
+    ("how can i cancel the subscription", "cancel-subscription"),
+    ("I want to cancel my order", "cancel-order"),
+    ("pause subscription, I travel next week", "pause"),
+    ("do you deliver on fridays?", "friday"),
+    ("minimum order?", "minimum-order"),
+    ("is the water ok for my baby", "babies"),
+    ("can I hire a cooler", "dispenser-hire"),
+    ("the dispenser is leaking", "dispenser-repair"),
+    ("i am moving to a new house", "moving"),
+    ("need a receipt", "invoices"),
+    ("discount for companies", "offices"),
+    ("كم سعر القارورة", "prices"),
+    ("الاسعار لو سمحت", "prices"),
+    ("متى تفتحون", "hours"),
+    ("اوقات الدوام", "hours"),
+    ("ما المناطق التي توصلون لها", "areas"),
+    ("وين موقعكم", "location"),
+    ("طرق الدفع", "payment"),
+    ("كم التأمين على القارورة", "deposit"),
+    ("كيف ارجع القوارير الفارغة", "deposit-refund"),
+    ("اريد الغاء الاشتراك", "cancel-subscription"),
+    ("هل توصلون الجمعة", "friday"),
+    ("الحد الادنى للطلب", "minimum-order"),
+    ("هل الماء مناسب للرضع", "babies"),
+    ("هل يمكنني استئجار البرادة", "dispenser-hire"),
+    ("البرادة تسرب", "dispenser-repair"),
+    ("انتقلت الى بيت جديد", "moving"),
+    ("احتاج فاتورة", "invoices"),
+    ("خصم للشركات", "offices"),
+    ("هل التوصيل مجاني", "delivery-fee"),
+    ("اين طلبي", "track"),
+];
+
+#[test]
+fn paraphrases_find_their_entry() {
+    let conn = sample();
+    let (mut first, mut replied, mut wrong, mut missed) = (0, 0, Vec::new(), Vec::new());
+    for (question, id) in PARAPHRASES {
+        let hits = ask(&conn, question);
+        let found = hits.first().filter(|hit| hit.entry.id == *id);
+        first += usize::from(found.is_some());
+        replied += usize::from(found.is_some_and(|hit| hit.score >= 0.6));
+        let told: Vec<_> = hits.iter().map(|hit| format!("{} {:.2}", hit.entry.id, hit.score)).collect();
+        if found.is_none() && hits.first().is_some_and(|hit| hit.score >= 0.6) {
+            wrong.push(format!("{question}: {told:?}"));
+        } else if found.is_none() {
+            missed.push(format!("{question}: {told:?}"));
+        }
+    }
+    let all = PARAPHRASES.len();
+    println!("{first} of {all} first, {replied} replied; wrong {wrong:#?}, missed {missed:#?}");
+    assert!(first * 10 >= all * 9, "{first} of {all}; missed {missed:#?}");
+    assert!(wrong.len() * 20 <= all, "{wrong:#?}");
+}
+
+#[test]
+fn every_stored_question_finds_itself_with_full_score() {
+    let conn = sample();
+    for entry in super::super::entries::list(&conn, None, usize::MAX).unwrap() {
+        let hits = find(&conn, &Stems::new(), &search(&entry.question, Some(entry.language))).unwrap();
+        assert_eq!(hits[0].entry, entry);
+        assert!(hits[0].score > 0.999, "{} {}", entry.id, hits[0].score);
+    }
+}
+
+#[test]
+fn what_the_shop_knows_nothing_of_gets_no_reply() {
+    let conn = sample();
+    for text in [
+        "do you sell pizza with mushrooms",
+        "who won the football match yesterday",
+        "write me a poem about the moon",
+        "my driver was rude and shouted at my wife",
+        "ما هي عاصمة فرنسا",
+        "السائق صرخ في وجهي امس",
+        "hello there",
+        "شكرا جزيلا لكم",
+    ] {
+        let hits = ask(&conn, text);
+        assert!(hits.iter().all(|hit| hit.score < 0.6), "{text}: {hits:?}");
+    }
+}
+
+#[test]
+fn an_entry_comes_once_and_in_the_persons_language_where_it_has_one() {
+    let conn = sample();
+    let stems = Stems::new();
+    let mixed = "كم سعر القارورة bottle price";
+    let hits = find(&conn, &stems, &search(mixed, Some(Language::ARABIC))).unwrap();
+    assert_eq!(hits.iter().filter(|hit| hit.entry.id == "prices").count(), 1);
+    let hits = find(&conn, &stems, &search("What are your prices?", Some(Language::ARABIC))).unwrap();
+    assert_eq!((hits[0].entry.id.as_str(), hits[0].entry.language), ("prices", Language::ARABIC));
+    let hits = find(&conn, &stems, &search("What are your prices?", "fr".parse().ok())).unwrap();
+    assert_eq!(hits[0].entry.language, Language::ENGLISH);
+}
+
+#[test]
+fn nothing_in_a_text_is_taken_for_an_operator() {
+    let conn = sample();
+    let long = "price delivery ".repeat(100_000);
+    let many: String = (0..10_000).map(|n| format!("word{n} ")).collect();
+    for text in [
+        "",
+        "   ",
+        "\"",
+        "\"\"\"",
+        "price\"",
+        "price AND",
+        "NEAR(price, 2)",
+        "question : price",
+        "-price ^price price*",
+        "price) OR (1=1",
+        "'; DROP TABLE knowledge; --",
+        "pri\0ce",
+        "\0",
+        "{question} : x + y",
+        "\u{200F}\u{202E}",
+        "क्या आप पानी देते हैं",
+        long.as_str(),
+        many.as_str(),
+        &"😀".repeat(4_096),
+        &"x".repeat(3_000_000),
+    ] {
+        let began = Instant::now();
+        let hits = ask(&conn, text);
+        assert!(hits.len() <= 3);
+        assert!(hits.iter().all(|hit| (0.0..=1.0).contains(&hit.score)));
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    }
+    assert!(ask(&conn, "").is_empty());
+    assert!(ask(&conn, &"😀".repeat(4_096)).is_empty());
+    assert_eq!(ask(&conn, "what are your prices\" AND")[0].entry.id, "prices");
+}
+
+#[test]
+fn a_query_has_a_limited_number_of_stems_and_hits() {
+    let stems = Stems::new();
+    let many: String = (0..1_000).map(|n| format!("word{n} ")).collect();
+    assert_eq!(query_stems(&stems, &many).len(), QUERY_STEMS_MAX);
+    let conn = sample();
+    let all = Search { limit: usize::MAX, ..search("bottle water order delivery", None) };
+    assert!(find(&conn, &stems, &all).unwrap().len() <= HITS_MAX);
+    assert!(find(&conn, &stems, &Search { limit: 0, ..all }).unwrap().is_empty());
+}
+
+/// A database file with the sample, as the server has it.
+fn file() -> (tempfile::TempDir, std::path::PathBuf, Connection) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.db");
+    let conn = Connection::open(&path).unwrap();
+    conn.pragma_update(None, "journal_mode", "wal").unwrap();
+    conn.execute_batch(KNOWLEDGE_MIGRATION).unwrap();
+    load_sample_if_empty(&conn, NOW).unwrap();
+    (folder, path, conn)
+}
+
+#[actix_web::test]
+async fn searches_see_what_was_committed_before_them() {
+    let (_folder, path, conn) = file();
+    let vectors = SqliteVectors::open(&path, 2, 16).unwrap();
+    let camel = || vectors.search(search("camels", None));
+    assert!(camel().await.unwrap().is_empty());
+    let entry = Entry {
+        id: "camel".into(),
+        language: Language::ENGLISH,
+        question: "Do you have camels?".into(),
+        answer: "No.".into(),
+    };
+    import(&conn, &[entry.clone()], NOW).unwrap();
+    let hits = camel().await.unwrap();
+    assert_eq!((hits.len(), &hits[0].entry), (1, &entry));
+}
+
+#[test]
+fn connections_of_the_index_cannot_write() {
+    let (_folder, path, _conn) = file();
+    let vectors = SqliteVectors::open(&path, 1, 1).unwrap();
+    let conn = vectors.pool.get().unwrap();
+    assert!(conn.execute("DELETE FROM knowledge", []).is_err());
+}
+
+#[test]
+fn a_database_that_does_not_exist_or_lacks_the_tables_is_refused_and_not_created() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("absent.db");
+    assert!(SqliteVectors::open(&path, 1, 1).is_err());
+    assert!(!path.exists());
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE other (x)").unwrap();
+    let refused = SqliteVectors::open(&path, 1, 1).err().unwrap();
+    assert!(refused.to_string().contains("no such table: knowledge"), "{refused}");
+}

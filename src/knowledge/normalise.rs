@@ -1,0 +1,223 @@
+//! Texts made comparable: what differs only in case, marks, spelling habits or word endings becomes the same.
+//!
+//! Stemming is the work of `frostem`, the Snowball algorithms generated from their upstream source: it has no
+//! dependencies, only the two languages are compiled, and it follows Snowball's fixes, which the older `rust-stemmers`
+//! has not done since 2021. A new release can change stems; `knowledge reindex` brings a stored index up to date.
+
+use std::collections::BTreeSet;
+
+use frostem::{Algorithm, Stemmer};
+
+/// Characters of a text that are read; what lies behind them does not change what a person wants.
+pub const TEXT_CHARS_MAX: usize = 16_384;
+
+/// Characters of a word that are read; longer ones are no words.
+pub const WORD_CHARS_MAX: usize = 64;
+
+/// Words without a subject: they say nothing of what is asked. Normalised, before stemming.
+const STOP_WORDS: &str = "a an the and or of to in on at for from by with about is are was were be been am do does did \
+    doing have has had having i me my we us our you your he she it its they them this that these those there here so if \
+    as but can could would should will shall may might must just please want need know tell like any some what whats \
+    which who how when where why hi hello im id ill \
+    من في على علي الى الي عن مع ما ماذا هل كيف متى متي اين لماذا لما كم هو هي هم انا انت انتم نحن هذا هذه ذلك تلك \
+    التي الذي ان او ثم قد لقد كان كانت يكون تكون لي لكم لكن لو اذا حتى حتي كل بعد قبل عند عندي عندكم لدي لديكم يا ايضا \
+    اريد ارغب اود ممكن يمكن يمكنني احتاج نحتاج رجا فضلك لو سمحت مرحبا";
+
+/// The words of a text, normalised and in order.
+#[must_use]
+pub fn words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut length = 0_usize;
+    for c in text.chars().take(TEXT_CHARS_MAX).flat_map(char::to_lowercase) {
+        match fold(c) {
+            Fold::Keep(c) if length < WORD_CHARS_MAX => {
+                word.push(c);
+                length += 1;
+            }
+            Fold::Keep(_) | Fold::Drop => {}
+            Fold::Break => {
+                if !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+                length = 0;
+            }
+        }
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    words
+}
+
+/// A text without case, marks and punctuation: its words with one space between them.
+#[must_use]
+pub fn normalise(text: &str) -> String {
+    words(text).join(" ")
+}
+
+/// Finds the stems of words. Made once and shared.
+pub struct Stems {
+    english: Stemmer,
+    arabic: Stemmer,
+    stop_words: BTreeSet<&'static str>,
+}
+
+impl Default for Stems {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Stems {
+    /// The stemmers of both languages.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            english: Stemmer::new(Algorithm::English),
+            arabic: Stemmer::new(Algorithm::Arabic),
+            stop_words: STOP_WORDS.split_whitespace().collect(),
+        }
+    }
+
+    /// The stems of a text in order, without words that have no subject; all of its stems if there are only such.
+    #[must_use]
+    pub fn of(&self, text: &str) -> Vec<String> {
+        let words = words(text);
+        let telling: Vec<_> = words.iter().filter(|word| !self.stop_words.contains(word.as_str())).collect();
+        if telling.is_empty() {
+            return words.iter().map(|word| self.stem(word)).collect();
+        }
+        telling.into_iter().map(|word| self.stem(word)).collect()
+    }
+
+    /// The stem of one normalised word. Its script says the language, so that a question in a mix of languages, or in
+    /// one that was not detected, is found all the same.
+    fn stem(&self, word: &str) -> String {
+        let stem = if word.chars().any(is_arabic) {
+            self.arabic.stem(without_conjunction(word))
+        } else if word.is_ascii() {
+            self.english.stem(word)
+        } else {
+            return word.to_owned();
+        };
+        if stem.is_empty() { word.to_owned() } else { stem.into_owned() }
+    }
+}
+
+/// A word without the "and" or "so" that is written onto its article, which Snowball's algorithm leaves on.
+fn without_conjunction(word: &str) -> &str {
+    match word.strip_prefix(['و', 'ف']) {
+        Some(rest) if rest.starts_with("ال") && rest.chars().count() > 4 => rest,
+        _ => word,
+    }
+}
+
+/// Whether a character belongs to the Arabic script's main block.
+pub(super) const fn is_arabic(c: char) -> bool {
+    matches!(c, '\u{0600}'..='\u{06FF}')
+}
+
+/// What becomes of a character.
+enum Fold {
+    /// It is part of a word, in this form.
+    Keep(char),
+    /// It vanishes; the word goes on.
+    Drop,
+    /// The word ends.
+    Break,
+}
+
+/// Folds one lower-case character.
+fn fold(c: char) -> Fold {
+    match c {
+        'a'..='z' | '0'..='9' => Fold::Keep(c),
+        // The forms of alef, which people exchange freely, and the wasla of the Quran.
+        'أ' | 'إ' | 'آ' | 'ٱ' => Fold::Keep('ا'),
+        // At the end of words they are written alike; the Persian yeh and kaf come from foreign keyboards.
+        'ى' | 'ئ' | 'ی' => Fold::Keep('ي'),
+        'ک' => Fold::Keep('ك'),
+        'ة' => Fold::Keep('ه'),
+        'ؤ' => Fold::Keep('و'),
+        '\u{0660}'..='\u{0669}' => digit(c, '\u{0660}'),
+        '\u{06F0}'..='\u{06F9}' => digit(c, '\u{06F0}'),
+        // The lone hamza is often left out; tatweel only stretches a word.
+        'ء' | '\u{0640}' => Fold::Drop,
+        // Arabic vowel signs, honorifics and Quranic marks; the combining marks of the other scripts.
+        '\u{0610}'..='\u{061A}' | '\u{064B}'..='\u{065F}' | '\u{0670}' | '\u{06D6}'..='\u{06ED}' => {
+            Fold::Drop
+        }
+        '\u{0300}'..='\u{036F}' => Fold::Drop,
+        // Invisible: joiners and marks of direction. And apostrophes: "what's" is one word.
+        '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}' => {
+            Fold::Drop
+        }
+        '\'' | '’' => Fold::Drop,
+        c if c.is_alphanumeric() => Fold::Keep(c),
+        _ => Fold::Break,
+    }
+}
+
+/// An ASCII digit for one of the ten that begin at `zero`.
+fn digit(c: char, zero: char) -> Fold {
+    char::from_digit(c as u32 - zero as u32, 10).map_or(Fold::Break, Fold::Keep)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_compared_without_case_marks_and_habits_of_spelling() {
+        for (text, expected) in [
+            ("", ""),
+            ("  Hello,   WORLD!! ", "hello world"),
+            ("What's up?", "whats up"),
+            ("İstanbul Straße", "istanbul straße"),
+            ("cafe\u{301}", "cafe"),
+            ("الأسعار", "الاسعار"),
+            ("إلى آخر", "الي اخر"),
+            ("شُكْرًا", "شكرا"),
+            ("مـــرحبـا", "مرحبا"),
+            ("مياه نقيّة؟", "مياه نقيه"),
+            ("سؤال، شاطئ", "سوال شاطي"),
+            ("ماء", "ما"),
+            ("١٢٣ ۴۵", "123 45"),
+            ("\u{200F}مرحبا\u{200F}", "مرحبا"),
+            ("a\u{0}b", "a b"),
+            ("👍👌", ""),
+            ("18.9 l", "18 9 l"),
+        ] {
+            assert_eq!(normalise(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn endless_texts_and_words_are_cut() {
+        assert_eq!(words(&"x".repeat(1_000_000)), ["x".repeat(WORD_CHARS_MAX)]);
+        assert_eq!(words(&"x ".repeat(1_000_000)).len(), TEXT_CHARS_MAX / 2);
+        assert!(words(&"😀".repeat(4_096)).is_empty());
+    }
+
+    #[test]
+    fn words_that_differ_in_their_endings_share_a_stem() {
+        let stems = Stems::new();
+        for (one, other) in [
+            ("bottles", "bottle"),
+            ("delivering", "delivered"),
+            ("prices", "price"),
+            ("الأسعار", "أسعار"),
+            ("والتوصيل", "توصيل"),
+            ("القوارير", "قوارير"),
+        ] {
+            assert_eq!(stems.of(one), stems.of(other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn words_without_a_subject_count_only_where_there_are_no_others() {
+        let stems = Stems::new();
+        assert_eq!(stems.of("do you have the bottles"), ["bottl"]);
+        assert_eq!(stems.of("how are you").len(), 3);
+    }
+}

@@ -1,0 +1,245 @@
+//! Models behind an OpenAI-compatible chat-completions endpoint.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Client, Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use tertulia_actors::domain::{HistoryItem, Hit, Speaker};
+use tertulia_actors::ports::{Answer, PortFuture, Query, QueryError, QueryService};
+
+/// What the model is told first, unless the configuration says something else.
+const SYSTEM_PROMPT: &str = "You answer the customers of a business on a messaging channel. Answer in the language of the \
+    customer's last message, in a few friendly sentences of plain text without any markup. Rely on what the business \
+    knows where it is given below; never invent prices, times, names or promises. If you do not know the answer, say so and \
+    say that a colleague will reply.";
+
+/// The table `query.llm`, apart from the key, which is a secret.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LlmSettings {
+    /// Where the endpoint is, version included, as OpenAI's libraries take it: `https://api.openai.com/v1`. Empty: no
+    /// model, stored answers only.
+    pub base_url: String,
+    /// The model's name at that endpoint.
+    pub model: String,
+    /// What the model is told first.
+    pub system_prompt: String,
+    /// How freely the model words its answer, 0 to 2; the endpoint's default where it is not given.
+    pub temperature: Option<f32>,
+    /// Tokens of an answer at the most; the endpoint's default where it is not given.
+    pub max_tokens: Option<u32>,
+    /// An answer that takes longer than this is given up.
+    pub timeout_ms: u64,
+    /// A response longer than this is not read.
+    pub response_limit_bytes: usize,
+}
+
+impl Default for LlmSettings {
+    fn default() -> Self {
+        Self {
+            base_url: String::new(),
+            model: String::new(),
+            system_prompt: SYSTEM_PROMPT.into(),
+            temperature: None,
+            max_tokens: None,
+            timeout_ms: 30_000,
+            response_limit_bytes: 1024 * 1024,
+        }
+    }
+}
+
+/// What an [`OpenAiQuery`] works by.
+#[derive(Clone)]
+pub struct OpenAiOptions {
+    /// The settings.
+    pub settings: LlmSettings,
+    /// Sent as a bearer token where the endpoint wants one.
+    pub api_key: Option<String>,
+}
+
+impl fmt::Debug for OpenAiOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenAiOptions").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// Answers a turn by one call of chat completions.
+///
+/// Needs a Tokio runtime around its futures. Texts and keys appear in no error.
+#[derive(Clone, Debug)]
+pub struct OpenAiQuery {
+    client: Client,
+    url: Arc<str>,
+    options: Arc<OpenAiOptions>,
+}
+
+impl OpenAiQuery {
+    /// Calls through `client`, whose connections it shares with others.
+    #[must_use]
+    pub fn new(client: Client, options: OpenAiOptions) -> Self {
+        let base = options.settings.base_url.trim_end_matches('/');
+        Self { client, url: format!("{base}/chat/completions").into(), options: Arc::new(options) }
+    }
+
+    async fn ask(self, query: Query) -> Result<Answer, QueryError> {
+        let settings = &self.options.settings;
+        if query.history.iter().any(|item| item.conversation != query.conversation) {
+            // Never reached unless a caller mixes people up; then no answer is better than somebody else's.
+            return Err(QueryError::Failed(format!(
+                "history of conversation {} is mixed",
+                query.conversation
+            )));
+        }
+        let request = Request {
+            model: &settings.model,
+            messages: messages(&settings.system_prompt, &query),
+            temperature: settings.temperature,
+            max_tokens: settings.max_tokens,
+        };
+        let mut call =
+            self.client.post(&*self.url).timeout(Duration::from_millis(settings.timeout_ms)).json(&request);
+        if let Some(key) = &self.options.api_key {
+            call = call.bearer_auth(key);
+        }
+        let response = call.send().await.map_err(transport)?;
+        refusal(response.status())?;
+        answer(&read(response, settings.response_limit_bytes).await?)
+    }
+}
+
+impl QueryService for OpenAiQuery {
+    fn answer(&self, query: Query) -> PortFuture<Answer, QueryError> {
+        Box::pin(self.clone().ask(query))
+    }
+}
+
+/// The body of a call.
+#[derive(Serialize)]
+struct Request<'a> {
+    model: &'a str,
+    messages: Vec<Message<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
+}
+
+/// One message of the prompt.
+#[derive(Serialize, PartialEq, Debug)]
+struct Message<'a> {
+    role: &'static str,
+    content: std::borrow::Cow<'a, str>,
+}
+
+/// The prompt: what the model is told, what was said before, and last the turn's text as it is.
+fn messages<'a>(system_prompt: &'a str, query: &'a Query) -> Vec<Message<'a>> {
+    let system = Message { role: "system", content: system(system_prompt, &query.passages).into() };
+    let said =
+        |item: &'a HistoryItem| Message { role: role(item.speaker), content: item.text.as_str().into() };
+    let turn = Message { role: role(Speaker::Customer), content: query.text.as_str().into() };
+    std::iter::once(system).chain(query.history.iter().map(said)).chain([turn]).collect()
+}
+
+const fn role(speaker: Speaker) -> &'static str {
+    match speaker {
+        Speaker::Customer => "user",
+        Speaker::Bot => "assistant",
+    }
+}
+
+/// The system prompt, followed by a numbered list of what was found in the knowledge base.
+fn system(prompt: &str, passages: &[Hit]) -> String {
+    let mut text = prompt.to_owned();
+    if !passages.is_empty() {
+        text.push_str("\n\nWhat the business knows:");
+    }
+    for (n, Hit { entry, .. }) in passages.iter().enumerate() {
+        text.push_str(&format!("\n{}. Question: {}\n   Answer: {}", n + 1, entry.question, entry.answer));
+    }
+    text
+}
+
+/// The parts of a response that matter.
+#[derive(Deserialize)]
+struct Completion {
+    choices: Vec<Choice>,
+    usage: Option<Usage>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    message: Said,
+}
+
+#[derive(Deserialize)]
+struct Said {
+    content: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Usage {
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+}
+
+/// Whether a status is no success, and then whose fault it is: 408, 429 and 5xx are the endpoint's, and pass.
+fn refusal(status: StatusCode) -> Result<(), QueryError> {
+    let passing = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+    let told = || format!("status {}", status.as_u16());
+    match status {
+        _ if status.is_success() => Ok(()),
+        _ if passing || status.is_server_error() => Err(QueryError::Unavailable(told())),
+        _ => Err(QueryError::Failed(told())),
+    }
+}
+
+/// A call that brought no response, or not all of it. The address stays out of the text, since it may hold a secret.
+fn transport(error: reqwest::Error) -> QueryError {
+    let what = if error.is_timeout() {
+        "timed out"
+    } else if error.is_connect() {
+        "cannot connect"
+    } else if error.is_builder() || error.is_redirect() {
+        return QueryError::Failed(format!("the request cannot be made: {}", error.without_url()));
+    } else {
+        "the connection broke"
+    };
+    QueryError::Unavailable(what.into())
+}
+
+/// Reads a body of `limit` bytes at the most.
+async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, QueryError> {
+    let too_long = || QueryError::Failed(format!("the response is longer than {limit} bytes"));
+    if response.content_length().is_some_and(|length| usize::try_from(length).is_ok_and(|n| n > limit)) {
+        return Err(too_long());
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(transport)? {
+        if body.len() + chunk.len() > limit {
+            return Err(too_long());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The answer in a complete body.
+fn answer(body: &[u8]) -> Result<Answer, QueryError> {
+    // The error of serde would quote the body, which may hold a customer's words.
+    let completion: Completion = serde_json::from_slice(body).map_err(|error| {
+        QueryError::Failed(format!("the response is no completion, at byte {}", error.column()))
+    })?;
+    let text = completion.choices.into_iter().next().and_then(|choice| choice.message.content);
+    let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let usage = completion.usage;
+    Ok(Answer::Text {
+        text: text.ok_or_else(|| QueryError::Failed("the answer is empty".into()))?,
+        prompt_tokens: usage.as_ref().and_then(|usage| usage.prompt_tokens),
+        completion_tokens: usage.and_then(|usage| usage.completion_tokens),
+    })
+}
+
+#[cfg(test)]
+mod tests;

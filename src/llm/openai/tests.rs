@@ -1,0 +1,222 @@
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Instant;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use serde_json::{Value, json};
+use tertulia_actors::domain::{Class, ConversationId, Entry, Language};
+
+use super::*;
+
+/// An endpoint on a port of its own that gives one canned response and keeps what it was sent.
+struct Endpoint {
+    address: SocketAddr,
+    calls: Receiver<(String, Option<String>, Value)>,
+    server: ServerHandle,
+}
+
+type Respond = fn() -> HttpResponse;
+
+impl Endpoint {
+    fn start(respond: Respond) -> Self {
+        let (sender, calls) = channel();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = move || {
+            let sender: Sender<_> = sender.clone();
+            App::new().default_service(web::to(move |request: HttpRequest, body: web::Bytes| {
+                let key = request.headers().get("authorization").map(|key| key.to_str().unwrap().to_owned());
+                let body = serde_json::from_slice(&body).unwrap();
+                sender.send((request.path().to_owned(), key, body)).unwrap();
+                async move { respond() }
+            }))
+        };
+        let server = HttpServer::new(app).workers(1).disable_signals().listen(listener).unwrap().run();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        Self { address, calls, server: handle }
+    }
+
+    fn settings(&self) -> LlmSettings {
+        LlmSettings {
+            base_url: format!("http://{}/v1/", self.address),
+            model: "small".into(),
+            system_prompt: "Be kind.".into(),
+            ..LlmSettings::default()
+        }
+    }
+}
+
+fn ask(settings: LlmSettings, query: Query) -> PortFuture<Answer, QueryError> {
+    // The crate's rustls feature leaves the choice of a provider to the program; a second choice changes nothing.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let client = Client::builder().no_proxy().build().unwrap();
+    OpenAiQuery::new(client, OpenAiOptions { settings, api_key: Some("k3y".into()) }).answer(query)
+}
+
+fn conversation(n: u128) -> ConversationId {
+    ConversationId::new(uuid::Uuid::from_u128(n))
+}
+
+fn query() -> Query {
+    let said =
+        |speaker, text: &str| HistoryItem { conversation: conversation(1), speaker, text: text.into() };
+    let hit = |question: &str, answer: &str| {
+        let (question, answer) = (question.into(), answer.into());
+        Hit { entry: Entry { id: "x".into(), language: Language::ENGLISH, question, answer }, score: 0.3 }
+    };
+    Query {
+        conversation: conversation(1),
+        text: "  how much\nis it? كم  ".into(),
+        class: Class::Inquiry,
+        language: Language::ENGLISH,
+        passages: vec![hit("Price?", "14."), hit("Open?", "At 8.")],
+        history: vec![said(Speaker::Customer, "hi"), said(Speaker::Bot, "Hello!")],
+    }
+}
+
+fn completion() -> HttpResponse {
+    HttpResponse::Ok().json(json!({
+        "id": "x", "object": "chat.completion",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": " 14 dirhams.\n"}}],
+        "usage": {"prompt_tokens": 40, "completion_tokens": 5, "total_tokens": 45},
+    }))
+}
+
+#[actix_web::test]
+async fn the_prompt_ends_with_the_turns_text_as_it_was_written() {
+    let endpoint = Endpoint::start(completion);
+    let settings = LlmSettings { max_tokens: Some(200), ..endpoint.settings() };
+    let answer = ask(settings, query()).await.unwrap();
+    let expected =
+        Answer::Text { text: "14 dirhams.".into(), prompt_tokens: Some(40), completion_tokens: Some(5) };
+    assert_eq!(answer, expected);
+    let (path, key, body) = endpoint.calls.try_recv().unwrap();
+    assert_eq!((path.as_str(), key.as_deref()), ("/v1/chat/completions", Some("Bearer k3y")));
+    let system = "Be kind.\n\nWhat the business knows:\n1. Question: Price?\n   Answer: 14.\n2. Question: Open?\n   Answer: At 8.";
+    assert_eq!(
+        body,
+        json!({"model": "small", "max_tokens": 200, "messages": [
+            {"role": "system", "content": system},
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": "Hello!"},
+            {"role": "user", "content": "  how much\nis it? كم  "},
+        ]})
+    );
+    endpoint.server.stop(false).await;
+}
+
+#[actix_web::test]
+async fn without_passages_and_history_there_is_the_system_prompt_and_the_text() {
+    let endpoint = Endpoint::start(completion);
+    let query = Query { passages: vec![], history: vec![], ..query() };
+    ask(endpoint.settings(), query).await.unwrap();
+    let (_, _, body) = endpoint.calls.try_recv().unwrap();
+    assert_eq!(body["messages"].as_array().unwrap().len(), 2);
+    assert_eq!(body["messages"][0]["content"], "Be kind.");
+    endpoint.server.stop(false).await;
+}
+
+#[actix_web::test]
+async fn only_what_may_pass_is_unavailable() {
+    fn status(code: u16) -> HttpResponse {
+        HttpResponse::build(actix_web::http::StatusCode::from_u16(code).unwrap()).body("secret words")
+    }
+    fn content(content: &Value) -> HttpResponse {
+        HttpResponse::Ok().json(json!({"choices": [{"message": {"content": content}}]}))
+    }
+    let cases: [(Respond, Result<(), &str>); 14] = [
+        (|| status(408), Err("unavailable")),
+        (|| status(429), Err("unavailable")),
+        (|| status(500), Err("unavailable")),
+        (|| status(503), Err("unavailable")),
+        (|| status(400), Err("failed")),
+        (|| status(401), Err("failed")),
+        (|| status(404), Err("failed")),
+        (|| HttpResponse::Ok().body("secret words {"), Err("failed")),
+        (|| HttpResponse::Ok().json(json!({"choices": []})), Err("failed")),
+        (|| content(&json!(" \n")), Err("failed")),
+        (|| content(&json!(null)), Err("failed")),
+        (|| content(&json!({"secret words": 1})), Err("failed")),
+        (|| content(&json!("x".repeat(1024 * 1024))), Err("failed")),
+        (|| content(&json!("fine")), Ok(())),
+    ];
+    for (n, (respond, expected)) in cases.into_iter().enumerate() {
+        let endpoint = Endpoint::start(respond);
+        let found = ask(endpoint.settings(), query()).await;
+        let kind = match &found {
+            Ok(_) => Ok(()),
+            Err(QueryError::Unavailable(_)) => Err("unavailable"),
+            Err(QueryError::Failed(_)) => Err("failed"),
+        };
+        assert_eq!(kind, expected, "case {n}: {found:?}");
+        let told = format!("{found:?}");
+        assert!(!told.contains("secret") && !told.contains("k3y"), "{told}");
+        endpoint.server.stop(false).await;
+    }
+}
+
+#[actix_web::test]
+async fn a_body_of_unknown_length_is_read_up_to_the_limit_only() {
+    let endpoint = Endpoint::start(|| {
+        let chunk = web::Bytes::from(vec![b' '; 64 * 1024]);
+        let endless = futures_util::stream::repeat_with(move || Ok::<_, actix_web::Error>(chunk.clone()));
+        HttpResponse::Ok().streaming(endless)
+    });
+    let found = ask(endpoint.settings(), query()).await;
+    assert!(matches!(&found, Err(QueryError::Failed(why)) if why.contains("longer")), "{found:?}");
+    endpoint.server.stop(false).await;
+}
+
+#[actix_web::test]
+async fn a_model_that_is_silent_or_absent_or_hangs_up_is_unavailable() {
+    // Accepts into the kernel's queue and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base_url = format!("http://{}/v1", silent.local_addr().unwrap());
+    let settings = LlmSettings { base_url, timeout_ms: 100, ..LlmSettings::default() };
+    let began = Instant::now();
+    let found = ask(settings.clone(), query()).await;
+    assert_eq!(found, Err(QueryError::Unavailable("timed out".into())));
+    assert!(began.elapsed() < Duration::from_secs(5));
+
+    drop(silent);
+    let found = ask(LlmSettings { timeout_ms: 5_000, ..settings }, query()).await;
+    assert_eq!(found, Err(QueryError::Unavailable("cannot connect".into())));
+
+    let endpoint = Endpoint::start(|| {
+        let cut = std::io::Error::other("cut");
+        let start = web::Bytes::from_static(b"{\"choices\": [");
+        let parts = [Ok(start), Err(actix_web::Error::from(cut))];
+        HttpResponse::Ok().streaming(futures_util::stream::iter(parts))
+    });
+    let found = ask(endpoint.settings(), query()).await;
+    assert_eq!(found, Err(QueryError::Unavailable("the connection broke".into())));
+    endpoint.server.stop(false).await;
+}
+
+#[actix_web::test]
+async fn an_address_that_is_none_fails_and_is_not_told() {
+    let settings = LlmSettings { base_url: "nonsense k3y".into(), ..LlmSettings::default() };
+    let found = ask(settings, query()).await;
+    assert!(matches!(&found, Err(QueryError::Failed(why)) if !why.contains("k3y")), "{found:?}");
+}
+
+#[actix_web::test]
+async fn a_history_with_another_conversation_in_it_never_leaves() {
+    let endpoint = Endpoint::start(completion);
+    let mut query = query();
+    query.history[0].conversation = conversation(2);
+    assert!(matches!(ask(endpoint.settings(), query).await, Err(QueryError::Failed(_))));
+    assert!(endpoint.calls.try_recv().is_err(), "the endpoint was called");
+    endpoint.server.stop(false).await;
+}
+
+#[test]
+fn neither_the_key_nor_an_unknown_setting_slips_through() {
+    let options = OpenAiOptions { settings: LlmSettings::default(), api_key: Some("k3y".into()) };
+    assert!(!format!("{options:?}").contains("k3y"));
+    assert!(toml::from_str::<LlmSettings>("modle = \"x\"").is_err());
+    let settings: LlmSettings = toml::from_str("model = \"x\"").unwrap();
+    assert_eq!((settings.model.as_str(), settings.timeout_ms), ("x", 30_000));
+}
