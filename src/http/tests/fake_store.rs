@@ -14,10 +14,15 @@ use tertulia_actors::ports::store::{
     MessageView, Outbox, Overdue, QuarantineView, ReleaseTurn, ReplyView, StartOutcome, StartTurn, Store,
     StoreError, StoreFuture, Stored, TurnView, Turns, Views,
 };
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 #[derive(Default)]
-pub(super) struct FakeStore(Mutex<State>);
+pub(super) struct FakeStore {
+    state: Mutex<State>,
+    /// Told at every admission.
+    news: Notify,
+}
 
 #[derive(Default)]
 pub(super) struct State {
@@ -44,7 +49,7 @@ fn unused<T: Send + 'static>() -> StoreFuture<T> {
 
 impl FakeStore {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.state.lock().unwrap()
     }
 
     fn with<T: Send + 'static>(&self, act: impl FnOnce(&mut State) -> T) -> StoreFuture<T> {
@@ -53,6 +58,22 @@ impl FakeStore {
             Some(failure) => Err(failure),
             None => Ok(act(&mut state)),
         })
+    }
+
+    /// Waits until the store holds what `enough` asks for.
+    pub(super) async fn wait_until(&self, enough: impl Fn(&State) -> bool) {
+        let waiting = async {
+            loop {
+                let news = self.news.notified();
+                tokio::pin!(news);
+                news.as_mut().enable();
+                if enough(&self.state()) {
+                    return;
+                }
+                news.await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap();
     }
 
     pub(super) fn reply(&self, conversation: ConversationId, position: i64, text: &str) {
@@ -104,10 +125,12 @@ impl State {
 
 impl Inbox for FakeStore {
     fn admit(&self, admission: Admission) -> StoreFuture<Vec<Stored>> {
-        self.with(|state| {
+        let stored = self.with(|state| {
             state.admissions.push(admission.clone());
             admission.messages.into_iter().map(|message| state.store(message)).collect()
-        })
+        });
+        self.news.notify_waiters();
+        stored
     }
 
     fn find_conversation(&self, account: Account, handle: String) -> StoreFuture<Option<ConversationId>> {

@@ -14,7 +14,7 @@ use super::*;
 const SOON: Duration = Duration::from_secs(10);
 
 impl TestApp {
-    async fn serve(&self) -> (SocketAddr, ServerHandle) {
+    pub(super) async fn serve(&self) -> (SocketAddr, ServerHandle) {
         let settings = ServerSettings { bind: "127.0.0.1:0".into(), workers: 1, ..ServerSettings::default() };
         let (server, address) = run_server(self.state.clone(), &settings).unwrap();
         let handle = server.handle();

@@ -1,10 +1,14 @@
 //! WhatsApp's webhook.
 
 use serde_json::json;
-use tertulia_actors::ports::StoreError;
+use tertulia_actors::domain::{Account, Channel, DeliveryStatus, PartId, Recipient};
+use tertulia_actors::ports::{Outbound, OutboundChannel, StoreError};
 
 use super::*;
+use crate::channels::whatsapp::{WhatsappOutbound, WhatsappSettings};
 use crate::load::bursts::{Bursts, Business, sign};
+use crate::load::providers::{EmulatedProviders, ProviderOptions, StatusTarget, WhatsappBehaviour};
+use crate::load::sender::{DeliverError, WebhookSender};
 
 fn signed(body: Vec<u8>) -> TestRequest {
     let request = TestRequest::post().uri("/webhooks/whatsapp");
@@ -94,4 +98,61 @@ async fn a_body_over_the_limit_is_refused_whether_announced_or_not() {
     let announced = TestRequest::post().uri("/webhooks/whatsapp").insert_header(("content-length", "11"));
     app.call(announced).await.assert_problem(413, "body_too_large");
     assert_eq!(app.call(signed(vec![b'x'; 10])).await.status.as_u16(), 200);
+}
+
+#[actix_web::test]
+async fn a_burst_is_delivered_again_until_it_is_acknowledged() {
+    let app = TestApp::new();
+    let (address, server) = app.serve().await;
+    let url = format!("http://{address}/webhooks/whatsapp");
+    let client = crate::channels::client(Duration::from_secs(10)).unwrap();
+    let sender = WebhookSender::new(client.clone(), &url, APP_SECRET).with_tries(2, Duration::ZERO);
+    let burst = Bursts::new(3, "r").burst(0, 0);
+
+    app.store.state().failure = Some(StoreError::Overloaded { limit: 1 });
+    let given_up = sender.play(&burst).await;
+    assert_eq!(given_up, Err(DeliverError::GivenUp { tries: 2, last: "503".into() }));
+    assert!(sender.acknowledged().is_empty());
+
+    app.store.state().failure = None;
+    sender.play(&burst).await.unwrap();
+    sender.play(&burst).await.unwrap();
+    let ids = burst.messages.iter().map(|message| message.id.clone()).collect();
+    assert_eq!(sender.acknowledged(), ids);
+    assert_eq!(app.store.state().messages.len(), burst.messages.len(), "stored once");
+
+    let foreign = WebhookSender::new(client, url, "other secret");
+    assert_eq!(foreign.play(&burst).await, Err(DeliverError::Refused(401)));
+    server.stop(false).await;
+}
+
+#[actix_web::test]
+async fn the_emulated_api_tells_the_webhook_what_became_of_a_message() {
+    let app = TestApp::new();
+    let (address, server) = app.serve().await;
+    let url = format!("http://{address}/webhooks/whatsapp");
+    let statuses = Some(StatusTarget { url, app_secret: APP_SECRET.into() });
+    let whatsapp = WhatsappBehaviour { statuses, ..WhatsappBehaviour::default() };
+    let options = ProviderOptions { whatsapp, ..ProviderOptions::default() };
+    let providers = EmulatedProviders::start(options).unwrap();
+    let settings = WhatsappSettings {
+        graph_base_url: providers.graph_base_url(),
+        access_token: "emulated-token".into(),
+        ..WhatsappSettings::default()
+    };
+    let channel = WhatsappOutbound::new(crate::channels::client(Duration::from_secs(10)).unwrap(), &settings);
+    let part = PartId::new(Uuid::from_u128(77));
+    let recipient = Recipient { phone: Some("1".into()), user_id: None };
+    let outbound =
+        Outbound { part, account: Account::new(Channel::Whatsapp, "1065"), recipient, text: "hi".into() };
+    let id = channel.send(outbound).await.unwrap();
+
+    app.store.wait_until(|state| state.admissions.len() >= 3).await;
+    let admissions = app.store.state().admissions.clone();
+    let told: Vec<_> = admissions.iter().flat_map(|admission| &admission.statuses).collect();
+    use DeliveryStatus::{Delivered, Read, Sent};
+    assert_eq!(told.iter().map(|status| status.status).collect::<Vec<_>>(), [Sent, Delivered, Read]);
+    assert!(told.iter().all(|status| status.part == Some(part) && status.provider_id == id));
+    assert_eq!(told[0].account, Account::new(Channel::Whatsapp, "1065"));
+    server.stop(false).await;
 }
