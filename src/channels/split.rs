@@ -112,7 +112,7 @@ mod tests {
                 "an early paragraph makes no part of its own",
                 "a\n\nbbbb cccc dddd",
                 12,
-                vec!["a\n\nbbbb", "cccc dddd"],
+                vec!["a\n\nbbbb cccc", "dddd"],
             ),
             ("an early space saves a long word", "see bbbbbbbbbbbb", 13, vec!["see", "bbbbbbbbbbbb"]),
             ("no boundary", "aaaaaaaaaa", 4, vec!["aaaa", "aaaa", "aa"]),

@@ -1,0 +1,248 @@
+//! A store in memory: conversations by handle, messages by their dedupe key, replies as they are put in.
+
+use std::collections::HashMap;
+use std::future::ready;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use tertulia_actors::domain::{
+    Account, Books, ConversationId, HistoryItem, InboundMessage, OutboxPart, PartId, PartState, Speaker,
+    Tick, Timestamp, TurnId,
+};
+use tertulia_actors::ports::store::{
+    Admission, CommitOutcome, CommitTurn, ConversationState, ConversationView, DeadLetter, Inbox, Mark,
+    MessageView, Outbox, Overdue, QuarantineView, ReleaseTurn, ReplyView, StartOutcome, StartTurn, Store,
+    StoreError, StoreFuture, Stored, TurnView, Turns, Views,
+};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+#[derive(Default)]
+pub(super) struct FakeStore {
+    state: Mutex<State>,
+    /// Told at every admission.
+    news: Notify,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    /// Everything that was admitted, duplicates included.
+    pub(super) admissions: Vec<Admission>,
+    pub(super) messages: Vec<(ConversationId, InboundMessage)>,
+    conversations: HashMap<(Account, String), ConversationId>,
+    pub(super) replies: HashMap<ConversationId, Vec<ReplyView>>,
+    pub(super) dead_letters: Vec<DeadLetter>,
+    pub(super) replayed: Vec<i64>,
+    /// What every call answers from now on.
+    pub(super) failure: Option<StoreError>,
+    /// Whether a probe never ends.
+    pub(super) hangs: bool,
+}
+
+fn answer<T: Send + 'static>(result: Result<T, StoreError>) -> StoreFuture<T> {
+    Box::pin(ready(result))
+}
+
+fn unused<T: Send + 'static>() -> StoreFuture<T> {
+    answer(Err(StoreError::Refused("not part of this store".into())))
+}
+
+impl FakeStore {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn with<T: Send + 'static>(&self, act: impl FnOnce(&mut State) -> T) -> StoreFuture<T> {
+        let mut state = self.state();
+        answer(match state.failure.clone() {
+            Some(failure) => Err(failure),
+            None => Ok(act(&mut state)),
+        })
+    }
+
+    /// Waits until the store holds what `enough` asks for.
+    pub(super) async fn wait_until(&self, enough: impl Fn(&State) -> bool) {
+        let waiting = async {
+            loop {
+                let news = self.news.notified();
+                tokio::pin!(news);
+                news.as_mut().enable();
+                if enough(&self.state()) {
+                    return;
+                }
+                news.await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap();
+    }
+
+    pub(super) fn reply(&self, conversation: ConversationId, position: i64, text: &str) {
+        let reply = ReplyView {
+            id: PartId::new(Uuid::from_u128(position.unsigned_abs().into())),
+            position,
+            turn: TurnId::new(Uuid::nil()),
+            text: text.to_owned(),
+            state: PartState::Sent,
+            at: Timestamp(0),
+        };
+        self.state().replies.entry(conversation).or_default().push(reply);
+    }
+}
+
+impl State {
+    fn store(&mut self, message: InboundMessage) -> Stored {
+        let known = self.messages.iter().find(|(_, stored)| {
+            stored.account == message.account && stored.provider_id == message.provider_id
+        });
+        if let Some((conversation, _)) = known {
+            return Stored { conversation: *conversation, duplicate: true };
+        }
+        let sender = &message.sender;
+        let name = sender.handle.clone().or(sender.user_id.clone()).or(sender.phone.clone()).unwrap();
+        let next = Uuid::from_u128(1_000 + self.conversations.len() as u128);
+        let key = (message.account.clone(), name);
+        let conversation = *self.conversations.entry(key).or_insert(ConversationId::new(next));
+        self.messages.push((conversation, message));
+        Stored { conversation, duplicate: false }
+    }
+
+    fn view(&self, id: ConversationId) -> Option<ConversationView> {
+        let account =
+            self.conversations.iter().find(|(_, known)| **known == id).map(|((account, _), _)| account)?;
+        Some(ConversationView {
+            id,
+            channel: account.channel,
+            account: account.name.clone(),
+            created_at: Timestamp(0),
+            messages: self.messages.iter().filter(|(of, _)| *of == id).count() as u64,
+            pending: 0,
+            needs_human: false,
+            language: None,
+            merged_into: None,
+        })
+    }
+}
+
+impl Inbox for FakeStore {
+    fn admit(&self, admission: Admission) -> StoreFuture<Vec<Stored>> {
+        let stored = self.with(|state| {
+            state.admissions.push(admission.clone());
+            admission.messages.into_iter().map(|message| state.store(message)).collect()
+        });
+        self.news.notify_waiters();
+        stored
+    }
+
+    fn find_conversation(&self, account: Account, handle: String) -> StoreFuture<Option<ConversationId>> {
+        self.with(|state| state.conversations.get(&(account, handle)).copied())
+    }
+
+    fn overdue(&self, _: Tick, _: Option<(Tick, ConversationId)>, _: usize) -> StoreFuture<Vec<Overdue>> {
+        unused()
+    }
+}
+
+impl Turns for FakeStore {
+    fn load_conversation(&self, _: ConversationId, _: usize) -> StoreFuture<Option<ConversationState>> {
+        unused()
+    }
+
+    fn history(&self, _: ConversationId, _: TurnId, _: usize) -> StoreFuture<Vec<HistoryItem>> {
+        unused()
+    }
+
+    fn start_turn(&self, _: StartTurn) -> StoreFuture<StartOutcome> {
+        unused()
+    }
+
+    fn commit_turn(&self, _: Box<CommitTurn>) -> StoreFuture<CommitOutcome> {
+        unused()
+    }
+
+    fn release_turn(&self, _: ReleaseTurn) -> StoreFuture<bool> {
+        unused()
+    }
+}
+
+impl Outbox for FakeStore {
+    fn mark_parts(&self, _: Vec<Mark>) -> StoreFuture<Vec<bool>> {
+        unused()
+    }
+
+    fn load_lane(&self, _: ConversationId, _: Tick, _: usize) -> StoreFuture<Vec<OutboxPart>> {
+        unused()
+    }
+
+    fn due_lanes(&self, _: Tick, _: Option<ConversationId>, _: usize) -> StoreFuture<Vec<ConversationId>> {
+        unused()
+    }
+}
+
+impl Views for FakeStore {
+    fn conversation(&self, id: ConversationId) -> StoreFuture<Option<ConversationView>> {
+        self.with(|state| state.view(id))
+    }
+
+    fn messages(&self, id: ConversationId, limit: usize) -> StoreFuture<Vec<MessageView>> {
+        self.with(|state| {
+            let of = state.messages.iter().filter(|(of, _)| *of == id).take(limit);
+            of.map(|(_, message)| MessageView {
+                speaker: Speaker::Customer,
+                id: message.provider_id.clone(),
+                kind: message.kind.clone(),
+                text: message.text.clone(),
+                at: message.receipt.at,
+                state: "pending".into(),
+                turn: None,
+                position: None,
+            })
+            .collect()
+        })
+    }
+
+    fn replies_after(&self, id: ConversationId, position: i64, limit: usize) -> StoreFuture<Vec<ReplyView>> {
+        self.with(|state| {
+            let replies = state.replies.get(&id).into_iter().flatten();
+            replies.filter(|reply| reply.position > position).take(limit).cloned().collect()
+        })
+    }
+
+    fn turns(&self, _: ConversationId, _: usize) -> StoreFuture<Vec<TurnView>> {
+        self.with(|_| Vec::new())
+    }
+
+    fn count_books(&self) -> StoreFuture<Books> {
+        unused()
+    }
+
+    fn dead_letters(&self, after: i64, limit: usize) -> StoreFuture<Vec<DeadLetter>> {
+        self.with(|state| {
+            state.dead_letters.iter().filter(|letter| letter.id > after).take(limit).cloned().collect()
+        })
+    }
+
+    fn replay(&self, ids: Vec<i64>) -> StoreFuture<usize> {
+        let known = ids.iter().all(|id| self.state().dead_letters.iter().any(|letter| letter.id == *id));
+        if !known {
+            return answer(Err(StoreError::Refused("message 9 is not dead-lettered".into())));
+        }
+        self.with(|state| {
+            state.replayed.extend(&ids);
+            ids.len()
+        })
+    }
+
+    fn quarantined(&self, _: usize) -> StoreFuture<Vec<QuarantineView>> {
+        self.with(|_| Vec::new())
+    }
+}
+
+impl Store for FakeStore {
+    fn probe(&self) -> StoreFuture<()> {
+        if self.state().hangs { Box::pin(std::future::pending()) } else { self.with(|_| ()) }
+    }
+
+    fn retry_after(&self) -> Duration {
+        Duration::from_millis(1_500)
+    }
+}
