@@ -3,7 +3,6 @@
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use tertulia_actors::pipeline::Pipeline;
 use tertulia_actors::ports::{
     Clock, Embedder, Entropy, InboundChannel, OutboundChannel, QueryService, ReceiptSource, Store,
 };
-use tertulia_actors::runtime::{Runtime, RuntimeParts, arbiter, start_on};
+use tertulia_actors::runtime::{ConversationCounter, Runtime, RuntimeParts, arbiter, start_on};
 use tertulia_actors::services::{
     ChannelService, ClassifierService, EmbeddingService, QueryFrontService, Services, VectorsService,
 };
@@ -108,7 +107,6 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         quiet: config.conversation.quiet(),
     };
     let store = prepared.start(deps, Box::new(runtime.tells()))?;
-    let runtime = Rc::new(runtime);
     let (draining, is_draining) = watch::channel(false);
     let state = HttpState::new(Parts {
         admissions: admissions(&config, &ground, receipts),
@@ -118,7 +116,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         settings: Arc::new(config.http()),
         entropy: Arc::clone(&ground.entropy),
         draining: is_draining,
-        metrics: metrics_text(&ground, &runtime),
+        metrics: metrics_text(&ground, runtime.counter()),
     });
     let (server, address) = run_server(state, &config.server)
         .map_err(|source| AppError::Listen { address: config.server.bind.clone(), source })?;
@@ -133,7 +131,6 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         }
         ended = &mut server => Some(ended),
     };
-    // Nobody else holds the runtime but the task that counts, which the drain ends.
     draining.send_replace(true);
     let deadline = Instant::now() + Duration::from_millis(config.server.drain_ms);
     if ended.is_none() {
@@ -155,7 +152,7 @@ const fn grace(config: &Config) -> Duration {
     Duration::from_millis(config.server.drain_ms / 2)
 }
 
-async fn drain(runtime: Rc<Runtime>, services: Arbiter, store: RunningStore, deadline: Instant) {
+async fn drain(runtime: Runtime, services: Arbiter, store: RunningStore, deadline: Instant) {
     runtime.drain(deadline - deadline.saturating_duration_since(Instant::now()) / 4).await;
     services.stop();
     // A service that panicked has nothing more to do either.
@@ -168,14 +165,12 @@ fn admissions(config: &Config, ground: &Ground, receipts: Arc<dyn ReceiptSource>
     Admissions::new(ground.store.clone(), Arc::clone(&ground.clock), receipts, dedupe)
 }
 
-fn metrics_text(ground: &Ground, runtime: &Rc<Runtime>) -> crate::http::MetricsText {
+/// The text of `/metrics`; the live conversations in it are counted once a second.
+fn metrics_text(ground: &Ground, counter: ConversationCounter) -> crate::http::MetricsText {
     let (counted, conversations) = watch::channel(0);
-    let runtime = Rc::downgrade(runtime);
     actix_rt::spawn(async move {
-        while let Some(runtime) = runtime.upgrade() {
-            let count = runtime.count_conversations().await.into_iter().sum();
-            drop(runtime);
-            counted.send_replace(count);
+        while counted.receiver_count() > 0 {
+            counted.send_replace(counter.count().await);
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });
@@ -196,7 +191,8 @@ fn keep_console_token(config: &mut Config) -> Result<(), AppError> {
             // Two UUIDv4: 244 bits of the system's generator.
             let token = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
             let mut options = std::fs::OpenOptions::new();
-            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(fail)?;
+            let mut file =
+                options.write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(fail)?;
             io::Write::write_all(&mut file, token.as_bytes()).map_err(fail)?;
             tracing::info!(path = %path.display(), "made a token for the console and kept it in this file");
             token
@@ -220,7 +216,10 @@ fn load_sample(config: &Config, ground: &Ground) -> Result<(), AppError> {
     let conn = rusqlite::Connection::open(&config.storage.path).map_err(OpenError::from)?;
     let loaded = knowledge::entries::load_sample_if_empty(&conn, ground.clock.now())?;
     if loaded > 0 {
-        tracing::info!(entries = loaded, "the knowledge base was empty: loaded the sample of a water-delivery shop (knowledge.sample = false leaves it empty)");
+        tracing::info!(
+            entries = loaded,
+            "the knowledge base was empty: loaded the sample of a water-delivery shop (knowledge.sample = false leaves it empty)"
+        );
     }
     Ok(())
 }
@@ -292,9 +291,9 @@ async fn start_services(config: &Config, services: &Arbiter) -> Result<Services,
     let classifier = ExampleClassifier::new(&config.pipeline.languages, &config.classifier.examples);
     let llm = &config.query.llm;
     let query: Arc<dyn QueryService> = if llm.base_url.is_empty() {
-        Arc::new(StoredQuery::new(config.pipeline.reply_score_min))
+        Arc::new(StoredQuery::new(config.query.stored_score_min))
     } else {
-        Arc::new(OpenAiQuery::new(crate::channels::client(llm.connect_timeout())?, llm))
+        Arc::new(OpenAiQuery::new(crate::channels::client(llm.connect_timeout())?, llm.clone()))
     };
     Ok(Services {
         embedding,
@@ -322,7 +321,9 @@ fn whatsapp_inbound(config: &Config) -> Option<Arc<dyn InboundChannel>> {
         return None;
     }
     if whatsapp.verify_token.is_empty() || whatsapp.access_token.is_empty() {
-        tracing::warn!("whatsapp is enabled without a verify_token or access_token: handshakes or replies will fail");
+        tracing::warn!(
+            "whatsapp is enabled without a verify_token or access_token: handshakes or replies will fail"
+        );
     }
-    Some(Arc::new(WhatsappInbound::new(whatsapp.verify_token.clone(), whatsapp.app_secret.clone())))
+    Some(Arc::new(WhatsappInbound::new(&whatsapp.verify_token, &whatsapp.app_secret)))
 }

@@ -1,9 +1,17 @@
 //! Tertulia: a conversation server. One binary; see `docs/ARCHITECTURE.md`.
 
+pub mod app;
 pub mod channels;
+pub mod cli;
+pub mod config;
 pub mod http;
 pub mod knowledge;
 pub mod llm;
 pub mod load;
+pub mod lock_file;
+pub mod metrics;
 pub mod secret;
+pub mod shutdown;
 pub mod store;
+pub mod system;
+pub mod telemetry;

@@ -1,3 +1,7 @@
 //! The `tertulia` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tertulia::cli::run()
+}

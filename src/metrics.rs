@@ -69,14 +69,22 @@ impl Figures {
             ("messages_received", "Messages stored, duplicates not counted", books.received),
             ("messages_duplicate", "Messages that had been stored before", books.duplicates),
             ("messages_answered", "Messages whose turn committed an answer", books.answered),
-            ("messages_suppressed", "Messages that ended without an answer, for a stated reason", books.suppressed),
+            (
+                "messages_suppressed",
+                "Messages that ended without an answer, for a stated reason",
+                books.suppressed,
+            ),
             ("reply_parts_created", "Parts of replies stored", books.parts_created),
         ] {
             counter(encoder, name, help, value.unsigned_abs())?;
         }
         for (name, help, value) in [
             ("messages_pending", "Messages that wait or are in a turn", books.pending),
-            ("messages_dead_lettered", "Messages that failed alone; a replay takes them back", books.dead_lettered),
+            (
+                "messages_dead_lettered",
+                "Messages that failed alone; a replay takes them back",
+                books.dead_lettered,
+            ),
             ("reply_parts_pending", "Parts not yet accepted by their channel", books.parts_pending),
             ("reply_parts_sent", "Parts that their channel accepted", books.parts_sent),
             ("reply_parts_failed", "Parts refused by their channel, or cancelled", books.parts_failed),
@@ -92,10 +100,22 @@ impl Figures {
         for (name, help, value) in [
             ("store_commits", "Transactions on disk", writer.commits),
             ("store_requests", "Requests in those transactions", writer.requests),
-            ("store_failed_commits", "Transactions that failed; nothing of them was written", writer.failed_commits),
+            (
+                "store_failed_commits",
+                "Transactions that failed; nothing of them was written",
+                writer.failed_commits,
+            ),
             ("store_panics", "Writes that panicked", writer.panics),
-            ("quarantine_lost", "Quarantined bodies that went to make room", writer.quarantine_lost.unsigned_abs()),
-            ("early_statuses_lost", "Early delivery statuses that went to make room", writer.statuses_lost.unsigned_abs()),
+            (
+                "quarantine_lost",
+                "Quarantined bodies that went to make room",
+                writer.quarantine_lost.unsigned_abs(),
+            ),
+            (
+                "early_statuses_lost",
+                "Early delivery statuses that went to make room",
+                writer.statuses_lost.unsigned_abs(),
+            ),
         ] {
             counter(encoder, name, help, value)?;
         }

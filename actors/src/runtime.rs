@@ -174,13 +174,10 @@ impl Runtime {
         Feeds::new(self.shards.iter().map(|shard| shard.feed.clone()).collect())
     }
 
-    /// How many conversations are in memory, by shard.
-    pub async fn count_conversations(&self) -> Vec<usize> {
-        let mut counts = vec![];
-        for shard in &self.shards {
-            counts.push(shard.router.send(CountConversations).await.unwrap_or(0));
-        }
-        counts
+    /// A handle that counts the conversations in memory.
+    #[must_use]
+    pub fn counter(&self) -> ConversationCounter {
+        ConversationCounter(self.shards.iter().map(|shard| shard.router.clone()).collect())
     }
 
     /// Whether the sweep and every shard are alive.
@@ -233,6 +230,21 @@ impl Runtime {
             running += shard.dispatcher.send(CountSends).await.unwrap_or(0);
         }
         running
+    }
+}
+
+/// Counts the conversations in memory.
+#[derive(Clone)]
+pub struct ConversationCounter(Vec<Addr<Router>>);
+
+impl ConversationCounter {
+    /// How many there are, over all shards.
+    pub async fn count(&self) -> usize {
+        let mut count = 0;
+        for router in &self.0 {
+            count += router.send(CountConversations).await.unwrap_or(0);
+        }
+        count
     }
 }
 

@@ -38,7 +38,9 @@ fn check_server(config: &Config) -> Result<(), ConfigError> {
         let (admissions, all) = (storage.admission_queue_max, storage.queue_max);
         return refuse(
             "storage.admission_queue_max",
-            format!("{admissions} leaves no room for turns and replies: it must be below storage.queue_max ({all})"),
+            format!(
+                "{admissions} leaves no room for turns and replies: it must be below storage.queue_max ({all})"
+            ),
         );
     }
     Ok(())
@@ -56,7 +58,10 @@ fn check_conversation(config: &Config) -> Result<(), ConfigError> {
     }
     if config.inbox.dedupe_days < 8 {
         let days = config.inbox.dedupe_days;
-        return refuse("inbox.dedupe_days", format!("{days} is too few: providers resend for 7 days, so at least 8"));
+        return refuse(
+            "inbox.dedupe_days",
+            format!("{days} is too few: providers resend for 7 days, so at least 8"),
+        );
     }
     Ok(())
 }
@@ -67,6 +72,7 @@ fn check_pipeline(config: &Config) -> Result<(), ConfigError> {
         ("pipeline.reply_score_min", pipeline.reply_score_min),
         ("pipeline.passage_score_min", pipeline.passage_score_min),
         ("pipeline.class_confidence_min", pipeline.class_confidence_min),
+        ("query.stored_score_min", config.query.stored_score_min),
     ];
     for (key, value) in fractions {
         if !(0.0..=1.0).contains(&value) {
@@ -82,7 +88,8 @@ fn check_pipeline(config: &Config) -> Result<(), ConfigError> {
 fn check_channels(config: &Config) -> Result<(), ConfigError> {
     let whatsapp = &config.channels.whatsapp;
     if whatsapp.enabled && whatsapp.app_secret.is_empty() {
-        let reason = "is empty while channels.whatsapp.enabled is true: without it anybody could write as anybody";
+        let reason =
+            "is empty while channels.whatsapp.enabled is true: without it anybody could write as anybody";
         return refuse("channels.whatsapp.app_secret", reason.into());
     }
     if whatsapp.enabled {
@@ -98,7 +105,10 @@ fn check_phrases(config: &Config) -> Result<(), ConfigError> {
     for name in config.phrases.keys() {
         if !phrases::names().any(|known| known == name) {
             let known: Vec<_> = phrases::names().collect();
-            return refuse(&format!("phrases.{name}"), format!("is not spoken: known are {}", known.join(", ")));
+            return refuse(
+                &format!("phrases.{name}"),
+                format!("is not spoken: known are {}", known.join(", ")),
+            );
         }
     }
     match phrases::missing(&config.phrases()).first() {

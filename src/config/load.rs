@@ -100,7 +100,8 @@ fn read_file(file: Option<&Path>) -> Result<Table, ConfigError> {
     if file.is_none() && !path.exists() {
         return Ok(Table::new());
     }
-    let text = fs::read_to_string(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
+    let text =
+        fs::read_to_string(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
     text.parse().map_err(|error: toml::de::Error| ConfigError::Syntax {
         path: path.to_owned(),
         message: error.to_string(),
@@ -146,7 +147,10 @@ fn read_secret(table: &mut Table, key: &str) -> Result<(), ConfigError> {
     let file_key = format!("{name}_file");
     let Some(path) = place.remove(&file_key) else { return Ok(()) };
     let Some(path) = path.as_str().map(PathBuf::from) else {
-        return Err(ConfigError::key(format!("{section}.{file_key}"), "must be the path of a file, in quotes"));
+        return Err(ConfigError::key(
+            format!("{section}.{file_key}"),
+            "must be the path of a file, in quotes",
+        ));
     };
     if place.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty()) {
         return Err(ConfigError::key(key, format!("is given twice: here and by {file_key}")));

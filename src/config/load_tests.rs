@@ -54,7 +54,8 @@ fn compare(prefix: &str, wanted: &Table, stated: &Table, missing: &mut Vec<Strin
 #[test]
 fn flags_override_the_environment_which_overrides_the_file() {
     let text = "[conversation]\nquiet_ms = 1\nmax_wait_ms = 10\n";
-    let environment = [("TERTULIA__CONVERSATION__QUIET_MS", "2"), ("TERTULIA__CONVERSATION__MAX_WAIT_MS", "20")];
+    let environment =
+        [("TERTULIA__CONVERSATION__QUIET_MS", "2"), ("TERTULIA__CONVERSATION__MAX_WAIT_MS", "20")];
     let config = config_with(text, &environment, &[("conversation.quiet_ms", "3")]).unwrap();
     assert_eq!((config.conversation.quiet_ms, config.conversation.max_wait_ms), (3, 20));
 }

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tertulia_actors::domain::Class;
 use tertulia_actors::settings::{
-    ConversationSettings, FrontSettings, OutboxSettings, Phrases, PipelineSettings, Routes, SweepSettings, TurnSettings,
+    ConversationSettings, FrontSettings, OutboxSettings, Phrases, PipelineSettings, Routes, SweepSettings,
+    TurnSettings,
 };
 
 pub use load::{ConfigError, Sources, load};
@@ -108,6 +109,8 @@ impl Default for ChannelFront {
 pub struct QuerySection {
     /// A language model behind an OpenAI-compatible interface.
     pub llm: LlmSettings,
+    /// Without a model, the best passage's answer is given from this score on, 0 to 1; below, a person is asked for.
+    pub stored_score_min: f32,
     /// The service's front.
     pub front: FrontSettings,
 }
@@ -115,7 +118,7 @@ pub struct QuerySection {
 impl Default for QuerySection {
     fn default() -> Self {
         let front = FrontSettings { in_flight_max: 256, deadline_ms: 60_000, ..FrontSettings::default() };
-        Self { llm: LlmSettings::default(), front }
+        Self { llm: LlmSettings::default(), stored_score_min: 0.45, front }
     }
 }
 

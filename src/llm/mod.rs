@@ -3,5 +3,5 @@
 pub mod openai;
 pub mod stored;
 
-pub use openai::{LlmSettings, OpenAiOptions, OpenAiQuery};
+pub use openai::{LlmSettings, OpenAiQuery};
 pub use stored::StoredQuery;

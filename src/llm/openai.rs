@@ -1,6 +1,5 @@
 //! Models behind an OpenAI-compatible chat-completions endpoint.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +8,15 @@ use serde::{Deserialize, Serialize};
 use tertulia_actors::domain::{HistoryItem, Hit, Speaker};
 use tertulia_actors::ports::{Answer, PortFuture, Query, QueryError, QueryService};
 
+use crate::secret::Secret;
+
 /// What the model is told first, unless the configuration says something else.
 const SYSTEM_PROMPT: &str = "You answer the customers of a business on a messaging channel. Answer in the language of the \
     customer's last message, in a few friendly sentences of plain text without any markup. Rely on what the business \
     knows where it is given below; never invent prices, times, names or promises. If you do not know the answer, say so and \
     say that a colleague will reply.";
 
-/// The table `query.llm`, apart from the key, which is a secret.
+/// The table `query.llm`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LlmSettings {
@@ -24,6 +25,8 @@ pub struct LlmSettings {
     pub base_url: String,
     /// The model's name at that endpoint.
     pub model: String,
+    /// Sent as a bearer token where the endpoint wants one.
+    pub api_key: Secret,
     /// What the model is told first.
     pub system_prompt: String,
     /// How freely the model words its answer, 0 to 2; the endpoint's default where it is not given.
@@ -32,6 +35,8 @@ pub struct LlmSettings {
     pub max_tokens: Option<u32>,
     /// An answer that takes longer than this is given up.
     pub timeout_ms: u64,
+    /// A connection that is not made after this long is given up.
+    pub connect_timeout_ms: u64,
     /// A response longer than this is not read.
     pub response_limit_bytes: usize,
 }
@@ -41,27 +46,22 @@ impl Default for LlmSettings {
         Self {
             base_url: String::new(),
             model: String::new(),
+            api_key: Secret::default(),
             system_prompt: SYSTEM_PROMPT.into(),
             temperature: None,
             max_tokens: None,
             timeout_ms: 30_000,
+            connect_timeout_ms: 5_000,
             response_limit_bytes: 1024 * 1024,
         }
     }
 }
 
-/// What an [`OpenAiQuery`] works by.
-#[derive(Clone)]
-pub struct OpenAiOptions {
-    /// The settings.
-    pub settings: LlmSettings,
-    /// Sent as a bearer token where the endpoint wants one.
-    pub api_key: Option<String>,
-}
-
-impl fmt::Debug for OpenAiOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenAiOptions").field("settings", &self.settings).finish_non_exhaustive()
+impl LlmSettings {
+    /// `connect_timeout_ms` as a duration.
+    #[must_use]
+    pub const fn connect_timeout(&self) -> Duration {
+        Duration::from_millis(self.connect_timeout_ms)
     }
 }
 
@@ -72,19 +72,19 @@ impl fmt::Debug for OpenAiOptions {
 pub struct OpenAiQuery {
     client: Client,
     url: Arc<str>,
-    options: Arc<OpenAiOptions>,
+    settings: Arc<LlmSettings>,
 }
 
 impl OpenAiQuery {
     /// Calls through `client`, whose connections it shares with others.
     #[must_use]
-    pub fn new(client: Client, options: OpenAiOptions) -> Self {
-        let base = options.settings.base_url.trim_end_matches('/');
-        Self { client, url: format!("{base}/chat/completions").into(), options: Arc::new(options) }
+    pub fn new(client: Client, settings: LlmSettings) -> Self {
+        let base = settings.base_url.trim_end_matches('/');
+        Self { client, url: format!("{base}/chat/completions").into(), settings: Arc::new(settings) }
     }
 
     async fn ask(self, query: Query) -> Result<Answer, QueryError> {
-        let settings = &self.options.settings;
+        let settings = &self.settings;
         if query.history.iter().any(|item| item.conversation != query.conversation) {
             // Never reached unless a caller mixes people up; then no answer is better than somebody else's.
             return Err(QueryError::Failed(format!(
@@ -100,8 +100,8 @@ impl OpenAiQuery {
         };
         let mut call =
             self.client.post(&*self.url).timeout(Duration::from_millis(settings.timeout_ms)).json(&request);
-        if let Some(key) = &self.options.api_key {
-            call = call.bearer_auth(key);
+        if !settings.api_key.is_empty() {
+            call = call.bearer_auth(settings.api_key.expose());
         }
         let response = call.send().await.map_err(transport)?;
         refusal(response.status())?;

@@ -14,8 +14,10 @@ struct Migration {
 }
 
 /// All steps, in order, numbered from 1 without a gap.
-const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "conversations", sql: include_str!("migrations/0001_conversations.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "conversations", sql: include_str!("migrations/0001_conversations.sql") },
+    Migration { number: 2, name: "knowledge", sql: include_str!("migrations/0002_knowledge.sql") },
+];
 
 /// SQLite's `application_id` of our databases: "TERT".
 const APPLICATION_ID: i32 = 0x5445_5254;

@@ -52,7 +52,8 @@ fn ask(settings: LlmSettings, query: Query) -> PortFuture<Answer, QueryError> {
     // The crate's rustls feature leaves the choice of a provider to the program; a second choice changes nothing.
     drop(rustls::crypto::ring::default_provider().install_default());
     let client = Client::builder().no_proxy().build().unwrap();
-    OpenAiQuery::new(client, OpenAiOptions { settings, api_key: Some("k3y".into()) }).answer(query)
+    let api_key = Secret::new("k3y");
+    OpenAiQuery::new(client, LlmSettings { api_key, ..settings }).answer(query)
 }
 
 fn conversation(n: u128) -> ConversationId {
@@ -214,8 +215,8 @@ async fn a_history_with_another_conversation_in_it_never_leaves() {
 
 #[test]
 fn neither_the_key_nor_an_unknown_setting_slips_through() {
-    let options = OpenAiOptions { settings: LlmSettings::default(), api_key: Some("k3y".into()) };
-    assert!(!format!("{options:?}").contains("k3y"));
+    let settings = LlmSettings { api_key: Secret::new("k3y"), ..LlmSettings::default() };
+    assert!(!format!("{settings:?}").contains("k3y"));
     assert!(toml::from_str::<LlmSettings>("modle = \"x\"").is_err());
     let settings: LlmSettings = toml::from_str("model = \"x\"").unwrap();
     assert_eq!((settings.model.as_str(), settings.timeout_ms), ("x", 30_000));

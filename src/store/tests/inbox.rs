@@ -18,7 +18,7 @@ fn messages_of_a_payload_are_numbered_in_its_order_and_told_after_the_commit() {
         assert_eq!(admitted.conversation, stored[who].conversation);
         assert_eq!((admitted.message.seq, admitted.pending), (seq, pending));
         assert_eq!(admitted.message.text.as_deref(), Some(text));
-        assert!(!admitted.has_readers);
+        assert!(!admitted.account.channel.is_read_from_store());
     }
     assert_eq!(bench.load(stored[0].conversation).pending.len(), 2);
 }
@@ -104,7 +104,7 @@ fn a_person_is_found_by_handle_on_the_account_only() {
     assert_eq!(find(Account::new(Channel::Web, "site"), "other"), None);
     assert_eq!(find(Account::new(Channel::Api, "site"), "secret"), None);
     let Told::Admitted(admitted) = bench.next_told() else { panic!("not admitted") };
-    assert!(admitted.has_readers);
+    assert!(admitted.account.channel.is_read_from_store());
 }
 
 #[test]

@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tertulia_actors::domain::Books;
+use tertulia_actors::failpoint;
 use tertulia_actors::ports::{StoreError, Tells};
 use tokio::sync::watch;
 
@@ -199,7 +200,8 @@ impl Writer {
 
     /// The transaction is on disk: answer, tell, publish.
     fn committed(&mut self, group: &mut Vec<Box<dyn Job>>, committed: Committed, took: Duration) {
-        // The place of the failpoint `after_commit`: durable, and nobody knows yet.
+        // Durable, and nobody knows yet.
+        failpoint::hit("store.committed");
         self.ledger = committed.ledger;
         if self.next_probe.take().is_some() {
             tracing::info!("the database can be written again");

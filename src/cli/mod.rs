@@ -1,0 +1,199 @@
+//! The command line. Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line answers on the terminal")]
+
+mod acts;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, Sources, load};
+use crate::{app, telemetry};
+
+/// A conversation server: gathers a person's short messages and answers the thought once.
+#[derive(Debug, Parser)]
+#[command(name = "tertulia", version, about)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+struct Options {
+    /// The configuration file; without it, config.toml is read if it is there.
+    #[arg(long, global = true, value_name = "PATH")]
+    config: Option<PathBuf>,
+    /// Sets one key, over the file and the environment (TERTULIA__SECTION__KEY). May be repeated.
+    #[arg(long, global = true, value_name = "SECTION.KEY=VALUE", value_parser = key_value)]
+    set: Vec<(String, String)>,
+}
+
+/// What to do; without a command it serves.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or SIGINT (the default).
+    Serve,
+    /// Check the configuration and say what is wrong with it.
+    CheckConfig,
+    /// Messages that failed alone.
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
+    /// The database.
+    #[command(subcommand)]
+    Db(Db),
+    /// The knowledge base.
+    #[command(subcommand)]
+    Knowledge(Knowledge),
+}
+
+/// Messages that failed alone.
+#[derive(Debug, Subcommand)]
+enum DeadLetters {
+    /// List them, oldest first.
+    List {
+        /// At most this many.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Make them pending again; their conversations answer them.
+    Replay {
+        /// Their numbers, as `list` shows them.
+        #[arg(required_unless_present = "all")]
+        ids: Vec<i64>,
+        /// All of them.
+        #[arg(long, conflicts_with = "ids")]
+        all: bool,
+    },
+}
+
+/// The database.
+#[derive(Debug, Subcommand)]
+enum Db {
+    /// Bring it to the schema of this program; `serve` does so too.
+    Migrate,
+    /// Check its integrity and its books.
+    Check,
+    /// Copy it, while it is in use or not.
+    Backup {
+        /// The copy; must not exist.
+        destination: PathBuf,
+    },
+}
+
+/// The knowledge base.
+#[derive(Debug, Subcommand)]
+enum Knowledge {
+    /// Show the best hits for a question, with their scores.
+    Search {
+        /// The question.
+        question: String,
+        /// At most this many.
+        #[arg(short, default_value_t = 3)]
+        n: usize,
+    },
+    /// List the entries.
+    List,
+    /// Print all entries as JSON lines.
+    Export,
+    /// Add or replace entries from a file of JSON lines ({"id", "language", "question", "answer"}).
+    Import {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write it as section.key=value")?;
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            // Nothing is left to say when the terminal is gone.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let sources =
+        Sources { file: cli.options.config, environment: std::env::vars().collect(), flags: cli.options.set };
+    let config = match load(&sources) {
+        Ok(config) => config,
+        Err(error) => return wrong(&error),
+    };
+    let command = cli.command.unwrap_or(Command::Serve);
+    let is_serving = matches!(command, Command::Serve);
+    if let Err(error) = telemetry::start(&quieted(&config, is_serving).log) {
+        return wrong(&error);
+    }
+    match carry_out(command, config) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("tertulia: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Commands other than `serve` log only what went wrong; their answer is on standard output.
+fn quieted(config: &Config, is_serving: bool) -> Config {
+    let mut config = config.clone();
+    if !is_serving {
+        config.log.level = "warn".to_owned();
+    }
+    config
+}
+
+fn wrong(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("tertulia: configuration: {error}");
+    ExitCode::from(2)
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+fn carry_out(command: Command, config: Config) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Serve => {
+            actix_rt::System::new().block_on(app::serve(config))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::CheckConfig => {
+            println!("the configuration is fine");
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::DeadLetters(DeadLetters::List { limit }) => acts::list_dead_letters(&config, limit),
+        Command::DeadLetters(DeadLetters::Replay { ids, all }) => acts::replay(&config, ids, all),
+        Command::Db(Db::Migrate) => acts::migrate(&config),
+        Command::Db(Db::Check) => acts::check(&config),
+        Command::Db(Db::Backup { destination }) => acts::back_up(&config, &destination),
+        Command::Knowledge(Knowledge::Search { question, n }) => acts::search(&config, question, n),
+        Command::Knowledge(Knowledge::List) => acts::list_knowledge(&config),
+        Command::Knowledge(Knowledge::Export) => acts::export_knowledge(&config),
+        Command::Knowledge(Knowledge::Import { file }) => acts::import_knowledge(&config, &file),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_are_keys_with_values() {
+        assert_eq!(key_value("a.b = c=d"), Ok(("a.b".into(), "c=d".into())));
+        assert!(key_value("a.b").is_err());
+    }
+}
