@@ -17,7 +17,7 @@ pub(super) fn weight(count: u64, total: u64) -> f32 {
 }
 
 /// The ways in which an entry's question puts it: each of its sentences that end with a question mark, and the whole.
-pub(super) fn ways<'a>(question: &'a str) -> impl Iterator<Item = &'a str> {
+pub(super) fn ways(question: &str) -> impl Iterator<Item = &str> {
     question.split_inclusive(['?', '؟', '\n']).filter(move |way| way.len() < question.len()).chain([question])
 }
 

@@ -201,7 +201,7 @@ async fn searches_see_what_was_committed_before_them() {
         question: "Do you have camels?".into(),
         answer: "No.".into(),
     };
-    import(&conn, &[entry.clone()], NOW).unwrap();
+    import(&conn, std::slice::from_ref(&entry), NOW).unwrap();
     let hits = camel().await.unwrap();
     assert_eq!((hits.len(), &hits[0].entry), (1, &entry));
 }
