@@ -1,0 +1,270 @@
+//! Starts the server under test, and reads what it left behind.
+
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags};
+use tempfile::TempDir;
+use tertulia::load::providers::{EmulatedProviders, ProviderOptions};
+use tertulia::load::sender::WebhookSender;
+use tertulia_actors::domain::Books;
+
+/// What the emulated provider signs its webhooks with.
+pub const APP_SECRET: &str = "the-app-secret";
+/// What opens the supervising interface.
+pub const CONSOLE_TOKEN: &str = "the-console-token";
+/// The quiet period of the server under test.
+pub const QUIET: Duration = Duration::from_millis(200);
+/// How long anything may take on a busy machine before a test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder with a database, a port, and the settings of servers that are started on them one after another.
+pub struct Bench {
+    folder: TempDir,
+    address: SocketAddr,
+    settings: Vec<(String, String)>,
+    /// What the servers talk to.
+    pub providers: EmulatedProviders,
+}
+
+/// A running server; killed when dropped.
+pub struct Server {
+    child: Child,
+}
+
+impl Bench {
+    /// A bench whose servers send every turn to the emulated model, which echoes it, and every reply to the emulated
+    /// channel.
+    pub fn new() -> Self {
+        Self::with(ProviderOptions::default())
+    }
+
+    /// The same with providers that behave as told.
+    pub fn with(options: ProviderOptions) -> Self {
+        let providers = EmulatedProviders::start(options).expect("loopback ports are free");
+        let mut bench = Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+            address: free_address(),
+            settings: vec![],
+            providers,
+        };
+        let (bind, database) = (bench.address.to_string(), bench.database());
+        let (model, graph) = (bench.providers.model_base_url(), bench.providers.graph_base_url());
+        for (key, value) in [
+            ("server.bind", bind.as_str()),
+            ("storage.path", database.to_str().expect("a readable path")),
+            ("conversation.quiet_ms", &QUIET.as_millis().to_string()),
+            ("channels.whatsapp.enabled", "true"),
+            ("channels.whatsapp.verify_token", "the-verify-token"),
+            ("channels.whatsapp.app_secret", APP_SECRET),
+            ("channels.whatsapp.access_token", "emulated-token"),
+            ("channels.whatsapp.graph_base_url", &graph),
+            ("query.llm.base_url", &model),
+            ("query.llm.model", "echo"),
+            ("console.token", CONSOLE_TOKEN),
+            ("knowledge.sample", "false"),
+            ("pipeline.skip", "false"),
+            ("log.level", "warn"),
+        ] {
+            bench.set(key, value);
+        }
+        for class in tertulia_actors::domain::Class::ALL {
+            bench.set(&format!("routes.{class}"), "query");
+        }
+        bench
+    }
+
+    /// Sets a key for the servers started from now on.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.settings.push((key.to_owned(), value.to_owned()));
+    }
+
+    /// The database file.
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().join("tertulia.db")
+    }
+
+    /// The folder of everything.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A path of the server's HTTP interface.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The command that runs the binary with the bench's settings.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tertulia"));
+        command.args(arguments).current_dir(self.folder()).stdin(Stdio::null());
+        for (key, value) in &self.settings {
+            command.arg("--set").arg(format!("{key}={value}"));
+        }
+        command
+    }
+
+    /// Starts a server and waits until it is ready.
+    pub async fn start(&self) -> Server {
+        self.start_with_failpoints("").await
+    }
+
+    /// The same with failpoints set.
+    pub async fn start_with_failpoints(&self, failpoints: &str) -> Server {
+        let mut server = self.spawn(failpoints);
+        let deadline = Instant::now() + PATIENCE;
+        while !self.is_ready().await {
+            assert!(server.is_alive(), "the server ended: {}", self.log());
+            assert!(Instant::now() < deadline, "the server is not ready: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        server
+    }
+
+    /// Starts a server without waiting.
+    pub fn spawn(&self, failpoints: &str) -> Server {
+        let log = File::options().create(true).append(true).open(self.folder().join("log")).expect("a log");
+        let mut command = self.command(&["serve"]);
+        command.env("TERTULIA_FAILPOINTS", failpoints).stdout(Stdio::null()).stderr(log);
+        Server { child: command.spawn().expect("the binary runs") }
+    }
+
+    async fn is_ready(&self) -> bool {
+        let answer = client().get(self.url("/readyz")).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// What the servers logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder().join("log")).unwrap_or_default()
+    }
+
+    /// A sender of signed webhooks that resends like the provider.
+    pub fn sender(&self) -> WebhookSender {
+        WebhookSender::new(client(), self.url("/webhooks/whatsapp"), APP_SECRET)
+    }
+
+    /// A connection that reads the database.
+    pub fn read(&self) -> Connection {
+        let conn = Connection::open_with_flags(self.database(), OpenFlags::SQLITE_OPEN_READ_ONLY).expect("a database");
+        conn.busy_timeout(Duration::from_secs(5)).expect("a timeout");
+        conn
+    }
+
+    /// One number from the database.
+    pub fn count(&self, sql: &str) -> i64 {
+        self.read().query_row(sql, [], |row| row.get(0)).expect("a number")
+    }
+
+    /// Waits until a number in the database is what it should become.
+    pub async fn wait_for(&self, sql: &str, expected: i64) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.count(sql) != expected {
+            let now = self.count(sql);
+            assert!(Instant::now() < deadline, "{sql}: {now}, not {expected}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until no message and no part of a reply is under way.
+    pub async fn wait_until_idle(&self) {
+        self.wait_for(
+            "SELECT (SELECT count(*) FROM messages WHERE state = 'pending') \
+             + (SELECT count(*) FROM outbox WHERE state IN ('pending', 'sending'))",
+            0,
+        )
+        .await;
+    }
+
+    /// The books as the rows say, counted in one read transaction.
+    pub fn books(&self) -> Books {
+        let conn = self.read();
+        let tx = conn.unchecked_transaction().expect("a transaction");
+        let count = |sql: &str| tx.query_row(sql, [], |row| row.get(0)).expect("a number");
+        let messages = |state| count(&format!("SELECT count(*) FROM messages WHERE state = '{state}'"));
+        let parts = |states| count(&format!("SELECT count(*) FROM outbox WHERE state IN ({states})"));
+        Books {
+            received: count("SELECT count(*) FROM messages"),
+            answered: messages("answered"),
+            suppressed: messages("suppressed"),
+            dead_lettered: messages("dead_lettered"),
+            pending: messages("pending"),
+            parts_created: count("SELECT count(*) FROM outbox"),
+            parts_pending: parts("'pending', 'sending'"),
+            parts_sent: parts("'sent', 'delivered', 'read'"),
+            parts_failed: parts("'failed'"),
+            parts_ambiguous: parts("'ambiguous'"),
+            duplicates: 0,
+        }
+    }
+
+    /// One figure of `/metrics`.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let text = client().get(self.url("/metrics")).send().await.expect("metrics").text().await.expect("text");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}"))
+    }
+}
+
+impl Server {
+    /// Whether the process runs.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills it as `kill -9` does, and waits until it is gone.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a child");
+        self.child.wait().expect("a child");
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        let status = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+        assert!(status.expect("kill runs").success());
+        self.ended().await
+    }
+
+    /// Waits until the process has ended by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the server does not end");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A client for tests.
+pub fn client() -> reqwest::Client {
+    tertulia::channels::client(Duration::from_secs(5)).expect("a client")
+}
+
+/// A port that was free a moment ago, so that servers can be started on it one after another.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
+}
+
+/// Runs a test on one thread.
+pub fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(test);
+}
