@@ -76,6 +76,8 @@ fn attempts_follow_one_another() {
     assert_eq!(bench.start(other), StartOutcome::Fenced);
     assert_eq!(bench.commit(bench.commit_of(&start, &["late"])), CommitOutcome::Fenced);
     let current = again(&start, 2);
+    let stale = CommitTurn { epoch: Epoch(start.epoch.0 - 1), ..bench.commit_of(&current, &["stale"]) };
+    assert_eq!(bench.commit(stale), CommitOutcome::Fenced);
     assert!(matches!(bench.commit(bench.commit_of(&current, &["x"])), CommitOutcome::Committed { .. }));
     assert_eq!(bench.commit(bench.commit_of(&current, &["twice"])), CommitOutcome::Fenced);
     assert_eq!(bench.number("SELECT count(*) FROM outbox"), 1);
