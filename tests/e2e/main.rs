@@ -1,5 +1,7 @@
 //! End-to-end tests against the real binary: a child process, a database on disk, emulated providers on loopback.
 
+#![expect(unreachable_pub, reason = "modules of one test binary")]
+
 mod bursts;
 mod crash;
 mod support;
