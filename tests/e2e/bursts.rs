@@ -39,7 +39,10 @@ pub fn judge(bursts: &[Burst], sent: &[Sent], run: &str) -> Verdict {
         let first = tokens.first().map(|token| (token.person, token.burst));
         let is_whole = first.is_some_and(|first| {
             written.get(&first) == Some(&tokens.len())
-                && tokens.iter().enumerate().all(|(n, token)| (token.person, token.burst, token.message) == (first.0, first.1, n))
+                && tokens
+                    .iter()
+                    .enumerate()
+                    .all(|(n, token)| (token.person, token.burst, token.message) == (first.0, first.1, n))
         });
         if !is_whole {
             verdict.split.push(reply.text.clone());
@@ -76,7 +79,8 @@ fn every_burst_of_200_people_is_one_turn_and_one_reply_with_their_own_words() {
         assert_eq!(bench.count("SELECT count(*) FROM turns WHERE state = 'committed'"), 200);
         for prompt in bench.providers.prompts() {
             let text: String = prompt.messages.iter().map(|message| message.content.as_str()).collect();
-            let mut people: Vec<_> = Token::find_all(&text, "burst").iter().map(|token| token.person).collect();
+            let mut people: Vec<_> =
+                Token::find_all(&text, "burst").iter().map(|token| token.person).collect();
             people.dedup();
             assert_eq!(people.len(), 1, "a prompt holds the words of {people:?}");
         }

@@ -44,11 +44,17 @@ fn check_promises(bench: &Bench, bursts: &[Burst], run: &str) {
 fn check_order(bench: &Bench) {
     let mut last: BTreeMap<String, usize> = BTreeMap::new();
     for reply in bench.providers.sent() {
-        let Some(burst) = reply.text.split('-').nth(1).and_then(|b| b.strip_prefix('b')?.parse::<usize>().ok()) else {
+        let Some(burst) =
+            reply.text.split('-').nth(1).and_then(|b| b.strip_prefix('b')?.parse::<usize>().ok())
+        else {
             continue;
         };
         let before = last.insert(reply.address().to_owned(), burst);
-        assert!(before.is_none_or(|before| before <= burst), "{} got burst {burst} after {before:?}", reply.address());
+        assert!(
+            before.is_none_or(|before| before <= burst),
+            "{} got burst {burst} after {before:?}",
+            reply.address()
+        );
     }
 }
 
@@ -70,7 +76,10 @@ async fn write_all(bench: &Bench, bursts: &[Burst]) {
 
 fn written(seed: u64, run: &str, people: usize, each: usize) -> Vec<Burst> {
     let made = Bursts::new(seed, run);
-    (0..people).flat_map(|person| (0..each).map(move |number| (person, number))).map(|(p, n)| made.burst(p, n)).collect()
+    (0..people)
+        .flat_map(|person| (0..each).map(move |number| (person, number)))
+        .map(|(p, n)| made.burst(p, n))
+        .collect()
 }
 
 #[test]
@@ -162,7 +171,11 @@ fn a_kill_while_a_timer_runs_loses_nothing() {
         let bursts = written(31, "timer", 20, 1);
         write_all(&bench, &bursts).await;
         server.kill();
-        assert_eq!(bench.count("SELECT count(*) FROM turns"), 0, "the kill came too late to be one during the timer");
+        assert_eq!(
+            bench.count("SELECT count(*) FROM turns"),
+            0,
+            "the kill came too late to be one during the timer"
+        );
         let _server = bench.start().await;
         bench.wait_until_idle().await;
         check_promises(&bench, &bursts, "timer");

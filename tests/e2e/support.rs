@@ -149,7 +149,8 @@ impl Bench {
 
     /// A connection that reads the database.
     pub fn read(&self) -> Connection {
-        let conn = Connection::open_with_flags(self.database(), OpenFlags::SQLITE_OPEN_READ_ONLY).expect("a database");
+        let conn = Connection::open_with_flags(self.database(), OpenFlags::SQLITE_OPEN_READ_ONLY)
+            .expect("a database");
         conn.busy_timeout(Duration::from_secs(5)).expect("a timeout");
         conn
     }
@@ -203,7 +204,8 @@ impl Bench {
 
     /// One figure of `/metrics`.
     pub async fn metric(&self, name: &str) -> f64 {
-        let text = client().get(self.url("/metrics")).send().await.expect("metrics").text().await.expect("text");
+        let text =
+            client().get(self.url("/metrics")).send().await.expect("metrics").text().await.expect("text");
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}"))
     }

@@ -1,0 +1,586 @@
+//! The rules of the house that no compiler keeps: who may import whom, what is never used, and that the documents speak of
+//! things that exist. Every rule is tried on a planted violation too, so that it cannot pass by finding nothing.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use toml::Table;
+
+/// A file of this repository.
+#[derive(Clone)]
+struct Source {
+    /// Its path from the root.
+    path: String,
+    text: String,
+}
+
+/// What breaks a rule, each in one line.
+type Findings = Vec<String>;
+
+/// The longest a file may be.
+const LINES_MAX: usize = 500;
+
+/// What each module of the actors may import from its own crate. Outside in, the order is
+/// `domain <- ports <- supervision <- services <- pipeline <- (inbox, conversation, outbox, shard) <- runtime`.
+const ACTORS: &[(&str, &[&str])] = &[
+    ("domain", &["domain"]),
+    ("failpoint", &[]),
+    ("settings", &["domain"]),
+    ("feed", &["domain"]),
+    ("ports", &["domain", "ports"]),
+    ("supervision", &["domain", "ports", "settings", "supervision"]),
+    ("services", &["domain", "ports", "supervision"]),
+    ("pipeline", &["domain", "pipeline", "ports", "services", "settings", "supervision"]),
+    ("inbox", &["conversation", "domain", "inbox", "outbox", "ports", "settings", "shard"]),
+    (
+        "conversation",
+        &[
+            "conversation",
+            "domain",
+            "failpoint",
+            "feed",
+            "inbox",
+            "outbox",
+            "pipeline",
+            "ports",
+            "settings",
+            "shard",
+        ],
+    ),
+    ("outbox", &["domain", "failpoint", "outbox", "ports", "services", "settings", "shard", "supervision"]),
+    (
+        "shard",
+        &[
+            "conversation",
+            "domain",
+            "feed",
+            "inbox",
+            "outbox",
+            "pipeline",
+            "ports",
+            "services",
+            "settings",
+            "supervision",
+        ],
+    ),
+    (
+        "runtime",
+        &[
+            "conversation",
+            "domain",
+            "failpoint",
+            "feed",
+            "inbox",
+            "outbox",
+            "pipeline",
+            "ports",
+            "settings",
+            "shard",
+        ],
+    ),
+    ("lib", &[]),
+];
+
+/// What each module of the binary may import from its own crate. Only `app`, `cli`, `config` and `metrics` know adapters.
+const BINARY: &[(&str, &[&str])] = &[
+    ("main", &[]),
+    ("lib", &[]),
+    ("lock_file", &[]),
+    ("secret", &[]),
+    ("shutdown", &[]),
+    ("system", &[]),
+    ("telemetry", &[]),
+    ("store", &["store"]),
+    ("knowledge", &["knowledge"]),
+    ("llm", &["llm", "secret"]),
+    ("channels", &["channels", "secret"]),
+    ("http", &["http", "secret"]),
+    ("load", &["channels", "load", "secret"]),
+    ("metrics", &["store"]),
+    ("config", &["channels", "http", "knowledge", "llm", "store", "telemetry"]),
+    ("cli", &["app", "channels", "config", "knowledge", "lock_file", "store", "system", "telemetry"]),
+    (
+        "app",
+        &[
+            "channels",
+            "config",
+            "http",
+            "knowledge",
+            "llm",
+            "lock_file",
+            "metrics",
+            "secret",
+            "shutdown",
+            "store",
+            "system",
+        ],
+    ),
+];
+
+/// What each module of the binary may import from the actors. Adapters know the ports, never an actor.
+const BINARY_OF_ACTORS: &[(&str, &[&str])] = &[
+    ("main", &[]),
+    ("lib", &[]),
+    ("lock_file", &[]),
+    ("secret", &[]),
+    ("shutdown", &[]),
+    ("telemetry", &[]),
+    ("system", &["domain", "ports"]),
+    ("store", &["domain", "failpoint", "ports", "settings"]),
+    ("knowledge", &["domain", "failpoint", "ports", "settings"]),
+    ("llm", &["domain", "failpoint", "ports", "settings"]),
+    ("channels", &["domain", "failpoint", "ports", "settings"]),
+    ("load", &["domain", "ports"]),
+    ("metrics", &["domain"]),
+    ("cli", &["domain", "ports"]),
+    ("http", &["domain", "feed", "inbox", "ports"]),
+    ("config", &["domain", "pipeline", "settings"]),
+    (
+        "app",
+        &["domain", "inbox", "pipeline", "ports", "runtime", "services", "settings", "shard", "supervision"],
+    ),
+];
+
+/// What the root may hold beside dotfiles.
+const TOP_LEVEL: [&str; 8] =
+    ["Cargo.lock", "Cargo.toml", "README.md", "actors", "config.toml", "docs", "src", "tests"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn source(path: &str) -> Source {
+    let text = fs::read_to_string(root().join(path)).expect("a text file of the repository");
+    Source { path: path.to_owned(), text }
+}
+
+/// The files below a folder with one of these endings, in order.
+fn sources(folder: &str, endings: &[&str]) -> Vec<Source> {
+    let mut found = vec![];
+    for path in paths(folder) {
+        if endings.iter().any(|ending| path.ends_with(ending)) {
+            found.push(source(&path));
+        }
+    }
+    assert!(!found.is_empty(), "no {endings:?} below {folder}");
+    found
+}
+
+/// The paths of all files below a folder.
+fn paths(folder: &str) -> Vec<String> {
+    let mut paths = vec![];
+    for entry in fs::read_dir(root().join(folder)).expect("a folder of the repository") {
+        let entry = entry.expect("a readable folder");
+        let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+        if entry.path().is_dir() { paths.extend(self::paths(&path)) } else { paths.push(path) }
+    }
+    paths.sort();
+    paths
+}
+
+fn documents() -> Vec<Source> {
+    let mut documents = sources("docs", &[".md"]);
+    documents.push(source("README.md"));
+    documents
+}
+
+/// Tries a rule on what is there, and on a planted file, which it must find.
+fn check(rule: impl Fn(&[Source]) -> Findings, mut real: Vec<Source>, planted: &[(&str, &str)]) {
+    let findings = rule(&real);
+    assert!(findings.is_empty(), "\n{}", findings.join("\n"));
+    for (path, text) in planted {
+        real.push(Source { path: (*path).to_owned(), text: (*text).to_owned() });
+        assert!(!rule(&real).is_empty(), "the rule does not find {text:?} in {path}");
+        real.pop();
+    }
+}
+
+/// The lines that are shipped: no comments, and nothing of the tests.
+fn code(source: &Source) -> impl Iterator<Item = (usize, &str)> {
+    let name = source.path.rsplit('/').next().unwrap_or_default();
+    let is_test = source.path.contains("/tests/") || name == "tests.rs" || name.ends_with("_tests.rs");
+    let tests = ["#[cfg(test)]\nmod tests {", "#[cfg(all(test, feature = \"failpoints\"))]\nmod tests {"];
+    let end = tests.iter().filter_map(|start| source.text.find(start)).min().unwrap_or(source.text.len());
+    let text = if is_test { "" } else { &source.text[..end] };
+    text.lines()
+        .enumerate()
+        .map(|(n, line)| (n + 1, line))
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+/// The module of a crate that a file belongs to.
+fn module(path: &str) -> &str {
+    let inside = path.strip_prefix("actors/src/").or_else(|| path.strip_prefix("src/")).unwrap_or(path);
+    inside.split('/').next().unwrap_or_default().trim_end_matches(".rs")
+}
+
+/// The modules that a text names behind `start`, as in `crate::a::B` and `crate::{a::B, c}`.
+fn imports(text: &str, start: &str) -> Vec<String> {
+    let is_inside_a_name =
+        |at: usize| text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '$');
+    let mut found = vec![];
+    for (at, _) in text.match_indices(start).filter(|(at, _)| !is_inside_a_name(*at)) {
+        let rest = &text[at + start.len()..];
+        let (mut depth, mut begins) = (0, true);
+        for (n, c) in rest.char_indices() {
+            if begins && (c.is_alphanumeric() || c == '_') {
+                let name: String =
+                    rest[n..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                found.push(name);
+                begins = false;
+            }
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => begins = true,
+                _ => {}
+            }
+            if depth == 0 && !begins {
+                break;
+            }
+        }
+    }
+    found
+}
+
+/// Imports that a table does not allow; a module without a row may import nothing and is named.
+fn layering(files: &[Source], start: &str, table: &[(&str, &[&str])]) -> Findings {
+    let mut findings = vec![];
+    for file in files {
+        let Some((_, allowed)) = table.iter().find(|(name, _)| *name == module(&file.path)) else {
+            findings.push(format!("{}: its module has no row in tests/tidy.rs", file.path));
+            continue;
+        };
+        let text: Vec<&str> = code(file).map(|(_, line)| line).collect();
+        for name in imports(&text.join("\n"), start) {
+            if name.starts_with(char::is_lowercase) && !allowed.contains(&name.as_str()) {
+                findings.push(format!("{}: must not import {start}{name}", file.path));
+            }
+        }
+    }
+    findings
+}
+
+/// Words that must not stand in shipped code, but in these files.
+fn forbidden(files: &[Source], words: &[&str], but: &[&str]) -> Findings {
+    let mut findings = vec![];
+    for file in files.iter().filter(|file| !but.iter().any(|path| file.path.starts_with(path))) {
+        for (n, line) in code(file) {
+            for word in words.iter().filter(|word| line.contains(*word)) {
+                findings.push(format!("{}:{n}: {word} is not used here", file.path));
+            }
+        }
+    }
+    findings
+}
+
+fn shipped() -> Vec<Source> {
+    let mut files = sources("actors/src", &[".rs"]);
+    files.extend(sources("src", &[".rs"]));
+    files
+}
+
+#[test]
+fn the_actors_know_neither_the_web_nor_the_database() {
+    let words = ["actix_web", "rusqlite", "reqwest", "r2d2"];
+    let rule = |files: &[Source]| forbidden(files, &words, &[]);
+    check(rule, sources("actors/src", &[".rs"]), &[("actors/src/inbox/x.rs", "use rusqlite::Connection;")]);
+    let manifest = source("actors/Cargo.toml").text;
+    for word in ["actix-web", "rusqlite", "reqwest", "r2d2"] {
+        assert!(!manifest.contains(word), "actors/Cargo.toml depends on {word}");
+    }
+}
+
+#[test]
+fn the_modules_of_the_actors_import_only_what_lies_below_them() {
+    let rule = |files: &[Source]| layering(files, "crate::", ACTORS);
+    let planted = [
+        ("actors/src/domain/x.rs", "use crate::ports::Clock;"),
+        ("actors/src/ports/x.rs", "use crate::{domain::Tick, settings::TurnSettings};"),
+        ("actors/src/outbox/x.rs", "fn f() -> crate::runtime::Runtime { todo!() }"),
+        ("actors/src/novelty/x.rs", ""),
+    ];
+    check(rule, sources("actors/src", &[".rs"]), &planted);
+}
+
+#[test]
+fn the_modules_of_the_binary_import_only_what_they_may() {
+    let rule = |files: &[Source]| layering(files, "crate::", BINARY);
+    let planted = [
+        ("src/http/x.rs", "use crate::store::SqliteStore;"),
+        ("src/http/x.rs", "use crate::{secret::Secret, llm};"),
+        ("src/store/x.rs", "use crate::knowledge::entries;"),
+    ];
+    check(rule, sources("src", &[".rs"]), &planted);
+}
+
+#[test]
+fn adapters_know_ports_and_never_an_actor() {
+    let rule = |files: &[Source]| layering(files, "tertulia_actors::", BINARY_OF_ACTORS);
+    let planted = [
+        ("src/store/x.rs", "use tertulia_actors::inbox::router::Router;"),
+        ("src/http/x.rs", "use tertulia_actors::{domain::Tick, runtime::Runtime};"),
+        ("src/cli/x.rs", "use tertulia_actors::conversation::actor::Conversation;"),
+    ];
+    check(rule, sources("src", &[".rs"]), &planted);
+}
+
+#[test]
+fn the_actors_share_no_state() {
+    // Whole words are not needed: nothing else in the crate has such a name.
+    let words = [
+        "Mutex",
+        "RwLock",
+        "OnceLock",
+        "OnceCell",
+        "LazyLock",
+        "LazyCell",
+        "static mut",
+        "thread_local!",
+        "SystemService",
+    ];
+    let rule = |files: &[Source]| forbidden(files, &words, &["actors/src/failpoint.rs"]);
+    check(rule, sources("actors/src", &[".rs"]), &[("actors/src/feed.rs", "static X: LazyLock<u8> = f();")]);
+}
+
+#[test]
+fn nothing_shipped_unwraps_prints_or_silences_a_lint() {
+    let rule = |files: &[Source]| {
+        let mut findings = forbidden(
+            files,
+            &[".unwrap()", "dbg!(", "todo!(", "unimplemented!(", "#[allow(", "#![allow("],
+            &[],
+        );
+        findings.extend(forbidden(files, &["println!(", "print!("], &["src/cli/"]));
+        findings
+    };
+    let planted = [
+        ("src/store/x.rs", "let x = f().unwrap();"),
+        ("src/http/x.rs", "    eprintln!(\"here\");"),
+        ("src/cli/x.rs", "dbg!(1);"),
+        ("actors/src/feed.rs", "#[allow(dead_code)]"),
+    ];
+    check(rule, shipped(), &planted);
+}
+
+#[test]
+fn no_file_is_longer_than_500_lines() {
+    let rule = |files: &[Source]| {
+        let long = files.iter().filter(|file| file.text.lines().count() > LINES_MAX);
+        long.map(|file| format!("{}: {} lines", file.path, file.text.lines().count())).collect()
+    };
+    let endings = [".rs", ".js", ".css", ".html", ".md", ".sql"];
+    let mut files = documents();
+    for folder in ["actors", "src", "tests"] {
+        files.extend(sources(folder, &endings));
+    }
+    check(rule, files, &[("src/x.rs", "\n".repeat(LINES_MAX + 1).as_str())]);
+}
+
+#[test]
+fn every_migration_is_registered() {
+    let schema = source("src/store/schema.rs").text;
+    let rule = |files: &[Source]| {
+        let name = |file: &Source| file.path.rsplit('/').next().unwrap_or_default().to_owned();
+        let lost = files
+            .iter()
+            .filter(|file| !schema.contains(&format!("include_str!(\"migrations/{}\")", name(file))));
+        lost.map(|file| format!("{}: not in src/store/schema.rs", file.path)).collect()
+    };
+    check(rule, sources("src/store/migrations", &[".sql"]), &[("src/store/migrations/0999_x.sql", "")]);
+}
+
+/// What stands in backticks in a document, outside of blocks of code.
+fn quoted(document: &Source) -> Vec<&str> {
+    let mut is_block = false;
+    let prose = document.text.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_block ^= is_fence;
+        !is_block && !is_fence
+    });
+    prose.flat_map(|line| line.split('`').skip(1).step_by(2)).collect()
+}
+
+/// Whether a quoted word is the path of a file or folder of this repository.
+fn is_path(word: &str) -> bool {
+    let is_plain =
+        word.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c)) && !word.starts_with('/');
+    let endings = [".rs", ".md", ".sql", ".js", ".css", ".html", ".jsonl", ".toml"];
+    let folders = ["src/", "actors/", "tests/", "docs/", ".ci/"];
+    is_plain
+        && (endings.iter().any(|ending| word.ends_with(ending))
+            || folders.iter().any(|folder| word.starts_with(folder)))
+}
+
+#[test]
+fn documents_name_only_files_that_exist() {
+    let rule = |files: &[Source]| {
+        let mut findings = vec![];
+        for file in files {
+            let lost = quoted(file).into_iter().filter(|word| is_path(word) && !root().join(word).exists());
+            findings.extend(lost.map(|word| format!("{}: there is no {word}", file.path)));
+        }
+        findings
+    };
+    check(
+        rule,
+        documents(),
+        &[("docs/X.md", "see `src/gone.rs`"), ("docs/X.md", "`a` and `actors/src/gone/`")],
+    );
+}
+
+#[test]
+fn the_code_map_names_every_module() {
+    let map = source("docs/ARCHITECTURE.md");
+    let rule = |files: &[Source]| {
+        let words = quoted(&map);
+        let is_named = |path: &str| words.iter().any(|word| word.trim_end_matches('/') == path);
+        let mut findings = vec![];
+        for file in files.iter().filter(|file| !file.path.contains("/tests")) {
+            let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            if !is_named(&file.path) && !is_named(folder) && !is_named(&format!("{folder}.rs")) {
+                findings.push(format!("{}: docs/ARCHITECTURE.md names neither it nor its folder", file.path));
+            }
+        }
+        findings
+    };
+    check(rule, shipped(), &[("src/novelty.rs", ""), ("src/http/novelty/x.rs", "")]);
+}
+
+/// Keys that are documented in comments of `config.toml` only, since they have no default.
+const KEYS_WITHOUT_DEFAULT: [&str; 2] = ["query.llm.temperature", "query.llm.max_tokens"];
+
+/// Whether a quoted word is a key of the configuration; none where it is something else.
+fn key_exists(word: &str, config: &Table) -> Option<bool> {
+    let key = word.split(['=', ' ']).next().unwrap_or_default();
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let names: Vec<&str> = key.split('.').collect();
+    if names.len() < 2 || !names.iter().all(|name| is_name(name)) || !config.contains_key(names[0]) {
+        return None;
+    }
+    let found = names.iter().try_fold(None::<&toml::Value>, |place, name| match place {
+        None => config.get(*name).map(Some),
+        Some(place) => place.get(name.trim_end_matches("_file")).map(Some),
+    });
+    let is_open = matches!(names[0], "phrases") || key.starts_with("classifier.examples.");
+    Some(found.is_some() || is_open || KEYS_WITHOUT_DEFAULT.contains(&key))
+}
+
+#[test]
+fn documents_name_only_keys_that_exist() {
+    let config: Table = source("config.toml").text.parse().expect("config.toml is TOML");
+    let rule = |files: &[Source]| {
+        let mut findings = vec![];
+        for file in files {
+            let lost = quoted(file)
+                .into_iter()
+                .filter(|word| !is_path(word) && key_exists(word, &config) == Some(false));
+            findings.extend(lost.map(|word| format!("{}: config.toml has no {word}", file.path)));
+        }
+        findings
+    };
+    let planted = [("docs/X.md", "`conversation.quite_ms`"), ("docs/X.md", "`server.bindd = \"x\"`")];
+    check(rule, documents(), &planted);
+    assert!(
+        documents()
+            .iter()
+            .any(|file| quoted(file).iter().any(|word| key_exists(word, &config) == Some(true)))
+    );
+}
+
+#[test]
+fn every_metric_is_documented_and_no_other() {
+    let operations = source("docs/OPERATIONS.md");
+    let documented: Vec<&str> =
+        quoted(&operations).into_iter().filter(|word| word.starts_with("tertulia_")).collect();
+    let rule = |files: &[Source]| {
+        let names: Vec<String> = files.iter().flat_map(metrics).collect();
+        let is_of = |word: &&str, name: &String| word.starts_with(name.as_str());
+        let mut findings = vec![];
+        for name in names.iter().filter(|name| !documented.iter().any(|word| is_of(word, name))) {
+            findings.push(format!("{name}: not in docs/OPERATIONS.md"));
+        }
+        for word in documented.iter().filter(|word| !names.iter().any(|name| is_of(word, name))) {
+            findings.push(format!("{word}: documented, and not in src/metrics.rs"));
+        }
+        findings
+    };
+    check(rule, vec![source("src/metrics.rs")], &[("src/metrics.rs", "(\"made_up\", ")]);
+    assert!(!rule(&[]).is_empty(), "a metric that is gone is not noticed");
+}
+
+/// The names of the metrics: words in quotes that begin a list of arguments, or follow `encoder`.
+fn metrics(file: &Source) -> Vec<String> {
+    let text: Vec<&str> = code(file).map(|(_, line)| line.trim()).collect();
+    let text = text.join(" ");
+    let mut names = vec![];
+    for start in ["(\"", "( \"", "encoder, \""] {
+        for (at, _) in text.match_indices(start) {
+            let name = text[at + start.len()..].split('"').next().unwrap_or_default();
+            if name.contains('_') && name.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
+                names.push(format!("tertulia_{name}"));
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn the_top_level_is_fixed() {
+    let rule = |files: &[Source]| {
+        let strange = files
+            .iter()
+            .filter(|file| !file.path.starts_with('.') && !TOP_LEVEL.contains(&file.path.as_str()));
+        strange.map(|file| format!("{}: the root holds only {TOP_LEVEL:?} and dotfiles", file.path)).collect()
+    };
+    check(rule, top_level(), &[("LICENSE", "")]);
+}
+
+/// What the root holds: of a checkout what is tracked, of a plain copy all but what a build makes.
+fn top_level() -> Vec<Source> {
+    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output();
+    let names: Vec<String> = match listed {
+        Ok(listed) if listed.status.success() && !listed.stdout.is_empty() => {
+            let paths = String::from_utf8_lossy(&listed.stdout).into_owned();
+            paths
+                .split_terminator('\0')
+                .map(|path| path.split('/').next().unwrap_or_default().to_owned())
+                .collect()
+        }
+        _ => {
+            let entries = fs::read_dir(root()).expect("the root").filter_map(Result::ok);
+            let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+            names.filter(|name| !["target", "data"].contains(&name.as_str())).collect()
+        }
+    };
+    names.into_iter().map(|path| Source { path, text: String::new() }).collect()
+}
+
+#[test]
+fn documents_name_only_keys_that_exist() {
+    let config: Table = source("config.toml").text.parse().expect("valid toml");
+    let rule = |files: &[Source]| {
+        let mut findings = vec![];
+        for file in files {
+            let lost = quoted(file).into_iter().filter(|word| key_exists(word, &config) == Some(false));
+            findings.extend(lost.map(|word| format!("{}: there is no key {word}", file.path)));
+        }
+        findings
+    };
+    check(rule, documents(), &[("docs/X.md", "set `server.bynd`")]);
+}
+
+#[test]
+fn the_top_level_is_fixed() {
+    let listed = Command::new("git").args(["ls-files"]).current_dir(root()).output();
+    let Ok(listed) = listed else { return };
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let rule = |files: &[Source]| {
+        let top = files.iter().map(|file| file.path.split('/').next().unwrap_or_default());
+        let strange = top.filter(|name| !name.starts_with('.') && !TOP_LEVEL.contains(name));
+        strange.map(|name| format!("{name} does not belong at the top")).collect()
+    };
+    let files = listed.lines().map(|path| Source { path: path.to_owned(), text: String::new() }).collect();
+    check(rule, files, &[("scripts/x.sh", "")]);
+}
