@@ -556,31 +556,3 @@ fn top_level() -> Vec<Source> {
     };
     names.into_iter().map(|path| Source { path, text: String::new() }).collect()
 }
-
-#[test]
-fn documents_name_only_keys_that_exist() {
-    let config: Table = source("config.toml").text.parse().expect("valid toml");
-    let rule = |files: &[Source]| {
-        let mut findings = vec![];
-        for file in files {
-            let lost = quoted(file).into_iter().filter(|word| key_exists(word, &config) == Some(false));
-            findings.extend(lost.map(|word| format!("{}: there is no key {word}", file.path)));
-        }
-        findings
-    };
-    check(rule, documents(), &[("docs/X.md", "set `server.bynd`")]);
-}
-
-#[test]
-fn the_top_level_is_fixed() {
-    let listed = Command::new("git").args(["ls-files"]).current_dir(root()).output();
-    let Ok(listed) = listed else { return };
-    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-    let rule = |files: &[Source]| {
-        let top = files.iter().map(|file| file.path.split('/').next().unwrap_or_default());
-        let strange = top.filter(|name| !name.starts_with('.') && !TOP_LEVEL.contains(name));
-        strange.map(|name| format!("{name} does not belong at the top")).collect()
-    };
-    let files = listed.lines().map(|path| Source { path: path.to_owned(), text: String::new() }).collect();
-    check(rule, files, &[("scripts/x.sh", "")]);
-}

@@ -1,5 +1,4 @@
 //! What the batch buffer costs: a message that is held, and the verdict after it.
-#![expect(missing_docs, reason = "criterion's macros make public items")]
 
 use std::hint::black_box;
 use std::time::Duration;

@@ -1,5 +1,4 @@
 //! What admission costs: verify and read a signed webhook, and its way through dedupe and group commit to the disk.
-#![expect(missing_docs, reason = "criterion's macros make public items")]
 
 use std::hint::black_box;
 use std::sync::Arc;

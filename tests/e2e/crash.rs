@@ -14,9 +14,9 @@ use crate::support::{Bench, run};
 /// Parts that were recorded as ambiguous, by the tokens they hold.
 fn ambiguous(bench: &Bench, run: &str) -> Vec<Token> {
     let conn = bench.read();
-    let mut statement = conn.prepare("SELECT text FROM outbox WHERE state = 'ambiguous'").unwrap();
-    let texts = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
-    texts.flat_map(|text| Token::find_all(&text.unwrap(), run)).collect()
+    let mut statement = conn.prepare("SELECT text FROM outbox WHERE state = 'ambiguous'").expect("a query");
+    let texts = statement.query_map([], |row| row.get::<_, String>(0)).expect("rows");
+    texts.flat_map(|text| Token::find_all(&text.expect("a text"), run)).collect()
 }
 
 /// Checks the promises over everything that was written.

@@ -1,7 +1,9 @@
 //! End-to-end tests against the real binary: a child process, a database on disk, emulated providers on loopback.
 
 #![expect(unreachable_pub, reason = "modules of one test binary")]
+#![expect(clippy::panic, reason = "a test that cannot go on says so")]
 
 mod bursts;
 mod crash;
+mod operations;
 mod support;

@@ -1,0 +1,108 @@
+//! Stopping, refusing and recovering, as an operator meets them.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use rusqlite::Connection;
+use tertulia::load::bursts::{Bursts, sign};
+use tertulia::load::providers::{ModelBehaviour, ProviderOptions};
+
+use crate::bursts::judge;
+use crate::support::{APP_SECRET, Bench, CONSOLE_TOKEN, client, run};
+
+#[test]
+fn sigterm_in_the_middle_of_turns_exits_0_and_the_next_server_answers_once() {
+    run(async {
+        let model = ModelBehaviour { latency: Duration::from_millis(1_500), ..ModelBehaviour::default() };
+        let mut bench = Bench::with(ProviderOptions { model, ..ProviderOptions::default() });
+        bench.set("server.drain_ms", "1000");
+        let mut server = bench.start().await;
+        let made = Bursts::new(9, "drain");
+        let bursts: Vec<_> = (0..20).map(|person| made.burst(person, 0)).collect();
+        let sender = bench.sender();
+        for played in join_all(bursts.iter().map(|burst| sender.play(burst))).await {
+            played.expect("acknowledged");
+        }
+        bench.wait_for("SELECT count(*) FROM turns WHERE state = 'running'", 20).await;
+        assert_eq!(server.terminate().await.code(), Some(0), "{}", bench.log());
+        assert_eq!(bench.count("SELECT count(*) FROM turns WHERE interruptions > 0 OR failures > 0"), 0);
+        let _server = bench.start().await;
+        bench.wait_until_idle().await;
+        assert_eq!(bench.count("SELECT count(*) FROM turns WHERE interruptions > 0 OR failures > 0"), 0);
+        let verdict = judge(&bursts, &bench.providers.sent(), "drain");
+        assert_eq!((verdict.unanswered, verdict.doubled), (vec![], vec![]));
+        assert!(verdict.split.is_empty() && verdict.swapped.is_empty());
+    });
+}
+
+#[test]
+fn a_second_server_on_the_same_database_exits_1_and_names_the_first() {
+    run(async {
+        let bench = Bench::new();
+        let server = bench.start().await;
+        let second = bench.command(&["serve"]).output().expect("the binary runs");
+        assert_eq!(second.status.code(), Some(1));
+        let said = String::from_utf8_lossy(&second.stderr).into_owned();
+        assert!(said.contains(&server.pid().to_string()), "{said}");
+    });
+}
+
+#[test]
+fn a_bad_value_exits_2_and_names_the_key_the_value_and_what_is_allowed() {
+    let bench = Bench::new();
+    let refused =
+        bench.command(&["check-config", "--set", "routes.thanks=phone"]).output().expect("the binary runs");
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(["routes.thanks", "phone", "silent"].iter().all(|word| said.contains(word)), "{said}");
+}
+
+#[test]
+fn an_unsigned_webhook_writes_nothing_and_one_not_understood_is_quarantined() {
+    run(async {
+        let bench = Bench::new();
+        let _server = bench.start().await;
+        let post = |signature: String| {
+            client()
+                .post(bench.url("/webhooks/whatsapp"))
+                .header("x-hub-signature-256", signature)
+                .body("{\"a\":1}")
+                .send()
+        };
+        assert_eq!(post("sha256=00".into()).await.expect("an answer").status(), 401);
+        assert_eq!(bench.count("SELECT count(*) FROM quarantine"), 0);
+        assert_eq!(post(sign(APP_SECRET, b"{\"a\":1}")).await.expect("an answer").status(), 200);
+        assert_eq!(bench.count("SELECT count(*) FROM quarantine"), 1);
+        let seen = client()
+            .get(bench.url("/v1/quarantine"))
+            .bearer_auth(CONSOLE_TOKEN)
+            .send()
+            .await
+            .expect("an answer");
+        assert!(seen.text().await.expect("a text").contains("{\\\"a\\\":1}"));
+    });
+}
+
+#[test]
+fn a_locked_database_refuses_messages_and_the_server_recovers_by_itself() {
+    run(async {
+        let mut bench = Bench::new();
+        bench.set("storage.busy_timeout_ms", "100");
+        bench.set("storage.probe_ms", "100");
+        let _server = bench.start().await;
+        let other = Connection::open(bench.database()).expect("a database");
+        other.execute_batch("BEGIN IMMEDIATE").expect("a lock");
+        let burst = Bursts::new(2, "locked").burst(0, 0);
+        let message = &burst.messages[..1];
+        let once = bench.sender().with_tries(1, Duration::ZERO);
+        let refused = once.deliver(&burst.person, message).await.expect_err("not acknowledged").to_string();
+        assert!(refused.contains("503"), "{refused}");
+        let ready = client().get(bench.url("/readyz")).send().await.expect("an answer");
+        assert_eq!(ready.status(), 503);
+        other.execute_batch("ROLLBACK").expect("no lock");
+        bench.sender().deliver(&burst.person, message).await.expect("acknowledged");
+        bench.wait_until_idle().await;
+        assert_eq!(bench.providers.sent_count(), 1);
+        assert_eq!(bench.count("SELECT count(*) FROM messages"), 1);
+    });
+}
