@@ -49,9 +49,9 @@ fn a_second_server_on_the_same_database_exits_1_and_names_the_first() {
 
 #[test]
 fn a_bad_value_exits_2_and_names_the_key_the_value_and_what_is_allowed() {
-    let bench = Bench::new();
-    let refused =
-        bench.command(&["check-config", "--set", "routes.thanks=phone"]).output().expect("the binary runs");
+    let mut bench = Bench::new();
+    bench.set("routes.thanks", "phone");
+    let refused = bench.command(&["check-config"]).output().expect("the binary runs");
     assert_eq!(refused.status.code(), Some(2));
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(["routes.thanks", "phone", "silent"].iter().all(|word| said.contains(word)), "{said}");
