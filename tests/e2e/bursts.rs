@@ -57,6 +57,16 @@ pub fn judge(bursts: &[Burst], sent: &[Sent], run: &str) -> Verdict {
     verdict
 }
 
+/// Counts messages by their relation to the one their sender wrote before: the turns of both, and the milliseconds between
+/// the receipts.
+fn neighbours(condition: &str) -> String {
+    format!(
+        "SELECT count(*) FROM (SELECT turn_id, lag(turn_id) OVER w AS before, \
+         received_tick - lag(received_tick) OVER w AS gap FROM messages \
+         WINDOW w AS (PARTITION BY conversation_id ORDER BY receipt_seq)) WHERE {condition}"
+    )
+}
+
 #[test]
 fn every_burst_of_200_people_is_one_turn_and_one_reply_with_their_own_words() {
     run(async {
@@ -74,9 +84,11 @@ fn every_burst_of_200_people_is_one_turn_and_one_reply_with_their_own_words() {
         assert_eq!(verdict.unanswered, []);
         assert_eq!(verdict.doubled, []);
         assert!(verdict.swapped.is_empty(), "{:?}", verdict.swapped);
-        assert!(verdict.split.is_empty(), "{:?}", verdict.split);
-        assert_eq!(bench.providers.sent_count(), 200);
-        assert_eq!(bench.count("SELECT count(*) FROM turns WHERE state = 'committed'"), 200);
+        // On a busy machine this generator may itself pause for longer than the quiet period; only then are there two turns.
+        assert_eq!(bench.count(&neighbours("before <> turn_id AND gap < 200")), 0, "{:?}", verdict.split);
+        let paused = bench.count(&neighbours("gap >= 200"));
+        assert_eq!(bench.count("SELECT count(*) FROM turns WHERE state = 'committed'"), 200 + paused);
+        assert_eq!(i64::try_from(bench.providers.sent_count()), Ok(200 + paused));
         for prompt in bench.providers.prompts() {
             let text: String = prompt.messages.iter().map(|message| message.content.as_str()).collect();
             let mut people: Vec<_> =
