@@ -3,7 +3,12 @@
 #![expect(unreachable_pub, reason = "modules of one test binary")]
 #![expect(clippy::panic, reason = "a test that cannot go on says so")]
 
+mod bad_input;
 mod bursts;
+mod channel;
+mod chat_page;
 mod crash;
+mod durability;
 mod operations;
 mod support;
+mod webdriver;

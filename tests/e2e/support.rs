@@ -44,19 +44,10 @@ impl Bench {
 
     /// The same with providers that behave as told.
     pub fn with(options: ProviderOptions) -> Self {
-        let providers = EmulatedProviders::start(options).expect("loopback ports are free");
-        let mut bench = Self {
-            folder: tempfile::tempdir().expect("a temporary folder"),
-            address: free_address(),
-            settings: vec![],
-            providers,
-        };
-        let (bind, database) = (bench.address.to_string(), bench.database());
+        let mut bench = Self::bare(options);
         let (model, graph) = (bench.providers.model_base_url(), bench.providers.graph_base_url());
         for (key, value) in [
-            ("server.bind", bind.as_str()),
-            ("storage.path", database.to_str().expect("a readable path")),
-            ("conversation.quiet_ms", &QUIET.as_millis().to_string()),
+            ("conversation.quiet_ms", &*QUIET.as_millis().to_string()),
             ("channels.whatsapp.enabled", "true"),
             ("channels.whatsapp.verify_token", "the-verify-token"),
             ("channels.whatsapp.app_secret", APP_SECRET),
@@ -67,13 +58,28 @@ impl Bench {
             ("console.token", CONSOLE_TOKEN),
             ("knowledge.sample", "false"),
             ("pipeline.skip", "false"),
-            ("log.level", "warn"),
         ] {
             bench.set(key, value);
         }
         for class in tertulia_actors::domain::Class::ALL {
             bench.set(&format!("routes.{class}"), "query");
         }
+        bench
+    }
+
+    /// A bench whose servers run as they come, but for the place of their database and their port.
+    pub fn as_it_comes() -> Self {
+        Self::bare(ProviderOptions::default())
+    }
+
+    fn bare(options: ProviderOptions) -> Self {
+        let providers = EmulatedProviders::start(options).expect("loopback ports are free");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut bench = Self { folder, address: free_address(), settings: vec![], providers };
+        let (bind, database) = (bench.address.to_string(), bench.folder().join("tertulia.db"));
+        bench.set("server.bind", &bind);
+        bench.set("storage.path", database.to_str().expect("a readable path"));
+        bench.set("log.level", "warn");
         bench
     }
 
@@ -84,7 +90,8 @@ impl Bench {
 
     /// The database file.
     pub fn database(&self) -> PathBuf {
-        self.folder.path().join("tertulia.db")
+        let last = self.settings.iter().rev().find(|(key, _)| key == "storage.path");
+        last.map(|(_, path)| path.into()).expect("every bench has a database")
     }
 
     /// The folder of everything.
@@ -97,10 +104,21 @@ impl Bench {
         format!("http://{}{path}", self.address)
     }
 
+    /// Where the server listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The command that runs the binary with the bench's settings.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tertulia"));
-        command.args(arguments).current_dir(self.folder()).stdin(Stdio::null());
+        self.command_under(&[], arguments)
+    }
+
+    /// The same under another program, with that one's arguments.
+    pub fn command_under(&self, program: &[&str], arguments: &[&str]) -> Command {
+        let mut words = program.iter().copied().chain([env!("CARGO_BIN_EXE_tertulia")]);
+        let mut command = Command::new(words.next().expect("at least the binary"));
+        command.args(words).args(arguments).current_dir(self.folder()).stdin(Stdio::null());
         for (key, value) in &self.settings {
             command.arg("--set").arg(format!("{key}={value}"));
         }
@@ -114,7 +132,11 @@ impl Bench {
 
     /// The same with failpoints set.
     pub async fn start_with_failpoints(&self, failpoints: &str) -> Server {
-        let mut server = self.spawn(failpoints);
+        self.wait_until_ready(self.spawn(failpoints)).await
+    }
+
+    /// Waits until a server is ready.
+    pub async fn wait_until_ready(&self, mut server: Server) -> Server {
         let deadline = Instant::now() + PATIENCE;
         while !self.is_ready().await {
             assert!(server.is_alive(), "the server ended: {}", self.log());
@@ -126,9 +148,15 @@ impl Bench {
 
     /// Starts a server without waiting.
     pub fn spawn(&self, failpoints: &str) -> Server {
-        let log = File::options().create(true).append(true).open(self.folder().join("log")).expect("a log");
         let mut command = self.command(&["serve"]);
-        command.env("TERTULIA_FAILPOINTS", failpoints).stdout(Stdio::null()).stderr(log);
+        command.env("TERTULIA_FAILPOINTS", failpoints);
+        self.run(command)
+    }
+
+    /// Runs a command that serves; what it logs is kept.
+    pub fn run(&self, mut command: Command) -> Server {
+        let log = File::options().create(true).append(true).open(self.folder().join("log")).expect("a log");
+        command.stdout(Stdio::null()).stderr(log);
         Server { child: command.spawn().expect("the binary runs") }
     }
 
