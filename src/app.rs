@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 use crate::channels::whatsapp::{WhatsappInbound, WhatsappOutbound};
 use crate::config::{Config, EmbeddingBackend};
-use crate::http::{HttpState, Parts, run_server};
+use crate::http::{HttpState, Parts, listen, run_server};
 use crate::knowledge::{ExampleClassifier, HashedEmbedder, SqliteVectors, index::IndexError};
 use crate::llm::{OpenAiQuery, StoredQuery};
 use crate::lock_file::{LockError, LockFile};
@@ -91,6 +91,9 @@ struct Ground {
 /// When it cannot start, or the HTTP server ends by itself.
 pub async fn serve(mut config: Config) -> Result<(), AppError> {
     let mut lock = LockFile::acquire(&config.storage.path)?;
+    // Before anything begins: a start that cannot listen leaves no trace.
+    let (listeners, address) = listen(&config.server)
+        .map_err(|source| AppError::Listen { address: config.server.bind.clone(), source })?;
     let mut prepared = SqliteStore::open(&config.storage)?;
     keep_console_token(&mut config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::anchored_behind(prepared.last_tick()));
@@ -118,7 +121,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         draining: is_draining,
         metrics: metrics_text(&ground, runtime.counter()),
     });
-    let (server, address) = run_server(state, &config.server)
+    let server = run_server(state, &config.server, listeners)
         .map_err(|source| AppError::Listen { address: config.server.bind.clone(), source })?;
     lock.say(Some(address))?;
     tracing::info!(%address, shards = config.shards(), "listening; the chat page is at http://{address}/");

@@ -97,10 +97,11 @@ impl LockFile {
     }
 }
 
-/// The lock file of a database.
+/// The lock file of a database: beside the file itself, also where a link leads to it.
 #[must_use]
 pub fn path_of(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
+    let database = std::fs::canonicalize(database).unwrap_or_else(|_| database.to_owned());
+    let mut name = database.into_os_string();
     name.push(".lock");
     PathBuf::from(name)
 }

@@ -62,14 +62,14 @@ pub struct Publish {
 
 /// Owns the readers of its shard's conversations.
 ///
-/// Sent to by the HTTP streams (`Subscribe`) and by conversation actors (`Publish`). Bounded by `readers_max`, the oldest
-/// reader of a conversation goes first beyond four. A restart loses the readers, who connect again.
+/// Sent to by the HTTP streams (`Subscribe`) and by conversation actors (`Publish`). Bounded by `server.streams_max`
+/// streams in all and by sixteen readers of a conversation, where the oldest goes first. A restart loses the readers, who connect again.
 pub struct Feed {
     readers: HashMap<ConversationId, Vec<mpsc::Sender<FeedEvent>>>,
 }
 
 /// Readers of one conversation at the same time: a few tabs.
-const READERS_PER_CONVERSATION_MAX: usize = 4;
+const READERS_PER_CONVERSATION_MAX: usize = 16;
 
 impl Feed {
     /// A feed without readers.

@@ -186,8 +186,8 @@ impl Runtime {
         self.sweep.connected() && self.shards.iter().all(|shard| shard.router.connected())
     }
 
-    /// Starts nothing new, waits for what runs, and cuts off what is left shortly before `deadline`. What is not finished
-    /// is in the store; a turn that is cut off does not count it as a failure.
+    /// Starts no new turn, waits for turns and sends, and cuts off what is left shortly before `deadline`; no new part is
+    /// sent from then on. What is not finished is in the store; a turn that is cut off does not count it as a failure.
     pub async fn drain(self, deadline: Instant) {
         for shard in &self.shards {
             shard.router.do_send(CloseRouter);

@@ -227,11 +227,13 @@ pub type Phrases = BTreeMap<String, BTreeMap<Language, String>>;
 pub struct OutboxSettings {
     /// Sends that one shard has under way at the same time.
     pub in_flight_max: usize,
+    /// Conversations that one shard holds parts of in memory; the rest stays in the store.
+    pub lanes_max: usize,
     /// Parts of one conversation that are held in memory; the rest stays in the store.
     pub lane_max: usize,
-    /// Sends of a part that were surely not accepted, after which it has failed.
-    pub max_attempts: u32,
-    /// The wait before such a part is sent again; it doubles each time.
+    /// A part that is this old when it was once more surely not accepted has failed.
+    pub give_up_ms: u64,
+    /// The wait before a part that was surely not accepted is sent again; it doubles each time.
     pub retry_base_ms: u64,
     /// The longest such wait.
     pub retry_max_ms: u64,
@@ -243,8 +245,9 @@ impl Default for OutboxSettings {
     fn default() -> Self {
         Self {
             in_flight_max: 256,
+            lanes_max: 20_000,
             lane_max: 16,
-            max_attempts: 10,
+            give_up_ms: 24 * 3_600_000,
             retry_base_ms: 500,
             retry_max_ms: 60_000,
             ambiguous_hold_ms: 10_000,

@@ -44,8 +44,7 @@ impl Caller {
 /// A bearer token goes before a cookie. Without either, a caller counts as a program where no token is configured, the
 /// server listens on the loopback interface, and nothing says that the request comes from elsewhere.
 pub(super) fn caller(request: &HttpRequest, state: &HttpState) -> Result<Caller, Problem> {
-    if let Some(header) = request.headers().get(AUTHORIZATION) {
-        let token = header.to_str().ok().and_then(bearer).unwrap_or_default();
+    if let Some(token) = bearer(request) {
         return if state.settings.console.token.matches(token) {
             Ok(Caller::Console)
         } else if state.settings.api.token.matches(token) {
@@ -111,9 +110,10 @@ pub(super) async fn own_conversation(
     found.map_err(|error| state.problem(&error))
 }
 
-/// The token of a bearer authorization.
-fn bearer(header: &str) -> Option<&str> {
-    let (scheme, token) = header.split_once(' ')?;
+/// The token of a bearer authorization. Other schemes are for somebody else, such as a proxy that asks for a password.
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let header = request.headers().get(AUTHORIZATION)?.to_str().unwrap_or_default();
+    let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
@@ -126,7 +126,8 @@ pub(super) fn visitor(request: &HttpRequest) -> Option<String> {
     is_token.then(|| hex(&Sha256::digest(token)))
 }
 
-/// A cookie for a new visitor.
+/// A cookie for a new visitor. Lax, not strict: who comes back by a link on another site must not start anew. Other sites
+/// still cannot write with it, since a message is a POST of JSON.
 ///
 /// # Errors
 /// When the system gives no randomness.
@@ -137,7 +138,7 @@ pub(super) fn new_visitor_cookie(secure: bool) -> Result<Cookie<'static>, Proble
         Problem::new(500, "internal", "the visitor's token cannot be made")
     })?;
     let cookie = Cookie::build(VISITOR_COOKIE, hex(&token));
-    let cookie = cookie.path("/").http_only(true).same_site(SameSite::Strict).secure(secure);
+    let cookie = cookie.path("/").http_only(true).same_site(SameSite::Lax).secure(secure);
     Ok(cookie.max_age(Duration::days(180)).finish())
 }
 
@@ -185,7 +186,7 @@ mod tests {
         let other = new_visitor_cookie(true).unwrap();
         assert_ne!(cookie.value(), other.value());
         let shown = cookie.to_string();
-        for expected in ["HttpOnly", "SameSite=Strict", "Secure", "Path=/", "Max-Age=15552000"] {
+        for expected in ["HttpOnly", "SameSite=Lax", "Secure", "Path=/", "Max-Age=15552000"] {
             assert!(shown.contains(expected), "{shown}");
         }
         assert_eq!(cookie.value().len(), TOKEN_DIGITS);

@@ -10,8 +10,8 @@ use super::messages::shown_id;
 use super::problem::Problem;
 use super::state::{HttpState, no_such_conversation};
 
-/// The most rows of one answer.
-const LIMIT_MAX: usize = 1_000;
+/// The most rows of one answer, which is made in memory.
+const LIMIT_MAX: usize = 200;
 
 /// Rows of an answer, unless the caller says how many.
 const LIMIT: usize = 100;

@@ -46,7 +46,11 @@ pub(super) async fn receive(
     expect_json(&request)?;
     let body = read_body(&request, payload.into_inner(), &state.settings.server).await?;
     let receipt = state.admissions.receipt();
-    let posted = read(&body, state.settings.api.text_max_chars)?;
+    let text_max_chars = match caller {
+        Caller::Visitor(_) => state.settings.web.text_max_chars,
+        _ => state.settings.api.text_max_chars,
+    };
+    let posted = read(&body, text_max_chars)?;
     let handle = handle(&caller, posted.from)?;
     if matches!(caller, Caller::Visitor(_)) {
         limit_visitor(&request, &state, &handle).await?;

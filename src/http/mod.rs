@@ -19,7 +19,7 @@ mod webhooks;
 use actix_web::http::Method;
 use actix_web::{HttpRequest, Resource, web};
 
-pub use server::run_server;
+pub use server::{listen, run_server};
 pub use settings::{ApiSettings, ConsoleSettings, HttpSettings, ServerSettings, WebSettings};
 pub use state::{HttpState, MetricsText, Parts};
 

@@ -1,13 +1,14 @@
 //! Puts the server together.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
 use actix_web::{App, Error, HttpServer};
+use tokio::net::TcpSocket;
 
 use super::configure;
 use super::settings::ServerSettings;
@@ -29,26 +30,53 @@ pub(super) fn app(
     App::new().configure(|config| configure(config, state)).wrap(from_fn(trace))
 }
 
-/// Listens, and returns the server, which runs when it is polled, with the address it listens on. It handles no signals:
-/// who drains, tells `draining` first and stops it by its handle then.
+/// Listens on every address that `server.bind` names; connections wait until the server runs. Also answers the first of
+/// them, with the port that was taken.
 ///
 /// # Errors
-/// When the address cannot be listened on.
-pub fn run_server(state: HttpState, settings: &ServerSettings) -> io::Result<(Server, SocketAddr)> {
+/// When one of them cannot be listened on.
+pub fn listen(settings: &ServerSettings) -> io::Result<(Vec<TcpListener>, SocketAddr)> {
+    let listeners = settings
+        .bind
+        .to_socket_addrs()?
+        .map(|address| listen_on(address, settings.backlog))
+        .collect::<io::Result<Vec<_>>>()?;
+    let first = listeners.first().ok_or_else(|| io::Error::other("no address to listen on"))?;
+    let address = first.local_addr()?;
+    Ok((listeners, address))
+}
+
+fn listen_on(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A server that starts again need not wait for the connections of the last one to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(backlog)?.into_std()
+}
+
+/// The server, which runs when it is polled. It handles no signals: who drains, tells `draining` first and stops it by its
+/// handle then.
+///
+/// # Errors
+/// When the listeners cannot be used.
+pub fn run_server(
+    state: HttpState,
+    settings: &ServerSettings,
+    listeners: Vec<TcpListener>,
+) -> io::Result<Server> {
     let workers = match settings.workers {
         0 => std::thread::available_parallelism().map_or(1, Into::into),
         workers => workers,
     };
-    let server = HttpServer::new(move || app(state.clone()))
+    let mut server = HttpServer::new(move || app(state.clone()))
         .workers(workers)
         .max_connections(settings.connections_max.div_ceil(workers))
-        .backlog(settings.backlog)
         .keep_alive(Duration::from_millis(settings.keep_alive_ms))
         .client_request_timeout(Duration::from_millis(settings.head_timeout_ms))
         .shutdown_timeout(settings.drain_ms.div_ceil(1_000))
-        .disable_signals()
-        .bind(&settings.bind)?;
-    let address = server.addrs().first().copied();
-    let address = address.ok_or_else(|| io::Error::other("no address to listen on"))?;
-    Ok((server.run(), address))
+        .disable_signals();
+    for listener in listeners {
+        server = server.listen(listener)?;
+    }
+    Ok(server.run())
 }

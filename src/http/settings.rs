@@ -113,6 +113,8 @@ pub struct WebSettings {
     pub enabled: bool,
     /// Messages of one visitor a minute; 0: no limit.
     pub messages_per_minute: u32,
+    /// The longest text of a visitor, in Unicode scalar values.
+    pub text_max_chars: usize,
     /// New visitors a minute from one address (behind a proxy: from all); 0: no limit.
     pub visitors_per_minute: u32,
     /// Visitors and addresses whose rate is remembered, at the least; the longest idle ones are forgotten.
@@ -126,6 +128,7 @@ impl Default for WebSettings {
         Self {
             enabled: true,
             messages_per_minute: 60,
+            text_max_chars: 4_096,
             visitors_per_minute: 60,
             remembered_max: 10_000,
             secure_cookie: false,

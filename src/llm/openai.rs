@@ -184,9 +184,10 @@ struct Usage {
     completion_tokens: Option<u64>,
 }
 
-/// Whether a status is no success, and then whose fault it is: 408, 429 and 5xx are the endpoint's, and pass.
+/// Whether a status is no success, and then whose fault it is: 408, 429 and 5xx are the endpoint's, and pass; a key that is
+/// not accepted (401, 402, 403) and a model that is not there (404) are the configuration's, and no turn's.
 fn refusal(status: StatusCode) -> Result<(), QueryError> {
-    let passing = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+    let passing = matches!(status.as_u16(), 401..=404 | 408 | 429);
     let told = || format!("status {}", status.as_u16());
     match status {
         _ if status.is_success() => Ok(()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
@@ -10,6 +10,10 @@ use super::writer::Gauges;
 
 /// Without a commit for this long the writer is idle, and the log is copied however short it is.
 const IDLE: Duration = Duration::from_millis(200);
+
+/// After an attempt to start the log over that met a reader in the middle of it, no other one is made for this long: each
+/// makes the writer wait.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// When the log is copied.
 #[derive(Clone, Copy)]
@@ -25,6 +29,8 @@ pub(super) struct Thresholds {
 struct Log {
     pages: u64,
     copied: u64,
+    /// Whether a reader or writer was in the way.
+    is_blocked: bool,
 }
 
 /// What is due.
@@ -38,9 +44,9 @@ enum Due {
 }
 
 /// Decides from the length of the log.
-const fn due(log: Log, idle: bool, thresholds: Thresholds) -> Due {
+const fn due(log: Log, idle: bool, may_restart: bool, thresholds: Thresholds) -> Due {
     let uncopied = log.pages.saturating_sub(log.copied);
-    if log.pages > thresholds.limit {
+    if may_restart && log.pages > thresholds.limit {
         Due::Restart
     } else if uncopied > thresholds.passive || (idle && uncopied > 0) {
         Due::Passive
@@ -52,6 +58,7 @@ const fn due(log: Log, idle: bool, thresholds: Thresholds) -> Due {
 /// Works until the writer is gone. `committed` hints that the log grew.
 pub(super) fn run(conn: &Connection, committed: &Receiver<()>, gauges: &Arc<Gauges>, thresholds: Thresholds) {
     let mut settled = true;
+    let mut restart_after = Instant::now();
     loop {
         let idle = match wait(committed, settled) {
             Ok(()) => false,
@@ -59,8 +66,13 @@ pub(super) fn run(conn: &Connection, committed: &Receiver<()>, gauges: &Arc<Gaug
             Err(RecvTimeoutError::Disconnected) => return,
         };
         settled = idle;
-        match checkpoint(conn, idle, thresholds) {
-            Ok(log) => gauges.set_wal_pages(log.pages),
+        match checkpoint(conn, idle, Instant::now() >= restart_after, thresholds) {
+            Ok(log) => {
+                gauges.set_wal_pages(log.pages);
+                if log.is_blocked {
+                    restart_after = Instant::now() + RESTART_PAUSE;
+                }
+            }
             Err(error) => tracing::warn!(%error, "the write-ahead log was not copied; trying again"),
         }
     }
@@ -74,10 +86,15 @@ fn wait(committed: &Receiver<()>, settled: bool) -> Result<(), RecvTimeoutError>
     }
 }
 
-fn checkpoint(conn: &Connection, idle: bool, thresholds: Thresholds) -> rusqlite::Result<Log> {
+fn checkpoint(
+    conn: &Connection,
+    idle: bool,
+    may_restart: bool,
+    thresholds: Thresholds,
+) -> rusqlite::Result<Log> {
     // NOOP only reads the log's length.
     let log = pragma(conn, "PRAGMA wal_checkpoint(NOOP)")?;
-    match due(log, idle, thresholds) {
+    match due(log, idle, may_restart, thresholds) {
         Due::Nothing => Ok(log),
         Due::Passive => pragma(conn, "PRAGMA wal_checkpoint(PASSIVE)"),
         Due::Restart => {
@@ -91,7 +108,7 @@ fn checkpoint(conn: &Connection, idle: bool, thresholds: Thresholds) -> rusqlite
 fn pragma(conn: &Connection, sql: &str) -> rusqlite::Result<Log> {
     conn.prepare_cached(sql)?.query_row([], |row| {
         let pages = |column| row.get::<_, i64>(column).map(|pages| pages.max(0).unsigned_abs());
-        Ok(Log { pages: pages(1)?, copied: pages(2)? })
+        Ok(Log { pages: pages(1)?, copied: pages(2)?, is_blocked: row.get(0)? })
     })
 }
 
@@ -102,17 +119,20 @@ mod tests {
     #[test]
     fn the_log_is_copied_when_it_is_long_or_nobody_writes() {
         let thresholds = Thresholds { passive: 1_000, limit: 16_000 };
-        for (pages, copied, idle, expected) in [
-            (0, 0, false, Due::Nothing),
-            (0, 0, true, Due::Nothing),
-            (1_000, 0, false, Due::Nothing),
-            (1_001, 0, false, Due::Passive),
-            (1_001, 1_000, false, Due::Nothing),
-            (10, 0, true, Due::Passive),
-            (10, 10, true, Due::Nothing),
-            (16_001, 16_001, false, Due::Restart),
+        for (pages, copied, idle, may_restart, expected) in [
+            (0, 0, false, true, Due::Nothing),
+            (0, 0, true, true, Due::Nothing),
+            (1_000, 0, false, true, Due::Nothing),
+            (1_001, 0, false, true, Due::Passive),
+            (1_001, 1_000, false, true, Due::Nothing),
+            (10, 0, true, true, Due::Passive),
+            (10, 10, true, true, Due::Nothing),
+            (16_001, 16_001, false, true, Due::Restart),
+            (16_001, 16_001, false, false, Due::Nothing),
+            (16_001, 9_000, false, false, Due::Passive),
         ] {
-            assert_eq!(due(Log { pages, copied }, idle, thresholds), expected, "{pages} {copied} {idle}");
+            let log = Log { pages, copied, is_blocked: false };
+            assert_eq!(due(log, idle, may_restart, thresholds), expected, "{log:?} {idle} {may_restart}");
         }
     }
 }

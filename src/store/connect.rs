@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -16,6 +17,13 @@ const STATEMENTS: usize = 128;
 /// Pages after which a commit would checkpoint by itself: far above `wal_limit_pages`, a safety if the checkpointing
 /// thread is gone.
 const AUTO_CHECKPOINT_FACTOR: u64 = 4;
+
+/// The size of a page, SQLite's default.
+const PAGE_BYTES: u64 = 4_096;
+
+/// How long the checkpointing connection waits for readers. It holds the writer's lock meanwhile, so that every commit
+/// waits as well.
+const CHECKPOINT_WAIT: Duration = Duration::from_millis(20);
 
 /// Flags without SQLite's own mutex: a connection here belongs to one thread at a time.
 const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -63,6 +71,9 @@ fn configure_writer(conn: &Connection, settings: &StoreSettings) -> rusqlite::Re
     if settings.page_max > 0 {
         conn.pragma_update(None, "max_page_count", settings.page_max)?;
     }
+    // A log that a long reader let grow gives its space back when it starts over.
+    let limit = settings.wal_limit_pages.saturating_mul(PAGE_BYTES).min(1 << 40);
+    conn.pragma_update(None, "journal_size_limit", i64::try_from(limit).unwrap_or(1 << 40))?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(())
 }
@@ -73,7 +84,7 @@ fn configure_writer(conn: &Connection, settings: &StoreSettings) -> rusqlite::Re
 /// When the file cannot be opened.
 pub(super) fn checkpointer(settings: &StoreSettings) -> Result<Connection, OpenError> {
     let conn = Connection::open_with_flags(&settings.path, OpenFlags::SQLITE_OPEN_READ_WRITE | FLAGS)?;
-    conn.busy_timeout(settings.busy_timeout())?;
+    conn.busy_timeout(CHECKPOINT_WAIT)?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     Ok(conn)
 }

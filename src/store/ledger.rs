@@ -102,14 +102,21 @@ pub(super) fn load(conn: &Connection) -> rusqlite::Result<Ledger> {
     )
 }
 
-/// Writes the ledger.
-pub(super) fn save(conn: &Connection, ledger: &Ledger) -> rusqlite::Result<()> {
+/// The epoch of the last takeover.
+pub(super) fn epoch(conn: &Connection) -> rusqlite::Result<i64> {
+    conn.query_row("SELECT max(epoch) FROM partitions", [], |row| row.get(0))
+}
+
+/// Writes the ledger, which every transaction does; false, and nothing written, when another process has taken the
+/// database over since `epoch`.
+pub(super) fn save(conn: &Connection, ledger: &Ledger, epoch: i64) -> rusqlite::Result<bool> {
     let books = &ledger.books;
-    conn.prepare_cached(
+    let saved = conn
+        .prepare_cached(
         "UPDATE ledger SET received = ?1, answered = ?2, suppressed = ?3, dead_lettered = ?4, pending = ?5, \
          parts_created = ?6, parts_pending = ?7, parts_sent = ?8, parts_failed = ?9, parts_ambiguous = ?10, \
          duplicates = ?11, quarantine_lost = ?12, statuses_lost = ?13, last_tick = ?14, last_receipt_seq = ?15 \
-         WHERE id = 1",
+         WHERE id = 1 AND (SELECT max(epoch) FROM partitions) = ?16",
     )?
     .execute(params![
         books.received,
@@ -127,8 +134,9 @@ pub(super) fn save(conn: &Connection, ledger: &Ledger) -> rusqlite::Result<()> {
         ledger.statuses_lost,
         ledger.last_tick.0,
         ledger.last_receipt_seq,
+        epoch,
     ])?;
-    Ok(())
+    Ok(saved == 1)
 }
 
 /// Counts the books from the rows. Duplicates leave no row, so their number is the ledger's. Call it in one read

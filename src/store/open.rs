@@ -28,6 +28,7 @@ pub struct PreparedStore {
     settings: StoreSettings,
     conn: Connection,
     ledger: Ledger,
+    epoch: i64,
     handle: Arc<SqliteStore>,
     receiver: Receiver<Message>,
     books: watch::Sender<tertulia_actors::domain::Books>,
@@ -55,7 +56,7 @@ impl SqliteStore {
         connect::create_file(&settings.path)?;
         let mut conn = connect::writer(settings)?;
         schema::migrate(&mut conn, &settings.path)?;
-        let ledger = ledger::load(&conn)?;
+        let (ledger, epoch) = (ledger::load(&conn)?, ledger::epoch(&conn)?);
         let (readers, threads) = Readers::start(settings)?;
         let gauges = Arc::new(Gauges::default());
         let (queue, receiver) = Queue::new(settings, Arc::clone(&gauges));
@@ -70,7 +71,7 @@ impl SqliteStore {
             retry_after: Duration::from_millis(settings.retry_after_ms),
         });
         let settings = settings.clone();
-        Ok(PreparedStore { settings, conn, ledger, handle, receiver, books, stats, readers: threads })
+        Ok(PreparedStore { settings, conn, ledger, epoch, handle, receiver, books, stats, readers: threads })
     }
 }
 
@@ -102,7 +103,7 @@ impl PreparedStore {
     /// Nothing was changed when it fails.
     pub fn take_over(&mut self, now: Tick, ambiguous_hold: Duration) -> Result<Takeover, OpenError> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let epoch: i64 = tx.query_row("SELECT MAX(epoch) + 1 FROM partitions", [], |row| row.get(0))?;
+        let epoch = ledger::epoch(&tx)? + 1;
         tx.execute("UPDATE partitions SET epoch = ?1", [epoch])?;
         let turns = tx.execute(
             "UPDATE turns SET state = 'waiting', interruptions = interruptions + 1, not_before = ?1, \
@@ -122,9 +123,10 @@ impl PreparedStore {
         let mut entry = ledger::Entry::default();
         move_parts(&mut entry.books, PartState::Sending, PartState::Ambiguous, int(parts));
         let ledger = self.ledger.after(&entry, now);
-        ledger::save(&tx, &ledger)?;
+        ledger::save(&tx, &ledger, epoch)?;
         tx.commit()?;
         self.ledger = ledger;
+        self.epoch = epoch;
         self.books.send_replace(ledger.books);
         Ok(Takeover {
             epoch: Epoch(epoch.unsigned_abs()),
@@ -146,7 +148,14 @@ impl PreparedStore {
             gauges: Arc::clone(&self.handle.gauges),
             committed,
         };
-        let writer = Writer::new(self.settings, self.conn, self.receiver, self.ledger, (deps, tells), out);
+        let writer = Writer::new(
+            self.settings,
+            self.conn,
+            self.receiver,
+            (self.ledger, self.epoch),
+            (deps, tells),
+            out,
+        );
         let writer = std::thread::Builder::new()
             .name("store-write".into())
             .spawn(move || writer.run())

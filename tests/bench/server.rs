@@ -1,4 +1,5 @@
-//! The whole server under load: `cargo bench --bench server`. Prints a table; takes about a minute.
+//! The whole server under load: `cargo bench --bench server`. Prints a table; takes about a minute. What to measure can be
+//! named behind `--`: throughput, latency, memory.
 //!
 //! The generator is in this process and shares the machine's cores with the server: raw keep-alive connections that write
 //! prepared requests, so that as little as possible of the cost is its own.
@@ -271,11 +272,19 @@ fn main() {
         return;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let named: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let is_asked = |what: &str| named.is_empty() || named.iter().any(|name| name == what);
     runtime.block_on(async {
         for round in 1..=3 {
-            measure_throughput(round).await;
-            measure_latency(round).await;
+            if is_asked("throughput") {
+                measure_throughput(round).await;
+            }
+            if is_asked("latency") {
+                measure_latency(round).await;
+            }
         }
-        measure_memory().await;
+        if is_asked("memory") {
+            measure_memory().await;
+        }
     });
 }

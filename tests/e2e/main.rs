@@ -10,5 +10,6 @@ mod chat_page;
 mod crash;
 mod durability;
 mod operations;
+mod resilience;
 mod support;
 mod webdriver;

@@ -191,10 +191,14 @@ impl Conversation {
         self.phase = Phase::InLine;
         let interruptions = self.open_turn.as_ref().map_or(0, |turn| turn.interruptions);
         let is_suspect = self.shard.turns.limits().is_suspect(interruptions);
-        let gate = if is_suspect { &self.shard.suspect_gate } else { &self.shard.turn_gate };
+        // Among suspects the least often interrupted goes first; all others wait in order.
+        let (gate, priority) = match is_suspect {
+            true => (&self.shard.suspect_gate, interruptions),
+            false => (&self.shard.turn_gate, 0),
+        };
         let (gate, conversation) = (gate.clone(), ctx.address());
         actix_rt::spawn(async move {
-            conversation.do_send(Granted(acquire(&gate, interruptions).await));
+            conversation.do_send(Granted(acquire(&gate, priority).await));
         });
     }
 
@@ -249,10 +253,11 @@ impl Handler<Deliver> for Conversation {
     fn handle(&mut self, Deliver(admitted): Deliver, ctx: &mut Self::Context) {
         self.handled += 1;
         self.idle_since = admitted.message.receipt.tick;
-        let Admitted { account, message, pending, previous_end, .. } = *admitted;
+        let Admitted { account, message, pending, previous_end, language, .. } = *admitted;
         if self.account.is_none() {
             self.account = Some(Box::new(account));
         }
+        self.language = self.language.or(language);
         if matches!(self.phase, Phase::Cold) && pending == 1 {
             // Nothing else waits in the store, so there is nothing to load.
             self.buffer = Buffer::knowing(message.seq.saturating_sub(1), previous_end);

@@ -5,13 +5,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::domain::{Account, ConversationId, Language, OpenTurn, Retry, Tick, TurnId};
 use crate::failpoint;
 use crate::outbox::dispatcher::{Enqueue, Reserve, SendPermit};
 use crate::pipeline::run::is_out_of_patience;
-use crate::pipeline::{TurnError, TurnInput, TurnResult};
+use crate::pipeline::{Plan, TurnError, TurnInput, TurnResult};
 use crate::ports::StoreError;
 use crate::ports::store::ReplyView;
 use crate::ports::store::{CommitOutcome, CommitTurn, ReleaseTurn, StartOutcome, StartTurn};
@@ -65,74 +65,122 @@ enum Stopped {
 
 /// Runs a turn once.
 pub async fn run(shard: Rc<Shard>, job: TurnJob) -> TurnEnd {
-    let run = Run { shard: &shard, job };
-    // A panic outside the pipeline leaves the start mark; loading again finds it.
-    match AssertUnwindSafe(run.once()).catch_unwind().await {
+    let deadline = Instant::now() + Duration::from_millis(shard.turns.timeout_ms);
+    let mut run = Run { shard: &shard, job, deadline };
+    let panicked = match AssertUnwindSafe(run.once()).catch_unwind().await {
+        Ok(end) => return end,
+        Err(panic) => Stopped::Failed(panic_text(&*panic)),
+    };
+    // A panic outside of the pipeline counts like any other, so that a turn that always panics ends.
+    let input = run.input();
+    match AssertUnwindSafe(run.stop(&input, panicked)).catch_unwind().await {
         Ok(end) => end,
-        Err(_panic) => TurnEnd::Reload(shard.store.retry_after()),
+        Err(panic) => run.release(true, &panic_text(&*panic), shard.turns.limits().retry_max, false).await,
     }
 }
 
 struct Run<'a> {
     shard: &'a Shard,
     job: TurnJob,
+    /// When both halves of the pipeline together have taken too long.
+    deadline: Instant,
 }
 
 impl Run<'_> {
-    async fn once(mut self) -> TurnEnd {
+    async fn once(&mut self) -> TurnEnd {
         let input = self.input();
-        let started = self.shard.store.start_turn(self.start());
-        let prepared = AssertUnwindSafe(self.shard.pipeline.prepare(&input)).catch_unwind();
-        let (started, prepared) = futures_util::join!(started, prepared);
+        let next = self.shard.turns.limits().next(&self.job.turn);
+        let start = self.shard.store.start_turn(self.start());
+        // A turn that was cut off before is not looked at until its start counts: it may end the process at once.
+        let overlaps = matches!(next, Retry::Again(_)) && self.job.turn.interruptions == 0;
+        let (started, plan) = if overlaps {
+            let (started, plan) = futures_util::join!(start, self.prepare(&input));
+            (started, Some(plan))
+        } else {
+            (start.await, None)
+        };
         match started {
             Ok(StartOutcome::Started) => self.job.turn.attempt += 1,
-            Ok(StartOutcome::Newer | StartOutcome::Fenced) => return TurnEnd::Reload(Duration::ZERO),
+            Ok(StartOutcome::Newer) => return TurnEnd::Reload(Duration::ZERO),
+            Ok(StartOutcome::Fenced) => return self.fenced(),
             Err(error) => return self.store_away(&error),
         }
         failpoint::hit("turn.started");
-        match self.shard.turns.limits().next(&self.job.turn) {
-            Retry::Again(_) => match self.answer(&input, prepared).await {
-                Ok(result) => self.commit(result).await,
+        match next {
+            Retry::Again(_) => match self.answer(&input, plan).await {
+                Ok(result) => self.end(&input, result).await,
                 Err(stopped) => self.stop(&input, stopped).await,
             },
             Retry::Split => self.release(false, "exhausted", Duration::ZERO, true).await,
             Retry::DeadLetter => {
-                let reason = format!("the process died {} times in this turn", self.job.turn.interruptions);
-                self.commit(self.shard.pipeline.dead_letter(&input, reason)).await
+                let OpenTurn { failures, interruptions, .. } = self.job.turn;
+                let reason =
+                    format!("failed {failures} times, and the process died {interruptions} times in it");
+                self.dead_letter(&input, reason).await
             }
         }
     }
 
-    /// The second half of the pipeline, against the clock and the end of a drain.
+    /// The first half of the pipeline.
+    async fn prepare(&self, input: &TurnInput) -> Result<Plan, Stopped> {
+        self.guard(self.shard.pipeline.prepare(input)).await
+    }
+
+    /// Both halves of the pipeline, the first one unless it is done.
     async fn answer(
         &self,
         input: &TurnInput,
-        prepared: std::thread::Result<Result<crate::pipeline::Plan, TurnError>>,
+        plan: Option<Result<Plan, Stopped>>,
     ) -> Result<TurnResult, Stopped> {
-        let plan = match prepared {
-            Ok(plan) => plan.map_err(Stopped::from)?,
-            Err(panic) => return Err(Stopped::Failed(panic_text(&*panic))),
+        let plan = match plan {
+            Some(plan) => plan?,
+            None => self.prepare(input).await?,
         };
         let finish = async {
             failpoint::hit("turn.query");
             self.shard.pipeline.finish(input, plan).await
         };
-        let limit = Duration::from_millis(self.shard.turns.timeout_ms);
-        let finish = timeout(limit, AssertUnwindSafe(finish).catch_unwind());
+        self.guard(finish).await
+    }
+
+    /// Runs a half of the pipeline against the clock, the end of a drain, and its own panics.
+    async fn guard<T>(&self, half: impl Future<Output = Result<T, TurnError>>) -> Result<T, Stopped> {
+        let half = timeout_at(self.deadline, AssertUnwindSafe(half).catch_unwind());
         let mut cutoff = self.shard.cutoff.clone();
         tokio::select! {
             biased;
-            result = finish => match result {
+            result = half => match result {
                 Ok(Ok(result)) => result.map_err(Stopped::from),
                 Ok(Err(panic)) => Err(Stopped::Failed(panic_text(&*panic))),
-                Err(_elapsed) => Err(Stopped::Failed(format!("no answer within {} ms", limit.as_millis()))),
+                Err(_elapsed) => {
+                    Err(Stopped::Failed(format!("no answer within {} ms", self.shard.turns.timeout_ms)))
+                }
             },
             _ = cutoff.wait_for(|is_over| *is_over) => Err(Stopped::Drained),
         }
     }
 
-    /// Commits, for as long as it takes: the answer is at hand, and a refusal of the store wrote nothing.
-    async fn commit(&self, result: TurnResult) -> TurnEnd {
+    /// Commits what the pipeline came to; a commit that the store refuses is a failure of the turn.
+    async fn end(&mut self, input: &TurnInput, result: TurnResult) -> TurnEnd {
+        match self.commit(result).await {
+            Ok(end) => end,
+            Err(refused) => self.stop(input, Stopped::Failed(refused)).await,
+        }
+    }
+
+    /// Dead-letters the turn's message.
+    async fn dead_letter(&self, input: &TurnInput, reason: String) -> TurnEnd {
+        match self.commit(self.shard.pipeline.dead_letter(input, reason)).await {
+            Ok(end) => end,
+            Err(refused) => self.release(true, &refused, self.shard.turns.limits().retry_max, false).await,
+        }
+    }
+
+    /// Commits, for as long as it takes: the answer is at hand, and a store that was away wrote nothing.
+    ///
+    /// # Errors
+    /// The store refuses this commit for good; the reason.
+    async fn commit(&self, result: TurnResult) -> Result<TurnEnd, String> {
         let permit = self.reserve(&result).await;
         let commit = self.commit_of(result, permit.is_some());
         let language = commit.language.unwrap_or(Language::ENGLISH);
@@ -141,18 +189,18 @@ impl Run<'_> {
             match self.shard.store.commit_turn(Box::new(commit.clone())).await {
                 Ok(CommitOutcome::Committed { parts, replies, last_seq, .. }) => {
                     failpoint::hit("turn.committed");
-                    if !parts.is_empty() {
+                    if !parts.is_empty() && !failpoint::fails("tells.drop") {
                         let conversation = self.job.conversation;
                         self.shard.dispatcher.do_send(Enqueue { conversation, parts, permit });
                     }
-                    return TurnEnd::Committed { at: commit.tick, language, last_seq, replies };
+                    return Ok(TurnEnd::Committed { at: commit.tick, language, last_seq, replies });
                 }
-                Ok(CommitOutcome::Fenced) => return TurnEnd::Reload(Duration::ZERO),
+                Ok(CommitOutcome::Fenced) => return Ok(self.fenced()),
                 Err(StoreError::Refused(reason)) => {
                     tracing::error!(turn.id = %self.job.turn.id, reason, "the store refused a commit");
-                    return TurnEnd::Reload(self.shard.store.retry_after());
+                    return Err(format!("the store refused its commit: {reason}"));
                 }
-                Err(StoreError::Closed) => return TurnEnd::Reload(self.shard.store.retry_after()),
+                Err(StoreError::Closed) => return Ok(TurnEnd::Reload(self.shard.store.retry_after())),
                 Err(StoreError::Overloaded { .. } | StoreError::Unavailable(_)) => {
                     tokio::time::sleep(self.shard.store.retry_after()).await;
                 }
@@ -162,14 +210,18 @@ impl Run<'_> {
 
     /// A permit for the first part, so that the commit carries its `sending` mark.
     async fn reserve(&self, result: &TurnResult) -> Option<SendPermit> {
-        if result.text.is_none() || !self.shard.channels.contains_key(&self.job.account.channel) {
+        let channel = self.job.account.channel;
+        if result.text.is_none()
+            || !self.shard.channels.contains_key(&channel)
+            || failpoint::fails("tells.drop")
+        {
             return None;
         }
         self.shard.dispatcher.send(Reserve(self.job.conversation)).await.ok().flatten()
     }
 
     /// Gives a started turn back, or dead-letters it.
-    async fn stop(mut self, input: &TurnInput, stopped: Stopped) -> TurnEnd {
+    async fn stop(&mut self, input: &TurnInput, stopped: Stopped) -> TurnEnd {
         let limits = self.shard.turns.limits();
         let (failed, reason) = match stopped {
             Stopped::Failed(reason) => (true, reason),
@@ -192,12 +244,12 @@ impl Run<'_> {
                 self.release(failed, &reason, wait, false).await
             }
             Retry::Split => self.release(failed, &reason, Duration::ZERO, true).await,
-            Retry::DeadLetter => self.commit(self.shard.pipeline.dead_letter(input, reason)).await,
+            Retry::DeadLetter => self.dead_letter(input, reason).await,
         }
     }
 
     /// Gives the turn back to the store, to run again after `wait` or to run message by message.
-    async fn release(self, failed: bool, reason: &str, wait: Duration, split: bool) -> TurnEnd {
+    async fn release(&self, failed: bool, reason: &str, wait: Duration, split: bool) -> TurnEnd {
         let not_before = self.shard.clock.tick().after(wait);
         let release = ReleaseTurn {
             conversation: self.job.conversation,
@@ -210,10 +262,22 @@ impl Run<'_> {
             split,
         };
         match self.shard.store.release_turn(release).await {
-            Ok(true) if !split => TurnEnd::Waits(OpenTurn { running: false, not_before, ..self.job.turn }),
-            Ok(_) => TurnEnd::Reload(Duration::ZERO),
+            Ok(true) if !split => {
+                TurnEnd::Waits(OpenTurn { running: false, not_before, ..self.job.turn.clone() })
+            }
+            Ok(true) => TurnEnd::Reload(Duration::ZERO),
+            Ok(false) => self.fenced(),
             Err(error) => self.store_away(&error),
         }
+    }
+
+    /// Another owner or attempt was faster: looks again after a while, so that two owners do not race each other.
+    fn fenced(&self) -> TurnEnd {
+        tracing::warn!(
+            conversation.id = %self.job.conversation, turn.id = %self.job.turn.id,
+            "a turn belongs to another attempt; it is loaded again"
+        );
+        TurnEnd::Reload(self.shard.store.retry_after())
     }
 
     fn store_away(&self, error: &StoreError) -> TurnEnd {

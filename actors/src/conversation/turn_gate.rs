@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Acquire {
-    interruptions: u32,
+    /// The lowest goes first.
+    priority: u32,
     permit: oneshot::Sender<TurnPermit>,
 }
 
@@ -37,7 +38,7 @@ impl Drop for TurnPermit {
     }
 }
 
-/// Owns the count of running turns, and the line of those that wait: the least often interrupted first, then in order.
+/// Owns the count of running turns, and the line of those that wait: the lowest priority first, then in order.
 ///
 /// Sent to by conversation actors of its shard; a second one, with a single permit, lets the turns run that are suspected
 /// of killing the process. Bounded by `turns.in_flight_max` permits and, in waiting, by the number of live conversations
@@ -85,7 +86,7 @@ impl Handler<Acquire> for TurnGate {
             return;
         }
         self.asked += 1;
-        self.line.insert((acquire.interruptions, self.asked), acquire.permit);
+        self.line.insert((acquire.priority, self.asked), acquire.permit);
         self.admit(ctx);
     }
 }
@@ -116,10 +117,10 @@ impl Handler<CountPermits> for TurnGate {
     }
 }
 
-/// Waits in a gate's line; none when the gate closes, because the server drains.
-pub async fn acquire(gate: &Addr<TurnGate>, interruptions: u32) -> Option<TurnPermit> {
+/// Waits in a gate's line, behind those with a lower priority; none when the gate closes, because the server drains.
+pub async fn acquire(gate: &Addr<TurnGate>, priority: u32) -> Option<TurnPermit> {
     let (permit, granted) = oneshot::channel();
-    gate.do_send(Acquire { interruptions, permit });
+    gate.do_send(Acquire { priority, permit });
     granted.await.ok()
 }
 
@@ -131,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn permits_are_limited_and_the_least_interrupted_goes_first() {
+    fn permits_are_limited_and_the_lowest_priority_goes_first() {
         System::new().block_on(async {
             let gate = TurnGate::new(1).start();
             let first = acquire(&gate, 9).await.expect("a free gate");
@@ -139,10 +140,10 @@ mod tests {
             let waiting: Vec<_> = [5_u32, 2, 3, 2]
                 .into_iter()
                 .enumerate()
-                .map(|(n, interruptions)| {
+                .map(|(n, priority)| {
                     let (gate, order) = (gate.clone(), Rc::clone(&order));
                     actix_rt::spawn(async move {
-                        let _permit = acquire(&gate, interruptions).await;
+                        let _permit = acquire(&gate, priority).await;
                         order.borrow_mut().push(n);
                     })
                 })

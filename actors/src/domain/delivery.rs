@@ -163,6 +163,8 @@ pub struct OutboxPart {
     pub state: PartState,
     /// How many sends were marked so far.
     pub attempt: u32,
+    /// When it was stored.
+    pub created_at: Timestamp,
     /// Not sent before this tick; for an ambiguous part, the end of its hold.
     pub not_before: Tick,
 }

@@ -1,9 +1,11 @@
 //! The dispatcher of one shard: sends the parts of its conversations, each conversation's in order.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
 use actix::prelude::*;
+use futures_util::FutureExt;
 
 use super::lane::{Lane, Next};
 use super::retry::mark_of;
@@ -107,8 +109,9 @@ impl Drop for SendPermit {
 /// Owns the lanes of its shard's conversations and the count of sends under way.
 ///
 /// Sent to by turns (`Reserve`, `Enqueue`), by the sweep and the store's writer (`WakeLane`, `LaneChanged`), and by its own
-/// tasks. Bounded by `outbox.in_flight_max` sends and `outbox.lane_max` parts a lane; what is beyond stays in the store. A
-/// restart loses nothing but the knowledge of which sends were under way; their parts become ambiguous.
+/// tasks. Bounded by `outbox.in_flight_max` sends, `outbox.lanes_max` lanes and `outbox.lane_max` parts a lane; what is
+/// beyond stays in the store. A restart loses nothing but the knowledge of which sends were under way; their parts become
+/// ambiguous.
 pub struct Dispatcher {
     shard: Rc<Shard>,
     lanes: HashMap<ConversationId, Lane>,
@@ -153,15 +156,20 @@ impl Dispatcher {
                 self.lanes.remove(&conversation);
             }
             Next::Load => {
-                lane.begin();
+                lane.begin_load();
                 self.load(conversation, ctx);
             }
             Next::Wait(until) => {
                 self.waiting.insert((until, conversation));
                 self.arm(ctx);
             }
-            Next::Send(_) if self.is_closed => {}
-            Next::Send(_) if !has_room => self.ready.push_back(conversation),
+            // One that carries its mark is sent even while the server drains: nobody could send it later.
+            Next::Send(part) if self.is_closed && part.state != PartState::Sending => {}
+            Next::Send(part) if !has_room && part.state != PartState::Sending => {
+                if lane.line_up() {
+                    self.ready.push_back(conversation);
+                }
+            }
             Next::Send(part) => {
                 lane.begin();
                 self.begin(*part, ctx);
@@ -189,8 +197,9 @@ impl Dispatcher {
         self.in_flight += 1;
         let (shard, front, dispatcher) = (Rc::clone(&self.shard), channel.front.clone(), ctx.address());
         actix_rt::spawn(async move {
-            let end = send(&shard, &front, part).await;
-            dispatcher.do_send(SendEnded { conversation, end });
+            // After a panic nobody knows how far the send came; what the store has of it is settled when it is loaded.
+            let end = AssertUnwindSafe(send(&shard, &front, part)).catch_unwind().await;
+            dispatcher.do_send(SendEnded { conversation, end: end.unwrap_or(End::Contradicted) });
         });
     }
 
@@ -222,6 +231,9 @@ impl Dispatcher {
         self.in_flight = self.in_flight.saturating_sub(1);
         while self.has_room() {
             let Some(conversation) = self.ready.pop_front() else { return };
+            if let Some(lane) = self.lanes.get_mut(&conversation) {
+                lane.leave_line();
+            }
             self.advance(conversation, ctx);
         }
     }
@@ -255,6 +267,11 @@ impl Dispatcher {
         self.arm(ctx);
     }
 
+    /// Whether the lane is held, or could be.
+    fn has_lane(&self, conversation: ConversationId) -> bool {
+        self.lanes.len() < self.shard.outbox.lanes_max.max(1) || self.lanes.contains_key(&conversation)
+    }
+
     fn wait(&mut self, conversation: ConversationId, ctx: &mut Context<Self>) {
         let until = self.shard.clock.tick().after(self.shard.store.retry_after());
         self.waiting.insert((until, conversation));
@@ -266,7 +283,8 @@ impl Dispatcher {
 async fn send(shard: &Shard, front: &FrontHandle<ChannelService>, mut part: OutboxPart) -> End {
     if part.state != PartState::Sending {
         part.attempt += 1;
-        let mark = Mark::Sending { part: part.id, attempt: part.attempt };
+        let recipient = part.recipient.clone();
+        let mark = Mark::Sending { part: part.id, attempt: part.attempt, recipient };
         match shard.store.mark_parts(vec![mark]).await.as_deref() {
             Ok([true]) => part.state = PartState::Sending,
             Ok(_) => return End::Contradicted,
@@ -311,7 +329,8 @@ impl Handler<Reserve> for Dispatcher {
     type Result = Option<SendPermit>;
 
     fn handle(&mut self, Reserve(conversation): Reserve, ctx: &mut Self::Context) -> Option<SendPermit> {
-        if !self.has_room() || self.lanes.get(&conversation).is_some_and(|lane| !lane.is_free()) {
+        let is_free = self.lanes.get(&conversation).is_none_or(Lane::is_free);
+        if !self.has_room() || !self.has_lane(conversation) || !is_free {
             return None;
         }
         self.lanes.entry(conversation).or_default().reserve();
@@ -325,7 +344,11 @@ impl Handler<Enqueue> for Dispatcher {
 
     fn handle(&mut self, enqueue: Enqueue, ctx: &mut Self::Context) {
         let Enqueue { conversation, parts, permit } = enqueue;
-        let lane_max = self.shard.outbox.lane_max;
+        if !self.has_lane(conversation) {
+            // The parts are in the store; the sweep comes back for them.
+            return;
+        }
+        let lane_max = self.shard.outbox.lane_max.max(1);
         self.lanes.entry(conversation).or_default().append(parts, lane_max, permit.is_some());
         if let Some(permit) = permit {
             permit.consume();
@@ -351,7 +374,7 @@ impl Handler<WakeLane> for Dispatcher {
     type Result = ();
 
     fn handle(&mut self, WakeLane(conversation): WakeLane, ctx: &mut Self::Context) {
-        if self.is_closed {
+        if self.is_closed || !self.has_lane(conversation) {
             return;
         }
         // A lane that is known moves by itself; only one that holds nothing has missed something.
@@ -381,7 +404,7 @@ impl Handler<LaneLoaded> for Dispatcher {
             Ok(parts) => parts,
             Err(error) => {
                 tracing::warn!(conversation.id = %conversation, %error, "a lane cannot be loaded; it tries again");
-                lane.failed_to_begin();
+                lane.failed_to_load();
                 return self.wait(conversation, ctx);
             }
         };

@@ -25,8 +25,12 @@ pub enum Next {
 pub struct Lane {
     parts: VecDeque<OutboxPart>,
     is_busy: bool,
-    /// The store may have parts that are not here.
+    /// The store may have parts behind those that are here.
     is_stale: bool,
+    /// Others changed the store's parts: what is here may not be what is there.
+    is_changed: bool,
+    /// It could send, and stands in the line of those that wait for a place.
+    is_in_line: bool,
     /// A permit came back unused: a `sending` part in the store was never handed to the channel.
     is_unposted: bool,
 }
@@ -41,7 +45,7 @@ impl Lane {
     /// Whether a part could be sent right after a commit: nothing is before it.
     #[must_use]
     pub fn is_free(&self) -> bool {
-        !self.is_busy && !self.is_stale && self.parts.is_empty()
+        !self.is_busy && !self.is_stale && !self.is_changed && self.parts.is_empty()
     }
 
     /// Keeps the lane for a commit that is under way.
@@ -56,13 +60,15 @@ impl Lane {
         self.is_unposted = true;
     }
 
-    /// Appends committed parts; beyond `lane_max` they stay in the store.
+    /// Appends committed parts; beyond `lane_max` they stay in the store. One that carries its `sending` mark is taken in
+    /// any case: nobody else knows that it was not sent yet.
     pub fn append(&mut self, parts: Vec<OutboxPart>, lane_max: usize, ends_reservation: bool) {
         if ends_reservation {
             self.is_busy = false;
         }
         for part in parts {
-            if self.is_stale || self.parts.len() >= lane_max {
+            let fits = !self.is_stale && !self.is_changed && self.parts.len() < lane_max;
+            if !fits && part.state != PartState::Sending {
                 self.is_stale = true;
             } else {
                 self.parts.push_back(part);
@@ -77,9 +83,31 @@ impl Lane {
         }
     }
 
-    /// Hears that the store was changed by others.
+    /// Hears that the store was changed by others: nothing that is held is sent before it is loaded again.
     pub const fn invalidate(&mut self) {
-        self.is_stale = true;
+        self.is_changed = true;
+    }
+
+    /// A load has begun; a change from now on asks for another one.
+    pub const fn begin_load(&mut self) {
+        self.is_busy = true;
+        self.is_changed = false;
+    }
+
+    /// A load failed; it is tried again later.
+    pub const fn failed_to_load(&mut self) {
+        self.is_busy = false;
+        self.is_changed = true;
+    }
+
+    /// Takes a place in the line of those that could send; false if it has one already.
+    pub const fn line_up(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_in_line, true)
+    }
+
+    /// Leaves the line.
+    pub const fn leave_line(&mut self) {
+        self.is_in_line = false;
     }
 
     /// Takes what the store says.
@@ -96,6 +124,9 @@ impl Lane {
             return Next::Busy;
         }
         match self.parts.front() {
+            // Its mark is made: now or never.
+            Some(first) if first.state == PartState::Sending => Next::Send(Box::new(first.clone())),
+            _ if self.is_changed => Next::Load,
             Some(first) if first.state == PartState::Ambiguous && first.not_before <= now => Next::Load,
             Some(first) if first.not_before > now => Next::Wait(first.not_before),
             Some(first) => Next::Send(Box::new(first.clone())),
@@ -109,7 +140,7 @@ impl Lane {
         self.is_busy = true;
     }
 
-    /// A load failed, or the store was away: tries again later.
+    /// The store was away before anything was sent: tries again later.
     pub const fn failed_to_begin(&mut self) {
         self.is_busy = false;
     }
@@ -173,6 +204,7 @@ mod tests {
             text: "x".into(),
             state,
             attempt: 1,
+            created_at: Timestamp(0),
             not_before: Tick(not_before),
         }
     }
@@ -259,6 +291,58 @@ mod tests {
         dropped.unreserve();
         assert_eq!(dropped.next(Tick(0)), Next::Load);
         assert!(dropped.is_unposted());
+    }
+
+    #[test]
+    fn a_part_that_carries_its_mark_is_sent_whatever_was_heard_meanwhile() {
+        for hear in [Lane::invalidate as fn(&mut Lane), Lane::hear as fn(&mut Lane)] {
+            let mut lane = Lane::default();
+            lane.reserve();
+            hear(&mut lane);
+            lane.append(vec![part(1, 1, PartState::Sending, 0), pending(2, 1)], 9, true);
+            assert_eq!(sends(&lane, 0), Some(1));
+            lane.begin();
+            lane.ended(&sent(1));
+            assert_eq!(lane.next(Tick(0)), Next::Load, "the rest is in the store");
+        }
+    }
+
+    #[test]
+    fn a_lane_that_was_changed_sends_nothing_before_it_is_loaded_again() {
+        let mut lane = Lane::default();
+        lane.append(vec![pending(1, 1)], 9, false);
+        lane.invalidate();
+        assert_eq!(lane.next(Tick(0)), Next::Load);
+        lane.begin_load();
+        lane.invalidate();
+        lane.loaded(vec![pending(1, 1)], 9);
+        assert_eq!(lane.next(Tick(0)), Next::Load, "it changed while it was loaded");
+        lane.begin_load();
+        lane.failed_to_load();
+        assert_eq!(lane.next(Tick(0)), Next::Load);
+        lane.begin_load();
+        lane.loaded(vec![pending(1, 1)], 9);
+        assert_eq!(sends(&lane, 0), Some(1));
+    }
+
+    #[test]
+    fn a_change_during_a_send_is_heard_when_the_send_has_ended() {
+        let mut lane = Lane::default();
+        lane.append(vec![pending(1, 1)], 9, false);
+        lane.begin();
+        lane.invalidate();
+        assert_eq!(lane.next(Tick(0)), Next::Busy);
+        let part = PartId::new(Uuid::from_u128(1));
+        lane.ended(&Mark::Retry { part, attempt: 1, not_before: Tick(50), error: String::new() });
+        assert_eq!(lane.next(Tick(50)), Next::Load);
+    }
+
+    #[test]
+    fn a_lane_stands_in_line_once() {
+        let mut lane = Lane::default();
+        assert_eq!([lane.line_up(), lane.line_up()], [true, false]);
+        lane.leave_line();
+        assert!(lane.line_up());
     }
 
     #[test]

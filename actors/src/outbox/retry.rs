@@ -29,7 +29,7 @@ pub fn mark_of(
             let hold_until = tick.after(Duration::from_millis(settings.ambiguous_hold_ms));
             Mark::Ambiguous { part: id, attempt, hold_until, error }
         }
-        SendError::Retryable { reason, .. } if attempt >= settings.max_attempts => {
+        SendError::Retryable { reason, .. } if is_too_old(part, now, settings) => {
             Mark::Failed { part: id, attempt, error: format!("gave up after {attempt} sends: {reason}") }
         }
         SendError::Retryable { reason, retry_after } => {
@@ -38,6 +38,11 @@ pub fn mark_of(
             Mark::Retry { part: id, attempt, not_before, error: reason }
         }
     }
+}
+
+/// Whether an answer comes too late to be of use.
+fn is_too_old(part: &OutboxPart, now: Timestamp, settings: &OutboxSettings) -> bool {
+    now.before(Duration::from_millis(settings.give_up_ms)) >= part.created_at
 }
 
 /// A front that never began the work surely sent nothing; once it began, nobody knows.
@@ -73,6 +78,7 @@ mod tests {
             text: "x".into(),
             state: PartState::Sending,
             attempt,
+            created_at: Timestamp(0),
             not_before: Tick(0),
         }
     }
@@ -101,7 +107,15 @@ mod tests {
         };
         assert_eq!([wait(1, None), wait(2, None), wait(9, None)], [500, 1_000, 60_000]);
         assert_eq!(wait(1, Some(20)), 20_000);
-        assert!(matches!(mark(10, retryable(None)), Mark::Failed { .. }), "ten sends are enough");
+        assert_eq!(wait(1_000, None), 60_000, "an outage is waited out");
+    }
+
+    #[test]
+    fn a_part_that_is_too_old_is_given_up() {
+        let settings = OutboxSettings { give_up_ms: 100, ..OutboxSettings::default() };
+        let mark = |now| mark_of(&part(1), retryable(None), (Timestamp(now), Tick(1_000)), &settings, 0.0);
+        assert!(matches!(mark(99), Mark::Retry { .. }));
+        assert!(matches!(mark(100), Mark::Failed { .. }));
     }
 
     #[test]

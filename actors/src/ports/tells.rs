@@ -1,6 +1,6 @@
 //! What the store's writer tells the actors after a commit.
 
-use crate::domain::{Account, ConversationId, PendingMessage, Tick};
+use crate::domain::{Account, ConversationId, Language, PendingMessage, Tick};
 
 /// A message that has just become durable.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,6 +15,8 @@ pub struct Admitted {
     pub previous_end: Option<Tick>,
     /// The account it was written to.
     pub account: Account,
+    /// The language of the conversation's last turn.
+    pub language: Option<Language>,
 }
 
 /// Hints from the writer. Losing one costs time (the sweep finds the work), never data.

@@ -74,6 +74,7 @@ impl Service for ChannelService {
     type Response = String;
     type Error = SendError;
     const NAME: &'static str = "channel";
+    const WAITING_COUNTS: bool = false;
 
     fn call(&self, outbound: Outbound) -> Work<String, SendError> {
         self.0.send(outbound)

@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::rc::Rc;
 
 use actix::prelude::*;
 use futures_util::FutureExt;
@@ -30,7 +31,11 @@ pub trait Service: Unpin + 'static {
     /// Its name in logs and journeys.
     const NAME: &'static str;
 
-    /// Does the work. Runs beside the front, never inside it.
+    /// Whether a call that waited gets less time to run. Not where a call that is cut off has an unknown outcome: such a
+    /// service keeps time-outs of its own, and the front's deadline lies above them.
+    const WAITING_COUNTS: bool = true;
+
+    /// Does the work. Runs beside the front, never inside it, so that a panic here reaches the caller only.
     fn call(&self, request: Self::Request) -> Work<Self::Response, Self::Error>;
 }
 
@@ -88,7 +93,8 @@ struct Finished;
 /// Sent to by [`FrontHandle`]s. Bounded by its [`FrontSettings`]: calls under way, calls that wait, time. A restart loses
 /// the calls that wait; their callers see `Down`.
 pub struct Front<S: Service> {
-    service: S,
+    service: Rc<S>,
+    settings: FrontSettings,
     gate: Gate<Call<S>, Instant>,
 }
 
@@ -96,7 +102,8 @@ impl<S: Service> Front<S> {
     /// Starts the front of `service` in the current arbiter.
     #[must_use]
     pub fn start_with(service: S, settings: FrontSettings) -> FrontHandle<S> {
-        let front = Self { service, gate: Gate::new(settings.in_flight_max, settings.queue_max) };
+        let gate = Gate::new(settings.in_flight_max, settings.queue_max);
+        let front = Self { service: Rc::new(service), settings, gate };
         FrontHandle { front: front.start(), settings }
     }
 
@@ -105,10 +112,12 @@ impl<S: Service> Front<S> {
         if call.reply.is_closed() {
             return;
         }
-        let work = self.service.call(call.request);
-        let (deadline, reply) = (call.deadline, call.reply);
+        let service = Rc::clone(&self.service);
+        let Call { request, deadline, reply } = call;
+        let deadline = if S::WAITING_COUNTS { deadline } else { Instant::now() + self.settings.deadline() };
         actix_rt::spawn(async move {
             let _finished = finished;
+            let work = async move { service.call(request).await };
             let result = tokio::time::timeout_at(deadline, AssertUnwindSafe(work).catch_unwind()).await;
             let answer = match result {
                 Ok(Ok(Ok(response))) => Ok(response),
@@ -218,6 +227,7 @@ mod tests {
 
         fn call(&self, ms: u64) -> Work<u64, String> {
             self.started.set(self.started.get() + 1);
+            assert!(ms != 17, "the service fails before it begins");
             Box::pin(async move {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
                 match ms {
@@ -255,9 +265,11 @@ mod tests {
     fn a_panic_in_a_call_reaches_its_caller_only_and_frees_its_place() {
         run(async {
             let (front, _) = front(1, 4);
-            let (panicked, fine) = tokio::join!(front.call(13), front.call(5));
-            assert_eq!(panicked, Err(CallError::Down { service: "slow", started: true }));
-            assert_eq!(fine, Ok(5));
+            for panics in [13, 17] {
+                let (panicked, fine) = tokio::join!(front.call(panics), front.call(5));
+                assert_eq!(panicked, Err(CallError::Down { service: "slow", started: true }));
+                assert_eq!(fine, Ok(5));
+            }
         });
     }
 

@@ -34,21 +34,20 @@ fn given<'a>(text: Option<&'a Text<'_>>) -> Option<&'a str> {
     text.map(Text::as_str).filter(|text| !text.is_empty())
 }
 
-/// The contacts of a payload that can be read. One that cannot is left out: it may only have told a name.
+/// The contacts of a payload that can be read. One that cannot is left out: it may only have told a name. So whoever counts
+/// them, counts them before.
 pub(super) fn contacts<'a>(items: Option<Vec<&'a RawValue>>) -> Vec<Contact<'a>> {
     items.unwrap_or_default().into_iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect()
 }
 
 /// Who wrote `message`.
 ///
-/// A contact is used that shares a name with the message, or that is the only one; never one that contradicts it, since
-/// then two people would be taken for one.
-pub(super) fn sender(message: &Message<'_>, contacts: &[Contact<'_>]) -> Sender {
+/// A contact is used that shares a name with the message, or where both are the only ones of the payload (`is_pair`); never one that contradicts it, since then two people would be taken for one.
+pub(super) fn sender(message: &Message<'_>, contacts: &[Contact<'_>], is_pair: bool) -> Sender {
     let own = Names::of_message(message);
-    let only = contacts.len() == 1;
     let contact = contacts.iter().find(|contact| {
         let (same, differs) = own.compare(Names::of_contact(contact));
-        !differs && (same || only)
+        !differs && (same || is_pair)
     });
     let told = contact.map_or(Names { phone: None, user_id: None }, Names::of_contact);
     let profile = contact.and_then(|contact| contact.profile.as_ref());

@@ -1,5 +1,7 @@
 //! Webhooks: handshake, signature, and everything a body brings.
 
+use std::borrow::Cow;
+
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -9,7 +11,9 @@ use tertulia_actors::ports::store::{Admission, Quarantined};
 use tertulia_actors::ports::{InboundChannel, ReceiptSource};
 
 use super::identity::{contacts, is_echo, sender};
-use super::payload::{Change, Contact, Entry, Envelope, Message, Metadata, Seconds, Status, Text, Value};
+use super::payload::{
+    Change, Contact, Entry, Envelope, Items, Message, Metadata, Seconds, Status, Text, Value,
+};
 use crate::secret::Secret;
 
 /// Reads the webhooks of one WhatsApp app.
@@ -69,18 +73,22 @@ fn digest_from_hex(text: &str) -> Option<[u8; 32]> {
 const FAULTS_MAX: usize = 8;
 
 /// Fields whose changes tell of the account or repeat what was said elsewhere, and never bring words to answer.
-const SILENT_FIELDS: [&str; 19] = [
+const SILENT_FIELDS: [&str; 24] = [
     "account_alerts",
     "account_review_update",
+    "account_settings_update",
     "account_update",
+    "automatic_events",
     "business_capability_update",
     "business_status_update",
+    "calls",
     "flows",
     "history",
     "message_echoes",
     "message_template_components_update",
     "message_template_quality_update",
     "message_template_status_update",
+    "partner_solutions",
     "payment_configuration_update",
     "phone_number_name_update",
     "phone_number_quality_update",
@@ -89,6 +97,7 @@ const SILENT_FIELDS: [&str; 19] = [
     "smb_message_echoes",
     "template_category_update",
     "tracking_events",
+    "user_preferences",
 ];
 
 /// Reads one body.
@@ -108,11 +117,17 @@ struct Context<'c, 'a> {
     account: Account,
     metadata: &'c Metadata<'a>,
     contacts: Vec<Contact<'a>>,
+    /// Whether there is just one message and just one contact, which then belong together.
+    is_pair: bool,
 }
 
 impl Reader<'_> {
     fn read_body(&mut self, body: &[u8]) {
-        let envelope: Envelope<'_> = match serde_json::from_slice(body) {
+        let text = String::from_utf8_lossy(body);
+        if matches!(text, Cow::Owned(_)) {
+            self.fault("not UTF-8; what is not was replaced".to_owned());
+        }
+        let envelope: Envelope<'_> = match serde_json::from_str(&text) {
             Ok(envelope) => envelope,
             Err(error) => return self.fault(format!("not a webhook: {error}")),
         };
@@ -162,7 +177,10 @@ impl Reader<'_> {
             return self.fault(format!("{at}: no metadata.phone_number_id"));
         };
         let account = Account::new(Channel::Whatsapp, id.as_str());
-        let context = Context { at, account, metadata: &metadata, contacts: contacts(value.contacts) };
+        let is_one = |items: &Items<'_>| items.as_ref().is_some_and(|items| items.len() == 1);
+        let is_pair = is_one(&value.messages) && is_one(&value.contacts);
+        let contacts = contacts(value.contacts);
+        let context = Context { at, account, metadata: &metadata, contacts, is_pair };
         for (index, message) in value.messages.into_iter().flatten().enumerate() {
             self.read_message(&context, index, message);
         }
@@ -182,7 +200,7 @@ impl Reader<'_> {
         if is_echo(&message, context.metadata.display_phone_number.as_ref()) {
             return;
         }
-        let sender = sender(&message, &context.contacts);
+        let sender = sender(&message, &context.contacts, context.is_pair);
         if sender.is_anonymous() {
             let fault = "neither a phone number nor a user id";
             return self.fault(format!("{} message {index}: {fault}", context.at));

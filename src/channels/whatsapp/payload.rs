@@ -5,20 +5,36 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Visitor};
+use serde::de::{Deserializer, Error, Visitor};
 use serde_json::value::RawValue;
 use tertulia_actors::domain::Timestamp;
 
-/// A string that is borrowed from the body where it has no escapes.
-#[derive(Deserialize)]
-#[serde(transparent)]
-pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+/// A string that is borrowed from the body where it has no escapes. A number is taken as it is written, and anything else
+/// as an empty string: one odd field is no reason to lose the words beside it.
+#[derive(Default)]
+pub(super) struct Text<'a>(Cow<'a, str>);
 
 impl Text<'_> {
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 }
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&'de RawValue>::deserialize(deserializer)?.get();
+        Ok(match raw.as_bytes().first() {
+            Some(b'"') => Self(serde_json::from_str::<Words<'a>>(raw).map_err(Error::custom)?.0),
+            Some(b'-' | b'0'..=b'9') => Self(Cow::Borrowed(raw)),
+            _ => Self::default(),
+        })
+    }
+}
+
+/// A JSON string.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Words<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A list whose items are read one by one.
 pub(super) type Items<'a> = Option<Vec<&'a RawValue>>;
@@ -124,7 +140,7 @@ impl Message<'_> {
 
 #[derive(Deserialize)]
 pub(super) struct Body<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     body: Text<'a>,
 }
 
@@ -141,7 +157,9 @@ pub(super) struct Interactive<'a> {
 impl<'a> Interactive<'a> {
     fn words(&self) -> Option<&Text<'a>> {
         let title = self.button_reply.as_ref().or(self.list_reply.as_ref()).map(|reply| &reply.title);
-        title.or_else(|| self.nfm_reply.as_ref().and_then(|flow| flow.body.as_ref()))
+        title.or_else(|| {
+            self.nfm_reply.as_ref().and_then(|flow| flow.response_json.as_ref().or(flow.body.as_ref()))
+        })
     }
 }
 
@@ -153,6 +171,10 @@ struct Reply<'a> {
 
 #[derive(Deserialize)]
 struct Flow<'a> {
+    /// What the person filled in, as JSON.
+    #[serde(borrow)]
+    response_json: Option<Text<'a>>,
+    /// Always `Sent`.
     #[serde(borrow)]
     body: Option<Text<'a>>,
 }
@@ -184,7 +206,8 @@ pub(super) struct Status<'a> {
 
 #[derive(Deserialize)]
 pub(super) struct Failure<'a> {
-    code: Option<i64>,
+    #[serde(borrow)]
+    code: Option<Text<'a>>,
     #[serde(borrow)]
     title: Option<Text<'a>>,
 }
@@ -192,8 +215,8 @@ pub(super) struct Failure<'a> {
 impl fmt::Display for Failure<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let title = self.title.as_ref().map_or("without a title", Text::as_str);
-        match self.code {
-            Some(code) => write!(f, "{code}: {title}"),
+        match &self.code {
+            Some(code) => write!(f, "{}: {title}", code.as_str()),
             None => f.write_str(title),
         }
     }

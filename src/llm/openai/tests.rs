@@ -127,14 +127,15 @@ async fn only_what_may_pass_is_unavailable() {
     fn content(content: &Value) -> HttpResponse {
         HttpResponse::Ok().json(json!({"choices": [{"message": {"content": content}}]}))
     }
-    let cases: [(Respond, Result<(), &str>); 14] = [
+    let cases: [(Respond, Result<(), &str>); 15] = [
         (|| status(408), Err("unavailable")),
         (|| status(429), Err("unavailable")),
         (|| status(500), Err("unavailable")),
         (|| status(503), Err("unavailable")),
         (|| status(400), Err("failed")),
-        (|| status(401), Err("failed")),
-        (|| status(404), Err("failed")),
+        (|| status(401), Err("unavailable")),
+        (|| status(404), Err("unavailable")),
+        (|| status(422), Err("failed")),
         (|| HttpResponse::Ok().body("secret words {"), Err("failed")),
         (|| HttpResponse::Ok().json(json!({"choices": []})), Err("failed")),
         (|| content(&json!(" \n")), Err("failed")),

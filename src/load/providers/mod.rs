@@ -203,6 +203,8 @@ fn serve(
         }
     })
     .workers(1)
+    // A client may connect ahead of its first request.
+    .client_request_timeout(Duration::ZERO)
     .disable_signals()
     .shutdown_timeout(0)
     .listen(listener)?

@@ -235,7 +235,7 @@ impl Bench {
     }
 
     pub(super) fn sending(&self, part: &OutboxPart, attempt: u32) -> bool {
-        self.mark(Mark::Sending { part: part.id, attempt })
+        self.mark(Mark::Sending { part: part.id, attempt, recipient: part.recipient.clone() })
     }
 
     pub(super) fn sent(&self, part: &OutboxPart, provider_id: &str) -> bool {

@@ -239,3 +239,35 @@ fn a_full_database_writes_nothing_by_halves_and_recovers_when_there_is_room() {
     assert!(bench.wait(store.admit(big("again"))).is_ok());
     assert_eq!(bench.books().received, before.received + 3);
 }
+
+#[test]
+fn a_database_that_another_process_has_taken_over_takes_nothing_more_from_this_one() {
+    let bench = Bench::new();
+    bench.say("a", "1");
+    let before = bench.text("SELECT group_concat(received || '/' || last_receipt_seq) FROM ledger");
+    bench.sql().execute("UPDATE partitions SET epoch = epoch + 1", []).unwrap();
+    let refused = bench.wait(bench.store().admit(one("b"))).unwrap_err();
+    assert!(
+        matches!(&refused, StoreError::Unavailable(why) if why.contains("taken the database over")),
+        "{refused}"
+    );
+    assert_eq!(bench.number("SELECT count(*) FROM messages"), 1);
+    assert_eq!(bench.text("SELECT group_concat(received || '/' || last_receipt_seq) FROM ledger"), before);
+    assert!(bench.wait(bench.store().probe()).is_err(), "it is not ready either");
+}
+
+#[test]
+fn a_long_reader_does_not_hold_the_writer_up_while_the_log_wants_to_start_over() {
+    let bench = Bench::with(|settings| settings.wal_limit_pages = 20);
+    let reader = bench.sql();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM messages").unwrap();
+    for n in 0..20 {
+        bench.say(&format!("before-{n}"), "1");
+    }
+    let began = Instant::now();
+    for n in 0..20 {
+        bench.say(&format!("m{n}"), "1");
+    }
+    let busy_timeout = bench.settings.busy_timeout();
+    assert!(began.elapsed() < busy_timeout, "a commit waited for the reader: {:?}", began.elapsed());
+}

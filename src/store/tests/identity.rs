@@ -1,4 +1,5 @@
 use tertulia_actors::domain::*;
+use tertulia_actors::ports::store::Mark;
 
 use super::bench::*;
 
@@ -83,4 +84,49 @@ fn a_message_without_a_sender_is_refused_with_its_whole_webhook() {
     assert_eq!(bench.number("SELECT count(*) FROM messages"), 0);
     assert_eq!(bench.books(), Books::default());
     assert_eq!(bench.all_told(), []);
+}
+
+#[test]
+fn replies_of_a_merged_conversation_follow_the_person_to_the_number_they_write_from_now() {
+    let bench = Bench::new();
+    let person = say(&bench, "a", Some("old"), Some("US.X"));
+    let by_phone = say(&bench, "b", Some("new"), None);
+    bench.answer(by_phone, &[1], &["for X"]);
+    assert_eq!(say(&bench, "c", Some("new"), Some("US.X")), person);
+    assert_eq!(bench.lane(by_phone)[0].recipient.phone.as_deref(), Some("new"));
+    assert_eq!(say(&bench, "d", Some("newest"), Some("US.X")), person);
+    assert_eq!(bench.lane(by_phone)[0].recipient.phone.as_deref(), Some("newest"));
+}
+
+#[test]
+fn a_part_is_not_sent_to_where_its_person_was_before() {
+    let bench = Bench::new();
+    let old = say(&bench, "a", Some("1"), Some("US.X"));
+    let held = bench.answer(old, &[1], &["for X"]).remove(0);
+    say(&bench, "b", Some("1"), Some("US.Y"));
+    assert!(!bench.sending(&held, 1), "the number is somebody else's by now");
+    let part = bench.lane(old).remove(0);
+    assert!(bench.sending(&part, 1));
+}
+
+#[test]
+fn a_part_that_is_sent_again_goes_to_where_its_person_is_now() {
+    let bench = Bench::new();
+    let old = say(&bench, "a", Some("1"), Some("US.X"));
+    let part = bench.answer(old, &[1], &["for X"]).remove(0);
+    assert!(bench.sending(&part, 1));
+    say(&bench, "b", Some("1"), Some("US.Y"));
+    bench.mark(Mark::Retry { part: part.id, attempt: 1, not_before: Tick(0), error: "429".into() });
+    assert_eq!(bench.lane(old)[0].recipient, Recipient { phone: None, user_id: Some("US.X".into()) });
+}
+
+#[test]
+fn a_message_knows_the_language_of_its_conversation() {
+    let bench = Bench::new();
+    let conversation = bench.say("a", "1");
+    bench.answer(conversation, &[1], &["x"]);
+    bench.all_told();
+    bench.say("b", "1");
+    let Told::Admitted(admitted) = bench.next_told() else { panic!("a message was admitted") };
+    assert_eq!(admitted.language, Some(Language::ARABIC));
 }

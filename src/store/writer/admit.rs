@@ -1,12 +1,12 @@
 //! Admission: one webhook's content becomes rows.
 
 use rusqlite::params;
-use tertulia_actors::domain::{ConversationId, InboundMessage, PendingMessage, Tick};
+use tertulia_actors::domain::{ConversationId, InboundMessage, Language, PendingMessage, Tick};
 use tertulia_actors::ports::Admitted;
 use tertulia_actors::ports::store::{Admission, Quarantined, Stored};
 
 use super::super::error::WriteError;
-use super::super::row::{AsText, count, int, parsed};
+use super::super::row::{AsText, count, int, parsed, parsed_or_none};
 use super::identity::{carry_out, look_up, resolve};
 use super::statuses;
 use super::unit::{Unit, Write};
@@ -90,6 +90,7 @@ struct Counted {
     pending: u64,
     previous_end: Option<Tick>,
     has_deadline: bool,
+    language: Option<Language>,
 }
 
 fn insert(
@@ -138,7 +139,7 @@ fn count_in(unit: &Unit<'_>, conversation: ConversationId, waits: bool) -> Resul
         .conn
         .prepare_cached(
             "UPDATE conversations SET last_seq = last_seq + 1, pending = pending + ?2 WHERE id = ?1 \
-             RETURNING last_seq, pending, previous_end, wake_at IS NOT NULL",
+             RETURNING last_seq, pending, previous_end, wake_at IS NOT NULL, language",
         )?
         .query_row(params![conversation.text(), waits], |row| {
             Ok(Counted {
@@ -146,6 +147,7 @@ fn count_in(unit: &Unit<'_>, conversation: ConversationId, waits: bool) -> Resul
                 pending: count(row, 1)?,
                 previous_end: row.get::<_, Option<i64>>(2)?.map(Tick),
                 has_deadline: row.get(3)?,
+                language: parsed_or_none(row, 4)?,
             })
         })?;
     Ok(counted)
@@ -174,6 +176,7 @@ fn tell(unit: &mut Unit<'_>, message: &mut InboundMessage, conversation: Convers
         pending: counted.pending,
         previous_end: counted.previous_end,
         account: message.account.clone(),
+        language: counted.language,
     });
 }
 

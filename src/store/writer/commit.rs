@@ -242,6 +242,7 @@ fn outbox_part(
         text: part.text,
         state,
         attempt: attempts(state),
+        created_at: commit.at,
         not_before: Tick(commit.tick.0),
     }
 }

@@ -121,7 +121,6 @@ pub(super) fn carry_out(
         unit.conn
             .prepare_cached("UPDATE conversations SET phone = NULL, merged_into = COALESCE(?2, merged_into) WHERE id = ?1")?
             .execute(params![loser.text(), plan.merge.map(|_| id.text())])?;
-        readdress(unit, loser)?;
     }
     if let (true, Some(phone)) = (plan.take_phone, &sender.phone) {
         if let Some(old) = by_user.and_then(|found| found.phone.as_deref()).filter(|old| old != phone) {
@@ -147,8 +146,20 @@ pub(super) fn carry_out(
             )?
             .execute(params![id.text(), sender.phone, sender.user_id])?;
         readdress(unit, id)?;
+        readdress_merged(unit, id)?;
     }
-    Ok(())
+    // Last, since the replies of a conversation that was merged go to where the other one's do now.
+    plan.lose_phone.or(plan.merge).map_or(Ok(()), |loser| readdress(unit, loser))
+}
+
+/// Readdresses the conversations that were merged into one that got other aliases.
+fn readdress_merged(unit: &mut Unit<'_>, id: ConversationId) -> Result<(), WriteError> {
+    let merged: Vec<ConversationId> = unit
+        .conn
+        .prepare_cached("SELECT id FROM conversations WHERE merged_into = ?1")?
+        .query_map([id.text()], |row| parsed(row, 0))?
+        .collect::<Result<_, _>>()?;
+    merged.into_iter().try_for_each(|merged| readdress(unit, merged))
 }
 
 fn create(unit: &Unit<'_>, account: &Account, sender: &Sender, id: ConversationId) -> Result<(), WriteError> {
@@ -188,14 +199,14 @@ fn lead(
 }
 
 /// Addresses the unsent parts of a conversation to where its aliases lead now, so that the next owner of a phone number
-/// does not get the last one's replies.
+/// does not get the last one's replies. A part that is being sent may have to be sent again, and goes there then.
 fn readdress(unit: &mut Unit<'_>, id: ConversationId) -> Result<(), WriteError> {
     let recipient = recipient(unit, id)?;
     let moved = unit
         .conn
         .prepare_cached(
             "UPDATE outbox SET phone = ?2, user_id = ?3 WHERE conversation_id = ?1 \
-             AND state IN ('pending', 'sending', 'ambiguous') AND state = 'pending'",
+             AND state IN ('pending', 'sending', 'ambiguous') AND state <> 'ambiguous'",
         )?
         .execute(params![id.text(), recipient.phone, recipient.user_id])?;
     if moved > 0 {

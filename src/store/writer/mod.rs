@@ -26,6 +26,7 @@ use rusqlite::Connection;
 use tertulia_actors::domain::Books;
 use tertulia_actors::failpoint;
 use tertulia_actors::ports::{StoreError, Tells};
+use thiserror::Error;
 use tokio::sync::watch;
 
 pub(super) use acts::{Probe, Replay};
@@ -59,7 +60,18 @@ pub(super) struct Writer {
     tells: Box<dyn Tells>,
     out: Publications,
     ledger: Ledger,
+    /// The takeover by which this process owns the database.
+    epoch: i64,
     next_probe: Option<Instant>,
+}
+
+/// Why nothing of a group was written.
+#[derive(Debug, Error)]
+enum Fault {
+    #[error(transparent)]
+    Database(#[from] rusqlite::Error),
+    #[error("another process has taken the database over: stop one of the two")]
+    Fenced,
 }
 
 /// A transaction that is on disk.
@@ -74,11 +86,11 @@ impl Writer {
         settings: StoreSettings,
         conn: Connection,
         receiver: Receiver<Message>,
-        ledger: Ledger,
+        (ledger, epoch): (Ledger, i64),
         (deps, tells): (StoreDeps, Box<dyn Tells>),
         out: Publications,
     ) -> Self {
-        Self { settings, conn, deps, receiver, tells, out, ledger, next_probe: None }
+        Self { settings, conn, deps, receiver, tells, out, ledger, epoch, next_probe: None }
     }
 
     /// Works until it is told to stop or nobody can ask any more; everything queued until then is written. Gives the
@@ -181,8 +193,8 @@ impl Writer {
     }
 
     /// # Errors
-    /// When the database is at fault; the transaction may still be open.
-    fn transact(&self, group: &mut [Box<dyn Job>]) -> rusqlite::Result<Committed> {
+    /// When the database is at fault, or belongs to somebody else by now; the transaction may still be open.
+    fn transact(&self, group: &mut [Box<dyn Job>]) -> Result<Committed, Fault> {
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let bounds = Bounds {
             quarantine: self.settings.quarantine_max,
@@ -193,7 +205,9 @@ impl Writer {
             unit.apply(job.as_mut())?;
         }
         let ledger = self.ledger.after(&unit.effects.entry, unit.tick);
-        ledger::save(&self.conn, &ledger)?;
+        if !ledger::save(&self.conn, &ledger, self.epoch)? {
+            return Err(Fault::Fenced);
+        }
         self.conn.prepare_cached("COMMIT")?.execute([])?;
         Ok(Committed { effects: unit.effects, ledger })
     }

@@ -1,7 +1,7 @@
 //! Marks of parts on their way out, each a compare-and-set on the part's attempt.
 
 use rusqlite::{OptionalExtension, params};
-use tertulia_actors::domain::{Account, Channel, ConversationId, PartId, PartState, Tick};
+use tertulia_actors::domain::{Account, Channel, ConversationId, PartId, PartState, Recipient, Tick};
 use tertulia_actors::ports::store::Mark;
 
 use super::super::error::WriteError;
@@ -35,7 +35,7 @@ fn apply(unit: &mut Unit<'_>, mark: &Mark) -> Result<bool, WriteError> {
     let (id, attempt) = subject(mark);
     let Some(part) = find(unit, id)? else { return Ok(false) };
     match mark {
-        Mark::Sending { .. } => sending(unit, &part, attempt),
+        Mark::Sending { recipient, .. } => sending(unit, &part, attempt, recipient),
         _ if part.attempt != attempt => Ok(false),
         Mark::Sent { provider_id, at, .. } => sent(unit, part, provider_id, at.0),
         _ if part.state != PartState::Sending => Ok(false),
@@ -47,7 +47,7 @@ fn apply(unit: &mut Unit<'_>, mark: &Mark) -> Result<bool, WriteError> {
         }
         Mark::Failed { error, .. } => {
             end(unit, &part, PartState::Failed, None, error)?;
-            cancel_rest(unit, part.conversation, &part.turn, part.position)?;
+            fail_reply(unit, part.conversation, &part.turn, part.position)?;
             Ok(true)
         }
     }
@@ -55,7 +55,7 @@ fn apply(unit: &mut Unit<'_>, mark: &Mark) -> Result<bool, WriteError> {
 
 const fn subject(mark: &Mark) -> (PartId, u32) {
     match mark {
-        Mark::Sending { part, attempt }
+        Mark::Sending { part, attempt, .. }
         | Mark::Sent { part, attempt, .. }
         | Mark::Retry { part, attempt, .. }
         | Mark::Failed { part, attempt, .. }
@@ -83,15 +83,24 @@ fn find(unit: &Unit<'_>, id: PartId) -> Result<Option<Part>, WriteError> {
     Ok(part)
 }
 
-fn sending(unit: &mut Unit<'_>, part: &Part, attempt: u32) -> Result<bool, WriteError> {
+fn sending(
+    unit: &mut Unit<'_>,
+    part: &Part,
+    attempt: u32,
+    recipient: &Recipient,
+) -> Result<bool, WriteError> {
     let is_next = part.state == PartState::Pending && attempt == part.attempt + 1;
     if !is_next || is_held(unit, part.conversation, part.position)? {
         return Ok(false);
     }
-    unit.conn
-        .prepare_cached("UPDATE outbox SET state = 'sending', attempt = ?2 WHERE position = ?1")?
-        .execute(params![part.position, attempt])?;
-    Ok(true)
+    let marked = unit
+        .conn
+        .prepare_cached(
+            "UPDATE outbox SET state = 'sending', attempt = ?2 \
+             WHERE position = ?1 AND phone IS ?3 AND user_id IS ?4",
+        )?
+        .execute(params![part.position, attempt, recipient.phone, recipient.user_id])?;
+    Ok(marked == 1)
 }
 
 /// Whether an earlier part of the conversation is still under way, so that order forbids to send the one at `position`.
@@ -146,8 +155,9 @@ fn end(
     Ok(true)
 }
 
-/// A failed part cancels the later parts of its reply that nobody has begun to send: half an answer misleads.
-pub(super) fn cancel_rest(
+/// A failed part cancels the later parts of its reply that nobody has begun to send, since half an answer misleads, and asks
+/// for a person, since the customer waits.
+pub(super) fn fail_reply(
     unit: &mut Unit<'_>,
     conversation: ConversationId,
     turn: &str,
@@ -162,5 +172,8 @@ pub(super) fn cancel_rest(
         )?
         .execute(params![conversation.text(), position, turn])?;
     move_parts(&mut unit.effects.entry.books, PartState::Pending, PartState::Failed, int(cancelled));
+    unit.conn
+        .prepare_cached("UPDATE conversations SET needs_human = 1 WHERE id = ?1")?
+        .execute([conversation.text()])?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use tertulia_actors::domain::{Account, ConversationId, DeliveryStatus, PartState
 use super::super::error::WriteError;
 use super::super::ledger::move_parts;
 use super::super::row::{AsText, int, parsed};
-use super::outbox::cancel_rest;
+use super::outbox::fail_reply;
 use super::unit::Unit;
 
 /// A part that a status is about.
@@ -65,7 +65,7 @@ pub(super) fn advance(unit: &mut Unit<'_>, told: &Told, update: &StatusUpdate) -
     }
     move_parts(&mut unit.effects.entry.books, told.state, next, 1);
     if next == PartState::Failed {
-        cancel_rest(unit, told.conversation, &told.turn, told.position)?;
+        fail_reply(unit, told.conversation, &told.turn, told.position)?;
     }
     // Whoever holds the lane did not do this itself: a part that it waits for, or would send, has ended.
     let held_the_lane = matches!(told.state, PartState::Pending | PartState::Sending | PartState::Ambiguous);

@@ -1,18 +1,20 @@
 //! Parts of replies on their way out.
 
 use super::StoreFuture;
-use crate::domain::{ConversationId, OutboxPart, PartId, Tick, Timestamp};
+use crate::domain::{ConversationId, OutboxPart, PartId, Recipient, Tick, Timestamp};
 
 /// One step of a part, compare-and-set on its attempt.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Mark {
     /// `pending -> sending`; `attempt` is the number of this send. Refused when an earlier part of the conversation is
-    /// still under way.
+    /// still under way, and when the part goes to somebody else by now: numbers are given to other people.
     Sending {
         /// The part.
         part: PartId,
         /// The attempt it begins.
         attempt: u32,
+        /// Where the sender is about to send it.
+        recipient: Recipient,
     },
     /// `sending -> sent`. Changes only the provider's id where a status was faster.
     Sent {

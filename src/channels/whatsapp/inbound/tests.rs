@@ -98,8 +98,8 @@ fn every_kind_of_message_gives_its_words() {
         ),
         (
             "interactive",
-            json!({"type": "nfm_reply", "nfm_reply": {"name": "flow", "body": "Sent", "response_json": "{}"}}),
-            Some("Sent"),
+            json!({"type": "nfm_reply", "nfm_reply": {"name": "flow", "body": "Sent", "response_json": "{\"day\":\"Friday\"}"}}),
+            Some("{\"day\":\"Friday\"}"),
         ),
         ("button", json!({"payload": "p", "text": "Order again"}), Some("Order again")),
         ("image", json!({"id": "1", "mime_type": "image/jpeg", "caption": "broken tap"}), Some("broken tap")),
@@ -193,8 +193,49 @@ fn a_message_from_nobody_is_quarantined_and_its_neighbours_are_read() {
 }
 
 #[test]
+fn an_odd_field_does_not_lose_the_words_beside_it() {
+    let mut image = text("a", "1", "look at this");
+    image["image"] = json!({"id": "1", "caption": 5});
+    let mut number = text("b", "", "from a number");
+    number["from"] = json!(16_505_551_234_i64);
+    let status = json!({"id": "w", "status": "failed", "errors": [{"code": "131026", "title": "x"}]});
+    let mut change = change(json!({"messages": [image, number], "statuses": [status]}));
+    change["value"]["metadata"]["display_phone_number"] = json!(15_550_783_881_i64);
+    let admission = read(&envelope(&[change]));
+    assert_eq!(admission.quarantined, []);
+    let words: Vec<_> = admission.messages.iter().map(|message| message.text.as_deref().unwrap()).collect();
+    assert_eq!(words, ["look at this", "from a number"]);
+    assert_eq!(admission.messages[1].sender.phone.as_deref(), Some("16505551234"));
+    assert_eq!(admission.statuses[0].error.as_deref(), Some("131026: x"));
+}
+
+#[test]
+fn bytes_that_are_not_utf_8_lose_no_message_and_the_body_is_kept() {
+    let body = envelope(&[change(json!({"messages": [text("a", "1", "b@d"), text("b", "1", "good")]}))]);
+    let mut body = body.to_string().into_bytes();
+    let bad = body.iter().position(|byte| *byte == b'@').unwrap();
+    body[bad] = 0xff;
+    let admission = read_bytes(&body);
+    assert_eq!(ids(&admission), ["a", "b"]);
+    assert_eq!(admission.messages[0].text.as_deref(), Some("b\u{fffd}d"));
+    assert_eq!(admission.quarantined[0].body, body);
+}
+
+#[test]
+fn a_contact_that_may_belong_to_another_message_names_nobody() {
+    let mut one = text("a", "", "x");
+    one["from_user_id"] = json!("SA.1");
+    let messages = json!([one, text("b", "9661", "y")]);
+    for contacts in [json!([{"user_id": "SA.1"}]), json!([{"user_id": "SA.1"}, 5])] {
+        let admission = read(&envelope(&[change(json!({"contacts": contacts, "messages": messages}))]));
+        let other = &admission.messages[1].sender;
+        assert_eq!((other.phone.as_deref(), other.user_id.as_deref()), (Some("9661"), None));
+    }
+}
+
+#[test]
 fn a_malformed_item_does_not_lose_its_neighbours() {
-    for malformed in [json!(5), json!({}), json!({"id": 5, "from": "1"}), json!({"id": ""}), json!(null)] {
+    for malformed in [json!(5), json!({}), json!({"id": [5], "from": "1"}), json!({"id": ""}), json!(null)] {
         let messages = json!([text("a", "1", "x"), malformed, text("c", "1", "x")]);
         let admission = read(&envelope(&[change(json!({"messages": messages}))]));
         assert_eq!(ids(&admission), ["a", "c"], "{malformed}");
