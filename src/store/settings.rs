@@ -17,6 +17,8 @@ pub struct StoreSettings {
     pub queue_max: usize,
     /// Admissions among them; below `queue_max`, so that turns and replies always find room.
     pub admission_queue_max: usize,
+    /// Texts and bodies of admissions that wait, in bytes, before one more is refused as overload.
+    pub admission_queue_bytes: usize,
     /// Requests that share one commit at the most.
     pub commit_batch_max: usize,
     /// Threads that read.
@@ -37,6 +39,8 @@ pub struct StoreSettings {
     pub wal_limit_pages: u64,
     /// Bodies kept that were signed but not understood; then the oldest goes, counted.
     pub quarantine_max: u32,
+    /// The size of all these bodies together, in bytes; then the oldest go, counted.
+    pub quarantine_bytes: u64,
     /// Delivery statuses kept for parts whose send has not been answered yet; then the oldest goes, counted.
     pub early_statuses_max: u32,
     /// The largest size of the database in pages of 4 KiB; 0 for no limit.
@@ -62,6 +66,7 @@ impl Default for StoreSettings {
             path: PathBuf::from("data/tertulia.db"),
             queue_max: 4_096,
             admission_queue_max: 3_072,
+            admission_queue_bytes: 64 * 1024 * 1024,
             commit_batch_max: 512,
             readers: 2,
             read_queue_max: 1_024,
@@ -71,6 +76,7 @@ impl Default for StoreSettings {
             wal_checkpoint_pages: 1_000,
             wal_limit_pages: 16_000,
             quarantine_max: 1_000,
+            quarantine_bytes: 64 * 1024 * 1024,
             early_statuses_max: 10_000,
             page_max: 0,
             retry_after_ms: 1_000,

@@ -1,6 +1,7 @@
 //! `kill -9` at random moments and at named places: promises A, B, C, D and H hold, told by the channel's log and the
 //! database together.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -74,6 +75,22 @@ async fn write_all(bench: &Bench, bursts: &[Burst]) {
     join_all(people).await;
 }
 
+/// People who write burst after burst until it is over; everything they wrote.
+async fn write_until(bench: &Bench, made: &Bursts, people: usize, is_over: &Cell<bool>) -> Vec<Burst> {
+    let sender = bench.sender().with_tries(2_000, Duration::from_millis(30));
+    let people = (0..people).map(async |person| {
+        let mut own = vec![];
+        while !is_over.get() {
+            let burst = made.burst(person, own.len());
+            sender.play(&burst).await.expect("acknowledged in the end");
+            own.push(burst);
+            tokio::time::sleep(Duration::from_millis(600)).await;
+        }
+        own
+    });
+    join_all(people).await.concat()
+}
+
 fn written(seed: u64, run: &str, people: usize, each: usize) -> Vec<Burst> {
     let made = Bursts::new(seed, run);
     (0..people)
@@ -88,21 +105,26 @@ fn fifty_kills_at_random_moments_lose_double_and_mix_nothing() {
         let mut bench = Bench::new();
         bench.set("outbox.ambiguous_hold_ms", "200");
         let mut server = bench.start().await;
-        let bursts = written(11, "kill", 200, 12);
+        let is_over = Cell::new(false);
         let kills = async {
             let mut prng = Prng::new(5);
             let mut ambiguous = 0;
+            let mut at_work = 0;
             for _ in 0..50 {
                 tokio::time::sleep(Duration::from_millis(prng.between(0, 400))).await;
                 server.kill();
+                at_work += bench.count("SELECT EXISTS (SELECT 1 FROM messages WHERE state = 'pending')");
                 let in_flight = bench.count("SELECT count(*) FROM outbox WHERE state = 'sending'");
                 server = bench.start().await;
                 let now = bench.count("SELECT count(*) FROM outbox WHERE state = 'ambiguous'");
                 assert!(now <= ambiguous + in_flight, "{now} ambiguous parts, {in_flight} were in flight");
                 ambiguous = now;
             }
+            is_over.set(true);
+            assert!(at_work >= 45, "only {at_work} kills met a server at work");
         };
-        tokio::join!(kills, write_all(&bench, &bursts));
+        let made = Bursts::new(11, "kill");
+        let ((), bursts) = tokio::join!(kills, write_until(&bench, &made, 200, &is_over));
         bench.wait_until_idle().await;
         check_promises(&bench, &bursts, "kill");
     });

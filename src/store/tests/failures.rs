@@ -142,6 +142,21 @@ fn admissions_leave_room_for_turns_and_replies() {
 }
 
 #[test]
+fn admissions_that_wait_are_limited_in_bytes_too_and_one_of_any_size_finds_room() {
+    let Held { prepared, store, _dir } = held(|settings| settings.admission_queue_bytes = 10);
+    let long = |id: &str| {
+        let text = Some("x".repeat(20));
+        Admission { messages: vec![InboundMessage { text, ..message(id, "1") }], ..Admission::default() }
+    };
+    let first = store.admit(long("a"));
+    assert!(matches!(wait(store.admit(long("b"))), Err(StoreError::Overloaded { .. })));
+    let running = prepared.start(deps(), Box::new(Silent)).unwrap();
+    assert!(wait(first).is_ok());
+    assert!(wait(store.admit(long("b"))).is_ok());
+    running.shutdown();
+}
+
+#[test]
 fn a_caller_that_goes_away_cancels_nothing() {
     let Held { prepared, store, _dir } = held(|_| {});
     drop(store.admit(one("a")));

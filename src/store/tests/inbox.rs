@@ -129,6 +129,25 @@ fn the_oldest_quarantined_body_goes_when_there_are_too_many_and_is_counted() {
 }
 
 #[test]
+fn the_oldest_quarantined_bodies_go_when_all_together_are_too_large() {
+    let bench = Bench::with(|settings| settings.quarantine_bytes = 10);
+    for n in 0..4 {
+        let body = Quarantined {
+            channel: Channel::Whatsapp,
+            reason: n.to_string(),
+            body: vec![b'x'; 4],
+            received_at: Timestamp(n),
+        };
+        let admission = Admission { quarantined: vec![body], ..Admission::default() };
+        bench.wait(bench.store().admit(admission)).unwrap();
+    }
+    let kept = bench.wait(bench.store().quarantined(9)).unwrap();
+    assert_eq!(kept.iter().map(|one| one.reason.as_str()).collect::<Vec<_>>(), ["3", "2"]);
+    bench.wait(bench.store().probe()).unwrap();
+    assert_eq!(bench.number("SELECT quarantine_lost FROM ledger"), 2);
+}
+
+#[test]
 fn nul_bytes_marks_and_emoji_are_stored_as_they_came() {
     let bench = Bench::new();
     let text = format!("a\0b\u{200f}مرحبا{}", "🙂".repeat(4_096));

@@ -15,6 +15,11 @@ impl Write for Admission {
     type Answer = Vec<Stored>;
     const ADMISSION: bool = true;
 
+    fn bytes(&self) -> usize {
+        let texts = self.messages.iter().filter_map(|message| message.text.as_deref()).map(str::len);
+        texts.chain(self.quarantined.iter().map(|body| body.body.len())).sum()
+    }
+
     fn apply(&mut self, unit: &mut Unit<'_>) -> Result<Self::Answer, WriteError> {
         let mut stored = Vec::with_capacity(self.messages.len());
         for message in &mut self.messages {
@@ -188,7 +193,13 @@ fn quarantine(unit: &mut Unit<'_>, body: &Quarantined) -> Result<(), WriteError>
         )?
         .execute(params![body.channel.as_str(), body.reason, body.body, body.received_at.0])?;
     let oldest = unit.conn.last_insert_rowid() - i64::from(unit.bounds.quarantine);
-    let lost = unit.conn.prepare_cached("DELETE FROM quarantine WHERE id <= ?1")?.execute([oldest])?;
+    let lost = unit
+        .conn
+        .prepare_cached(
+            "DELETE FROM quarantine WHERE id <= ?1 OR id IN (SELECT id FROM (SELECT id, \
+             SUM(length(body)) OVER (ORDER BY id DESC) AS bytes FROM quarantine) WHERE bytes > ?2)",
+        )?
+        .execute([oldest, int(unit.bounds.quarantine_bytes)])?;
     unit.effects.entry.quarantine_lost += int(lost);
     Ok(())
 }

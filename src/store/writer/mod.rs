@@ -31,6 +31,7 @@ use tokio::sync::watch;
 
 pub(super) use acts::{Probe, Replay};
 pub(super) use outbox::Marks;
+use queue::Load;
 pub(super) use queue::{Gauges, Message, Queue};
 pub use stats::WriterStats;
 pub use unit::StoreDeps;
@@ -147,7 +148,7 @@ impl Writer {
     fn take(&self, message: Message, group: &mut Vec<Box<dyn Job>>) -> bool {
         match message {
             Message::Write(job) => {
-                self.out.gauges.left(job.is_admission());
+                self.out.gauges.left(Load::of(job.is_admission(), job.bytes()));
                 group.push(job);
                 true
             }
@@ -198,6 +199,7 @@ impl Writer {
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let bounds = Bounds {
             quarantine: self.settings.quarantine_max,
+            quarantine_bytes: self.settings.quarantine_bytes,
             early_statuses: self.settings.early_statuses_max,
         };
         let mut unit = Unit::new(&self.conn, &self.deps, bounds);

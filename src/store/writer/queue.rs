@@ -23,6 +23,8 @@ pub(in crate::store) enum Message {
 pub(in crate::store) struct Gauges {
     queued: AtomicUsize,
     admissions: AtomicUsize,
+    /// Bytes of the admissions in the queue.
+    admission_bytes: AtomicUsize,
     failing: AtomicBool,
     wal_pages: AtomicU64,
 }
@@ -54,21 +56,42 @@ impl Gauges {
     }
 
     /// A request left the queue.
-    pub(super) fn left(&self, admission: bool) {
+    pub(super) fn left(&self, load: Load) {
         self.queued.fetch_sub(1, Ordering::Relaxed);
-        if admission {
-            self.admissions.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.admissions.fetch_sub(load.admissions, Ordering::Relaxed);
+        self.admission_bytes.fetch_sub(load.bytes, Ordering::Relaxed);
     }
 
-    /// Takes a place in the queue for an admission, unless `limit` are taken.
-    fn enter(&self, admission: bool, limit: usize) -> bool {
-        let free = |taken: usize| (taken < limit).then_some(taken + 1);
-        if admission && self.admissions.try_update(Ordering::Relaxed, Ordering::Relaxed, free).is_err() {
+    /// Takes places in the queue, unless the limits are reached. An admission of any size finds room in a queue without
+    /// bytes.
+    fn enter(&self, load: Load, max: usize, bytes_max: usize) -> bool {
+        let free = |taken: usize| (load.admissions == 0 || taken < max).then_some(taken + load.admissions);
+        let fits = |taken: usize| {
+            (load.bytes == 0 || taken == 0 || taken + load.bytes <= bytes_max).then_some(taken + load.bytes)
+        };
+        if self.admissions.try_update(Ordering::Relaxed, Ordering::Relaxed, free).is_err() {
+            return false;
+        }
+        if self.admission_bytes.try_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
+            self.admissions.fetch_sub(load.admissions, Ordering::Relaxed);
             return false;
         }
         self.queued.fetch_add(1, Ordering::Relaxed);
         true
+    }
+}
+
+/// What a request takes of the places for admissions.
+#[derive(Clone, Copy)]
+pub(super) struct Load {
+    admissions: usize,
+    bytes: usize,
+}
+
+impl Load {
+    /// Of a request of this kind and size; only admissions are limited.
+    pub(super) fn of(is_admission: bool, bytes: usize) -> Self {
+        Self { admissions: usize::from(is_admission), bytes: if is_admission { bytes } else { 0 } }
     }
 }
 
@@ -78,6 +101,7 @@ pub(in crate::store) struct Queue {
     gauges: Arc<Gauges>,
     queue_max: usize,
     admission_queue_max: usize,
+    admission_queue_bytes: usize,
 }
 
 impl Queue {
@@ -89,6 +113,7 @@ impl Queue {
             gauges,
             queue_max: settings.queue_max,
             admission_queue_max: settings.admission_queue_max,
+            admission_queue_bytes: settings.admission_queue_bytes,
         };
         (queue, receiver)
     }
@@ -100,12 +125,13 @@ impl Queue {
                 "the last write failed; waiting for the next probe".into(),
             ));
         }
-        if !self.gauges.enter(W::ADMISSION, self.admission_queue_max) {
+        let load = Load::of(W::ADMISSION, write.bytes());
+        if !self.gauges.enter(load, self.admission_queue_max, self.admission_queue_bytes) {
             return refused(StoreError::Overloaded { limit: self.admission_queue_max });
         }
         let (request, answer) = Request::new(write);
         if let Err(error) = self.sender.try_send(Message::Write(Box::new(request))) {
-            self.gauges.left(W::ADMISSION);
+            self.gauges.left(load);
             return refused(match error {
                 TrySendError::Full(_) => StoreError::Overloaded { limit: self.queue_max },
                 TrySendError::Disconnected(_) => StoreError::Closed,

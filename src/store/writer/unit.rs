@@ -27,6 +27,7 @@ pub struct StoreDeps {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::store) struct Bounds {
     pub(in crate::store) quarantine: u32,
+    pub(in crate::store) quarantine_bytes: u64,
     pub(in crate::store) early_statuses: u32,
 }
 
@@ -127,6 +128,11 @@ pub(in crate::store) trait Write: Send + 'static {
     /// Whether it is an admission, for which there is a limit of its own and no place while the writer is failing.
     const ADMISSION: bool = false;
 
+    /// What it holds of the outside world, in bytes; counted for admissions, which anybody can make large.
+    fn bytes(&self) -> usize {
+        0
+    }
+
     /// Writes it. May move parts of itself into the effects.
     ///
     /// # Errors
@@ -138,6 +144,9 @@ pub(in crate::store) trait Write: Send + 'static {
 pub(in crate::store) trait Job: Send {
     /// See [`Write::ADMISSION`].
     fn is_admission(&self) -> bool;
+
+    /// See [`Write::bytes`].
+    fn bytes(&self) -> usize;
 
     /// Writes it, and keeps the answer until the commit.
     ///
@@ -173,6 +182,10 @@ impl<W: Write> Request<W> {
 impl<W: Write> Job for Request<W> {
     fn is_admission(&self) -> bool {
         W::ADMISSION
+    }
+
+    fn bytes(&self) -> usize {
+        self.write.bytes()
     }
 
     fn apply(&mut self, unit: &mut Unit<'_>) -> Result<(), WriteError> {
