@@ -257,7 +257,7 @@ async fn runtime_parts(
     }
     let pipeline = Pipeline {
         services: start_services(config, services).await?,
-        store: Arc::clone(&store),
+        store: ground.store.clone(),
         settings: Arc::new(pipeline_settings),
         routes: Arc::new(config.routes.clone()),
         phrases: Arc::new(config.phrases()),
