@@ -23,9 +23,12 @@ const STOP_WORDS: &str = "a an the and or of to in on at for from by with about 
     التي الذي ان او ثم قد لقد كان كانت يكون تكون لي لكم لكن لو اذا حتى كل بعد قبل عند عندي عندكم لدي لديكم يا ايضا \
     اريد ارغب اود ممكن يمكن يمكنني احتاج نحتاج رجاء فضلك فضلكم سمحت سمحتم مرحبا اهلا هلا شكرا مشكورين";
 
-/// Words that say how something is asked and not what: they tell "where is my order" from "I want to order", but two
-/// questions that have only these in common have nothing in common.
-const ASKING_WORDS: &str = "when where who why much many long often متى متي اين وين كم بكم لماذا";
+/// Words that say how something is asked, or how much of it, and not what: they tell "where is my order" from "I want to
+/// order", but two questions that have only these in common have nothing in common. Numbers in digits are like them.
+const ASKING_WORDS: &str = "when where who why much many long often \
+    one two three four five six seven eight nine ten dozen \
+    متى متي اين وين كم بكم لماذا \
+    واحد واحدة اثنان اثنين ثلاث ثلاثة اربع اربعة خمس خمسة ست ستة سبع سبعة ثمان ثمانية تسع تسعة عشر عشرة";
 
 /// What people say around a question, a line each.
 const COURTESIES: &str = "good morning
@@ -150,7 +153,7 @@ impl Stems {
     /// Whether a stem says what is asked about.
     #[must_use]
     pub fn is_subject(&self, stem: &str) -> bool {
-        !self.without_subject.contains(stem)
+        !self.without_subject.contains(stem) && !stem.bytes().all(|byte| byte.is_ascii_digit())
     }
 
     /// The words that belong to no courtesy.
@@ -293,7 +296,7 @@ mod tests {
     fn words_without_a_subject_count_only_where_there_are_no_others() {
         let stems = Stems::new();
         assert_eq!(stems.of("do you have the bottles"), ["bottl"]);
-        for nothing_else in ["how are you", "how much is it", "where are you", "متى وأين"] {
+        for nothing_else in ["how are you", "how much is it", "where are you", "متى وأين", "5?"] {
             assert_eq!(stems.of(nothing_else).len(), words(nothing_else).len(), "{nothing_else}");
         }
     }
