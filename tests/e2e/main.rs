@@ -9,6 +9,7 @@ mod channel;
 mod chat_page;
 mod crash;
 mod durability;
+mod knowledge;
 mod operations;
 mod support;
 mod webdriver;

@@ -28,7 +28,7 @@ use tertulia_actors::failpoint;
 use tertulia_actors::ports::{StoreError, Tells};
 use tokio::sync::watch;
 
-pub(super) use acts::{Probe, Replay};
+pub(super) use acts::{Change, Probe, Replay};
 pub(super) use outbox::Marks;
 pub(super) use queue::{Gauges, Message, Queue};
 pub use stats::WriterStats;
