@@ -47,7 +47,8 @@ pub(super) fn replay(config: &Config, ids: Vec<i64>, all: bool) -> Outcome {
 /// Asks the server that has the database.
 fn replay_there(config: &Config, holder: &Holder, ids: &[i64], all: bool) -> Result<u64, Failure> {
     let body = if all { json!({ "all": true }) } else { json!({ "ids": ids }) };
-    let answer = Server::of(config, holder)?.call(Method::POST, &["dead-letters", "replay"], Some(&body))?;
+    let answer =
+        Server::of(config, holder)?.call(Method::POST, "/v1/dead-letters/replay", &[], Some(&body))?;
     Ok(answer.get("replayed").and_then(Value::as_u64).unwrap_or_default())
 }
 
@@ -73,10 +74,15 @@ impl Server {
         Ok(Self { address, token: token.trim().to_owned(), client, system: actix_rt::System::new() })
     }
 
-    /// Calls a path below `/v1`, given by its segments, and reads the answer.
-    pub(super) fn call(&self, method: Method, path: &[&str], body: Option<&Value>) -> Result<Value, Failure> {
-        let mut url = reqwest::Url::parse(&format!("http://{}/v1", self.address))?;
-        url.path_segments_mut().map_err(|()| "the server has no address")?.extend(path);
+    /// Calls a path of the server and reads the answer.
+    pub(super) fn call(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let url = reqwest::Url::parse_with_params(&format!("http://{}{path}", self.address), query)?;
         let call = self.client.request(method, url).bearer_auth(&self.token);
         let call = match body {
             Some(body) => call.json(body),

@@ -20,6 +20,9 @@ use crate::lock_file::{LockError, LockFile};
 use crate::store::{OpenError, db};
 use crate::system::SystemClock;
 
+/// Where the server serves the knowledge base.
+const PATH: &str = "/v1/knowledge";
+
 /// Entries that the server is sent at a time; far below its limit, so that messages do not wait for a long commit.
 const ENTRIES_PER_CALL: usize = 50;
 
@@ -61,7 +64,7 @@ pub(super) fn import(config: &Config, file: &Path) -> Outcome {
 fn import_there(server: &Server, entries: &[Entry]) -> Result<usize, Failure> {
     let mut imported = 0;
     for some in entries.chunks(ENTRIES_PER_CALL) {
-        let call = server.call(Method::POST, &["knowledge"], Some(&serde_json::to_value(some)?));
+        let call = server.call(Method::POST, PATH, &[], Some(&serde_json::to_value(some)?));
         imported +=
             count(&call.map_err(|error| format!("{error} ({imported} entries are imported)"))?, "imported");
     }
@@ -74,7 +77,7 @@ pub(super) fn remove(config: &Config, ids: &[String]) -> Outcome {
         config,
         |conn| Ok(ids.iter().map(|id| entries::remove(conn, id, None)).sum::<Result<usize, _>>()?),
         |server| {
-            let calls = ids.iter().map(|id| server.call(Method::DELETE, &["knowledge", id], None));
+            let calls = ids.iter().map(|id| server.call(Method::DELETE, PATH, &[("id", id)], None));
             calls.map(|answer| Ok(count(&answer?, "removed"))).sum()
         },
     )?;

@@ -26,6 +26,11 @@ struct Page {
 }
 
 #[derive(Deserialize)]
+struct Named {
+    id: String,
+}
+
+#[derive(Deserialize)]
 struct Question {
     q: String,
     #[serde(default = "hits")]
@@ -82,17 +87,15 @@ pub(super) async fn import(
     Ok(HttpResponse::Ok().json(json!({"imported": imported})))
 }
 
-/// Removes an entry in all its languages.
+/// Removes an entry in all its languages, and tells how many versions that were. Its id is in the query, since it may hold what means something in a path.
 pub(super) async fn remove(
     request: HttpRequest,
-    id: web::Path<String>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
-    match state.knowledge.remove(id.into_inner()).await.map_err(|error| state.problem(&error))? {
-        0 => Err(Problem::not_found("there is no such entry")),
-        removed => Ok(HttpResponse::Ok().json(json!({"removed": removed}))),
-    }
+    let Named { id } = query(&request)?;
+    let removed = state.knowledge.remove(id).await.map_err(|error| state.problem(&error))?;
+    Ok(HttpResponse::Ok().json(json!({"removed": removed})))
 }
 
 fn read_entries(body: &[u8]) -> Result<Vec<Entry>, Problem> {

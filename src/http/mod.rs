@@ -46,10 +46,10 @@ pub fn configure(config: &mut web::ServiceConfig, state: HttpState) {
         .service(
             resource("/v1/knowledge")
                 .route(web::get().to(knowledge::list))
-                .route(web::post().to(knowledge::import)),
+                .route(web::post().to(knowledge::import))
+                .route(web::delete().to(knowledge::remove)),
         )
         .service(resource("/v1/knowledge/search").route(web::get().to(knowledge::search)))
-        .service(resource("/v1/knowledge/{id}").route(web::delete().to(knowledge::remove)))
         .service(readable("/livez", operations::live))
         .service(readable("/readyz", operations::ready))
         .service(readable("/metrics", operations::metrics))

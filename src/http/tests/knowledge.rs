@@ -18,7 +18,7 @@ fn read(uri: &str) -> TestRequest {
 }
 
 fn remove(id: &str) -> TestRequest {
-    bearer(TestRequest::delete().uri(&format!("/v1/knowledge/{id}")), CONSOLE_TOKEN)
+    bearer(TestRequest::delete().uri(&format!("/v1/knowledge?id={id}")), CONSOLE_TOKEN)
 }
 
 #[actix_web::test]
@@ -32,7 +32,9 @@ async fn entries_are_imported_listed_page_by_page_and_removed() {
     let second = app.call(read("/v1/knowledge?limit=2&after=b&after_language=en")).await.json();
     assert_eq!(second, json!({"entries": [entry("c")], "next": null}));
     assert_eq!(app.call(remove("b")).await.json(), json!({"removed": 1}));
-    app.call(remove("b")).await.assert_problem(404, "not_found");
+    assert_eq!(app.call(remove("b")).await.json(), json!({"removed": 0}));
+    let nameless = bearer(TestRequest::delete().uri("/v1/knowledge"), CONSOLE_TOKEN);
+    app.call(nameless).await.assert_problem(400, "invalid_query");
     app.call(read("/v1/knowledge?after=b")).await.assert_problem(400, "invalid_query");
 }
 
@@ -69,6 +71,6 @@ async fn the_knowledge_base_is_for_the_console_only() {
     }
     let write = bearer(post("/v1/knowledge", &json!([entry("a")])), API_TOKEN);
     app.call(write).await.assert_problem(401, "unauthorized");
-    let delete = bearer(TestRequest::delete().uri("/v1/knowledge/a"), API_TOKEN);
+    let delete = bearer(TestRequest::delete().uri("/v1/knowledge?id=a"), API_TOKEN);
     app.call(delete).await.assert_problem(401, "unauthorized");
 }
