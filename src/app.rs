@@ -1,5 +1,7 @@
 //! The composition root: the only place where adapters meet actors.
 
+mod keeper;
+
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -11,7 +13,7 @@ use tertulia_actors::domain::Channel;
 use tertulia_actors::inbox::admission::Admissions;
 use tertulia_actors::pipeline::Pipeline;
 use tertulia_actors::ports::{
-    Clock, Embedder, Entropy, InboundChannel, OutboundChannel, QueryService, ReceiptSource, Store,
+    Clock, Embedder, Entropy, InboundChannel, OutboundChannel, QueryService, ReceiptSource, Store, Vectors,
 };
 use tertulia_actors::runtime::{ConversationCounter, Runtime, RuntimeParts, arbiter, start_on};
 use tertulia_actors::services::{
@@ -23,6 +25,8 @@ use tertulia_actors::supervision::{Front, FrontHandle, Service};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use keeper::Keeper;
 
 use crate::channels::whatsapp::{WhatsappInbound, WhatsappOutbound};
 use crate::config::{Config, EmbeddingBackend};
@@ -83,6 +87,7 @@ struct Ground {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     store: Arc<SqliteStore>,
+    vectors: Arc<dyn Vectors>,
 }
 
 /// Serves until a signal asks it to stop, then drains.
@@ -97,7 +102,14 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
     let mut prepared = SqliteStore::open(&config.storage)?;
     keep_console_token(&mut config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::anchored_behind(prepared.last_tick()));
-    let ground = Ground { clock, entropy: Arc::new(SystemEntropy), store: prepared.handle() };
+    let vectors = &config.vectors;
+    let vectors = SqliteVectors::open(&config.storage.path, vectors.threads, vectors.front.queue_max)?;
+    let ground = Ground {
+        clock,
+        entropy: Arc::new(SystemEntropy),
+        store: prepared.handle(),
+        vectors: Arc::new(vectors),
+    };
     let receipts: Arc<dyn ReceiptSource> =
         Arc::new(Receipts::after(prepared.last_receipt_seq(), Arc::clone(&ground.clock)));
     load_sample(&config, &ground)?;
@@ -114,6 +126,8 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
     let state = HttpState::new(Parts {
         admissions: admissions(&config, &ground, receipts),
         store: ground.store.clone(),
+        knowledge: Arc::new(Keeper(ground.store.clone())),
+        vectors: Arc::clone(&ground.vectors),
         feeds: runtime.feeds(),
         whatsapp: whatsapp_inbound(&config),
         settings: Arc::new(config.http()),
@@ -259,8 +273,8 @@ async fn runtime_parts(
         pipeline_settings.history_messages = 0;
     }
     let pipeline = Pipeline {
-        services: start_services(config, services).await?,
-        store: Arc::clone(&store),
+        services: start_services(config, ground, services).await?,
+        store: ground.store.clone(),
         settings: Arc::new(pipeline_settings),
         routes: Arc::new(config.routes.clone()),
         phrases: Arc::new(config.phrases()),
@@ -281,7 +295,7 @@ async fn runtime_parts(
     })
 }
 
-async fn start_services(config: &Config, services: &Arbiter) -> Result<Services, AppError> {
+async fn start_services(config: &Config, ground: &Ground, services: &Arbiter) -> Result<Services, AppError> {
     let embedding = match config.embedding.backend {
         EmbeddingBackend::None => None,
         EmbeddingBackend::Hashed => {
@@ -289,8 +303,7 @@ async fn start_services(config: &Config, services: &Arbiter) -> Result<Services,
             Some(front(services, EmbeddingService(embedder), config.embedding.front).await?)
         }
     };
-    let vectors = &config.vectors;
-    let index = SqliteVectors::open(&config.storage.path, vectors.threads, vectors.front.queue_max)?;
+    let index = VectorsService(Arc::clone(&ground.vectors));
     let classifier = ExampleClassifier::new(&config.pipeline.languages, &config.classifier.examples);
     let llm = &config.query.llm;
     let query: Arc<dyn QueryService> = if llm.base_url.is_empty() {
@@ -300,7 +313,7 @@ async fn start_services(config: &Config, services: &Arbiter) -> Result<Services,
     };
     Ok(Services {
         embedding,
-        vectors: front(services, VectorsService(Arc::new(index)), vectors.front).await?,
+        vectors: front(services, index, config.vectors.front).await?,
         classifier: front(services, ClassifierService(Arc::new(classifier)), config.classifier.front).await?,
         query: front(services, QueryFrontService(query), config.query.front).await?,
     })

@@ -17,3 +17,5 @@ pub mod services;
 pub mod settings;
 pub mod shard;
 pub mod supervision;
+#[cfg(any(test, feature = "testkit"))]
+pub mod testkit;

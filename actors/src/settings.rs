@@ -124,7 +124,7 @@ impl TurnSettings {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PipelineSettings {
-    /// Whether "ok" and the like need no answer.
+    /// Whether "ok" and the like, and texts without any word, need no answer.
     pub skip: bool,
     /// Texts that need no answer, compared without case, punctuation and marks.
     pub skip_texts: Vec<String>,
@@ -147,8 +147,32 @@ pub struct PipelineSettings {
 impl Default for PipelineSettings {
     fn default() -> Self {
         let skip_texts = [
-            "ok", "okay", "k", "kk", "alright", "fine", "got it", "noted", "i see", "cool", "great",
-            "perfect", "👍", "👌", "تمام", "اوكي", "أوكي", "حسنا", "طيب", "ماشي", "اوك",
+            "ok",
+            "okay",
+            "k",
+            "kk",
+            "alright",
+            "fine",
+            "got it",
+            "noted",
+            "i see",
+            "cool",
+            "great",
+            "perfect",
+            "lol",
+            "haha",
+            "hahaha",
+            "👍",
+            "👌",
+            "تمام",
+            "اوكي",
+            "أوكي",
+            "حسنا",
+            "طيب",
+            "ماشي",
+            "اوك",
+            "هههه",
+            "ههههه",
         ];
         Self {
             skip: true,

@@ -1,29 +1,28 @@
 //! What the commands do. One that changes state asks the running server, or takes the lock where there is none.
 #![expect(clippy::print_stdout, reason = "a command line answers on the terminal")]
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use rusqlite::Connection;
+use actix_rt::SystemRunner;
+use reqwest::Method;
 use serde_json::{Value, json};
-use tertulia_actors::domain::{ConversationId, Tick};
+use tertulia_actors::domain::ConversationId;
 use tertulia_actors::ports::store::Views;
-use tertulia_actors::ports::{Admitted, Clock, Search, Tells};
+use tertulia_actors::ports::{Admitted, Clock, Tells};
 
 use super::Failure;
 use crate::app::token_path;
 use crate::config::Config;
-use crate::knowledge::entries;
-use crate::knowledge::index::find;
-use crate::knowledge::normalise::Stems;
 use crate::lock_file::{Holder, LockError, LockFile};
 use crate::store::{SqliteStore, StoreDeps, db};
 use crate::system::{SystemClock, SystemEntropy};
 
-type Outcome = Result<ExitCode, Failure>;
+pub(super) type Outcome = Result<ExitCode, Failure>;
 
-const fn done() -> Outcome {
+pub(super) const fn done() -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
@@ -47,24 +46,59 @@ pub(super) fn replay(config: &Config, ids: Vec<i64>, all: bool) -> Outcome {
 
 /// Asks the server that has the database.
 fn replay_there(config: &Config, holder: &Holder, ids: &[i64], all: bool) -> Result<u64, Failure> {
-    let address = holder.address.ok_or("the server that has the database does not listen yet; try again")?;
-    let token = match config.console.token.expose() {
-        "" => std::fs::read_to_string(token_path(&config.storage.path))?,
-        token => token.to_owned(),
-    };
     let body = if all { json!({ "all": true }) } else { json!({ "ids": ids }) };
-    let client = crate::channels::client(std::time::Duration::from_secs(5))?;
-    actix_rt::System::new().block_on(async move {
-        let call = client.post(format!("http://{address}/v1/dead-letters/replay"));
-        let answer = call.bearer_auth(token.trim()).json(&body).send().await?;
-        let status = answer.status();
-        let answer: Value = answer.json().await?;
-        if !status.is_success() {
-            let detail = answer.get("detail").and_then(Value::as_str).unwrap_or("no reason given");
-            return Err(format!("the server refused ({status}): {detail}").into());
-        }
-        Ok(answer.get("replayed").and_then(Value::as_u64).unwrap_or_default())
-    })
+    let answer =
+        Server::of(config, holder)?.call(Method::POST, "/v1/dead-letters/replay", &[], Some(&body))?;
+    Ok(answer.get("replayed").and_then(Value::as_u64).unwrap_or_default())
+}
+
+/// The running server, as a command asks it.
+pub(super) struct Server {
+    address: SocketAddr,
+    token: String,
+    client: reqwest::Client,
+    /// One for all calls: a kept connection belongs to it.
+    system: SystemRunner,
+}
+
+impl Server {
+    /// The server that holds the database.
+    pub(super) fn of(config: &Config, holder: &Holder) -> Result<Self, Failure> {
+        let address =
+            holder.address.ok_or("the server that has the database does not listen yet; try again")?;
+        let token = match config.console.token.expose() {
+            "" => std::fs::read_to_string(token_path(&config.storage.path))?,
+            token => token.to_owned(),
+        };
+        let client = crate::channels::client(std::time::Duration::from_secs(5))?;
+        Ok(Self { address, token: token.trim().to_owned(), client, system: actix_rt::System::new() })
+    }
+
+    /// Calls a path of the server and reads the answer.
+    pub(super) fn call(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let url = reqwest::Url::parse_with_params(&format!("http://{}{path}", self.address), query)?;
+        let call = self.client.request(method, url).bearer_auth(&self.token);
+        let call = match body {
+            Some(body) => call.json(body),
+            None => call,
+        };
+        self.system.block_on(async move {
+            let answer = call.send().await?;
+            let status = answer.status();
+            let answer: Value = answer.json().await?;
+            if !status.is_success() {
+                let detail = answer.get("detail").and_then(Value::as_str).unwrap_or("no reason given");
+                return Err(format!("the server refused ({status}): {detail}").into());
+            }
+            Ok(answer)
+        })
+    }
 }
 
 /// Nobody is told by a command that works alone: the next server finds the work in the store.
@@ -113,45 +147,5 @@ pub(super) fn check(config: &Config) -> Outcome {
 pub(super) fn back_up(config: &Config, destination: &Path) -> Outcome {
     db::backup(&config.storage.path, destination)?;
     println!("copied to {}", destination.display());
-    done()
-}
-
-/// A connection to a database that exists and has this program's schema.
-fn connect(config: &Config) -> Result<Connection, Failure> {
-    db::migrate(&config.storage)?;
-    let conn = Connection::open(&config.storage.path)?;
-    conn.busy_timeout(config.storage.busy_timeout())?;
-    Ok(conn)
-}
-
-pub(super) fn search(config: &Config, question: String, limit: usize) -> Outcome {
-    let search = Search { text: question, embedding: None, language: None, limit };
-    for hit in find(&connect(config)?, &Stems::new(), &search)? {
-        println!("{}", serde_json::to_string(&hit)?);
-    }
-    done()
-}
-
-pub(super) fn list_knowledge(config: &Config) -> Outcome {
-    for line in entries::export(&connect(config)?)?.lines() {
-        let entry: Value = serde_json::from_str(line)?;
-        let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        println!("{}\t{}\t{}", text("id"), text("language"), text("question"));
-    }
-    done()
-}
-
-pub(super) fn export_knowledge(config: &Config) -> Outcome {
-    print!("{}", entries::export(&connect(config)?)?);
-    done()
-}
-
-pub(super) fn import_knowledge(config: &Config, file: &Path) -> Outcome {
-    let lines = std::fs::read_to_string(file)
-        .map_err(|error| format!("cannot read '{}': {error}", file.display()))?;
-    let entries = entries::parse(&lines)?;
-    let now = SystemClock::anchored_behind(Tick(0)).now();
-    let imported = entries::import(&connect(config)?, &entries, now)?;
-    println!("{imported} entries are in the knowledge base");
     done()
 }

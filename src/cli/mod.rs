@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line answers on the terminal")]
 
 mod acts;
+mod knowledge;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -104,6 +105,14 @@ enum Knowledge {
         /// The file.
         file: PathBuf,
     },
+    /// Remove entries, in all their languages.
+    Remove {
+        /// Their ids.
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+    /// Make the search index anew, after an update whose notes ask for it. Not while a server runs.
+    Reindex,
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
@@ -174,10 +183,12 @@ fn carry_out(command: Command, config: Config) -> Result<ExitCode, Failure> {
         Command::Db(Db::Migrate) => acts::migrate(&config),
         Command::Db(Db::Check) => acts::check(&config),
         Command::Db(Db::Backup { destination }) => acts::back_up(&config, &destination),
-        Command::Knowledge(Knowledge::Search { question, n }) => acts::search(&config, question, n),
-        Command::Knowledge(Knowledge::List) => acts::list_knowledge(&config),
-        Command::Knowledge(Knowledge::Export) => acts::export_knowledge(&config),
-        Command::Knowledge(Knowledge::Import { file }) => acts::import_knowledge(&config, &file),
+        Command::Knowledge(Knowledge::Search { question, n }) => knowledge::search(&config, question, n),
+        Command::Knowledge(Knowledge::List) => knowledge::list(&config),
+        Command::Knowledge(Knowledge::Export) => knowledge::export(&config),
+        Command::Knowledge(Knowledge::Import { file }) => knowledge::import(&config, &file),
+        Command::Knowledge(Knowledge::Remove { ids }) => knowledge::remove(&config, &ids),
+        Command::Knowledge(Knowledge::Reindex) => knowledge::reindex(&config),
     }
 }
 

@@ -118,7 +118,7 @@ pub struct QuerySection {
 impl Default for QuerySection {
     fn default() -> Self {
         let front = FrontSettings { in_flight_max: 256, deadline_ms: 60_000, ..FrontSettings::default() };
-        Self { llm: LlmSettings::default(), stored_score_min: 0.45, front }
+        Self { llm: LlmSettings::default(), stored_score_min: 0.5, front }
     }
 }
 

@@ -4,6 +4,7 @@ mod auth;
 mod body;
 mod conversations;
 mod events;
+mod knowledge;
 mod limiter;
 mod messages;
 mod operations;
@@ -42,6 +43,13 @@ pub fn configure(config: &mut web::ServiceConfig, state: HttpState) {
         .service(resource("/v1/dead-letters").route(web::get().to(review::dead_letters)))
         .service(resource("/v1/dead-letters/replay").route(web::post().to(review::replay)))
         .service(resource("/v1/quarantine").route(web::get().to(review::quarantine)))
+        .service(
+            resource("/v1/knowledge")
+                .route(web::get().to(knowledge::list))
+                .route(web::post().to(knowledge::import))
+                .route(web::delete().to(knowledge::remove)),
+        )
+        .service(resource("/v1/knowledge/search").route(web::get().to(knowledge::search)))
         .service(readable("/livez", operations::live))
         .service(readable("/readyz", operations::ready))
         .service(readable("/metrics", operations::metrics))

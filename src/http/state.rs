@@ -7,7 +7,7 @@ use tertulia_actors::domain::ConversationId;
 use tertulia_actors::feed::Feeds;
 use tertulia_actors::inbox::admission::Admissions;
 use tertulia_actors::ports::store::ConversationView;
-use tertulia_actors::ports::{Entropy, InboundChannel, Store, StoreError};
+use tertulia_actors::ports::{Entropy, InboundChannel, KnowledgeBase, Store, StoreError, Vectors};
 use tokio::sync::{Semaphore, watch};
 
 use super::limiter::Limiter;
@@ -24,6 +24,10 @@ pub struct Parts {
     pub admissions: Admissions,
     /// The durable truth.
     pub store: Arc<dyn Store>,
+    /// The knowledge base.
+    pub knowledge: Arc<dyn KnowledgeBase>,
+    /// Search in the knowledge base.
+    pub vectors: Arc<dyn Vectors>,
     /// The live events.
     pub feeds: Feeds,
     /// WhatsApp's way in, where it is enabled.
@@ -43,6 +47,8 @@ pub struct Parts {
 pub struct HttpState {
     pub(super) admissions: Admissions,
     pub(super) store: Arc<dyn Store>,
+    pub(super) knowledge: Arc<dyn KnowledgeBase>,
+    pub(super) vectors: Arc<dyn Vectors>,
     pub(super) feeds: Feeds,
     pub(super) whatsapp: Option<Arc<dyn InboundChannel>>,
     pub(super) settings: Arc<HttpSettings>,
@@ -79,6 +85,8 @@ impl HttpState {
         Self {
             admissions: parts.admissions,
             store: parts.store,
+            knowledge: parts.knowledge,
+            vectors: parts.vectors,
             feeds: parts.feeds,
             whatsapp: parts.whatsapp,
             settings: parts.settings,

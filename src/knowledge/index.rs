@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use super::entries::{KnowledgeError, entry, get};
 use super::normalise::Stems;
-use super::score::{score, weights};
+use super::score::{Asked, Weights, score};
 use super::workers::Workers;
 
 /// Stems of a query that are looked up; what a person asks is said by then.
@@ -100,17 +100,17 @@ pub fn find(conn: &Connection, stems: &Stems, search: &Search) -> Result<Vec<Hit
     if query.is_empty() || limit == 0 {
         return Ok(Vec::new());
     }
-    let mut known = counts(conn, &query)?;
+    let mut weights = Weights { counts: counts(conn, &query)?, total: total(conn)? };
     let hits = candidates(conn, &query, limit)?;
     for hit in &hits {
         // The weights of the stored stems are needed as well: a question is near only if little else is asked in it.
-        let unknown: BTreeSet<_> =
-            stems.of(&hit.entry.question).into_iter().filter(|stem| !known.contains_key(stem)).collect();
-        known.extend(counts(conn, &unknown)?);
+        let stored = stems.of(&hit.entry.question).into_iter();
+        let unknown = stored.filter(|stem| !weights.counts.contains_key(stem)).collect();
+        weights.counts.extend(counts(conn, &unknown)?);
     }
-    let weights = weights(&known, total(conn)?);
+    let asked = Asked::new(stems, &search.text, query);
     let hits = hits.into_iter().map(|hit| Hit {
-        score: score(stems, &query, &weights, &hit.entry.question, &hit.entry.answer),
+        score: score(stems, &asked, &weights, &hit.entry.question, &hit.entry.answer),
         ..hit
     });
     let mut best = best_of_each(hits, search.language);
@@ -199,5 +199,7 @@ fn in_language(conn: &Connection, hit: Hit, language: Option<Language>) -> Resul
     }
 }
 
+#[cfg(test)]
+mod answers_tests;
 #[cfg(test)]
 mod tests;

@@ -14,14 +14,57 @@ pub const TEXT_CHARS_MAX: usize = 16_384;
 /// Characters of a word that are read; longer ones are no words.
 pub const WORD_CHARS_MAX: usize = 64;
 
-/// Words without a subject: they say nothing of what is asked. Normalised, before stemming.
+/// Words that say nothing of what is asked.
 const STOP_WORDS: &str = "a an the and or of to in on at for from by with about is are was were be been am do does did \
     doing have has had having i me my we us our you your he she it its they them this that these those there here so if \
     as but can could would should will shall may might must just please want need know tell like any some what whats \
-    which who how when where why hi hello im id ill \
-    من في على علي الى الي عن مع ما ماذا هل كيف متى متي اين لماذا لما كم هو هي هم انا انت انتم نحن هذا هذه ذلك تلك \
-    التي الذي ان او ثم قد لقد كان كانت يكون تكون لي لكم لكن لو اذا حتى حتي كل بعد قبل عند عندي عندكم لدي لديكم يا ايضا \
-    اريد ارغب اود ممكن يمكن يمكنني احتاج نحتاج رجا فضلك لو سمحت مرحبا";
+    which how hi hello hey im id ill ok okay thanks thank thx dear sir madam also \
+    من في على الى عن مع ما ماذا هل كيف هو هي هم انا انت انتم نحن هذا هذه ذلك تلك \
+    التي الذي ان او ثم قد لقد كان كانت يكون تكون لي لكم لكن لو اذا حتى كل بعد قبل عند عندي عندكم لدي لديكم يا ايضا \
+    اريد ارغب اود ممكن يمكن يمكنني احتاج نحتاج رجاء فضلك فضلكم سمحت سمحتم مرحبا اهلا هلا شكرا مشكورين";
+
+/// Words that say how something is asked, or how much of it, and not what: they tell "where is my order" from "I want to
+/// order", but two questions that have only these in common have nothing in common. Numbers in digits are like them.
+const ASKING_WORDS: &str = "when where who why much many long often \
+    one two three four five six seven eight nine ten dozen \
+    متى متي اين وين كم بكم لماذا \
+    واحد واحدة اثنان اثنين ثلاث ثلاثة اربع اربعة خمس خمسة ست ستة سبع سبعة ثمان ثمانية تسع تسعة عشر عشرة";
+
+/// What people say around a question, a line each.
+const COURTESIES: &str = "good morning
+good afternoon
+good evening
+good day
+thank you
+thanks a lot
+how are you
+peace be upon you
+salam alaikum
+assalamu alaikum
+excuse me
+one question
+quick question
+a question
+السلام عليكم
+السلام عليكم ورحمة الله
+السلام عليكم ورحمة الله وبركاته
+سلام عليكم
+صباح الخير
+صباح النور
+مساء الخير
+مساء النور
+أهلا وسهلا
+كيف حالكم
+كيف الحال
+شكرا جزيلا
+يعطيكم العافية
+الله يعطيك العافية
+عندي سؤال
+لدي سؤال
+سؤال من فضلكم
+سؤال لو سمحت
+عندي استفسار
+لدي استفسار";
 
 /// The words of a text, normalised and in order.
 #[must_use]
@@ -60,7 +103,11 @@ pub fn normalise(text: &str) -> String {
 pub struct Stems {
     english: Stemmer,
     arabic: Stemmer,
-    stop_words: BTreeSet<&'static str>,
+    stop_words: BTreeSet<String>,
+    /// Stems of the words that are no subject of a question.
+    without_subject: BTreeSet<String>,
+    /// The longest first.
+    courtesies: Vec<Vec<String>>,
 }
 
 impl Default for Stems {
@@ -73,22 +120,53 @@ impl Stems {
     /// The stemmers of both languages.
     #[must_use]
     pub fn new() -> Self {
-        Self {
+        let mut courtesies: Vec<_> = COURTESIES.lines().map(words).collect();
+        courtesies.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
+        let mut stems = Self {
             english: Stemmer::new(Algorithm::English),
             arabic: Stemmer::new(Algorithm::Arabic),
-            stop_words: STOP_WORDS.split_whitespace().collect(),
-        }
+            stop_words: words(STOP_WORDS).into_iter().collect(),
+            without_subject: BTreeSet::new(),
+            courtesies,
+        };
+        stems.without_subject = [STOP_WORDS, ASKING_WORDS]
+            .iter()
+            .flat_map(|list| words(list))
+            .map(|word| stems.stem(&word))
+            .collect();
+        stems
     }
 
-    /// The stems of a text in order, without words that have no subject; all of its stems if there are only such.
+    /// The stems of a text in order, without courtesies and words that say nothing; all of its stems if there is no
+    /// subject among them.
     #[must_use]
     pub fn of(&self, text: &str) -> Vec<String> {
         let words = words(text);
-        let telling: Vec<_> = words.iter().filter(|word| !self.stop_words.contains(word.as_str())).collect();
-        if telling.is_empty() {
-            return words.iter().map(|word| self.stem(word)).collect();
+        let telling = self.without_courtesies(&words).filter(|word| !self.stop_words.contains(*word));
+        let telling: Vec<_> = telling.map(|word| self.stem(word)).collect();
+        if telling.iter().any(|stem| self.is_subject(stem)) {
+            return telling;
         }
-        telling.into_iter().map(|word| self.stem(word)).collect()
+        words.iter().map(|word| self.stem(word)).collect()
+    }
+
+    /// Whether a stem says what is asked about.
+    #[must_use]
+    pub fn is_subject(&self, stem: &str) -> bool {
+        !self.without_subject.contains(stem) && !stem.bytes().all(|byte| byte.is_ascii_digit())
+    }
+
+    /// The words that belong to no courtesy.
+    fn without_courtesies<'a>(&'a self, words: &'a [String]) -> impl Iterator<Item = &'a String> {
+        let mut rest = words;
+        std::iter::from_fn(move || {
+            while let Some(said) = self.courtesies.iter().find(|phrase| rest.starts_with(phrase)) {
+                rest = &rest[said.len()..];
+            }
+            let (first, others) = rest.split_first()?;
+            rest = others;
+            Some(first)
+        })
     }
 
     /// The stem of one normalised word. Its script says the language, so that a question in a mix of languages, or in
@@ -218,6 +296,24 @@ mod tests {
     fn words_without_a_subject_count_only_where_there_are_no_others() {
         let stems = Stems::new();
         assert_eq!(stems.of("do you have the bottles"), ["bottl"]);
-        assert_eq!(stems.of("how are you").len(), 3);
+        for nothing_else in ["how are you", "how much is it", "where are you", "متى وأين", "5?"] {
+            assert_eq!(stems.of(nothing_else).len(), words(nothing_else).len(), "{nothing_else}");
+        }
+    }
+
+    #[test]
+    fn courtesies_do_not_count_where_something_is_asked() {
+        let stems = Stems::new();
+        for (text, bare) in [
+            ("Good morning, do you deliver on Friday?", "deliver friday"),
+            ("thanks! how much is delivery?", "much delivery"),
+            ("Hello, one question please: the good morning offer", "offer"),
+            ("السلام عليكم ورحمة الله وبركاته، كم سعر القارورة؟", "كم سعر القارورة"),
+            ("صباح الخير كم السعر شكرا", "كم السعر"),
+        ] {
+            assert_eq!(stems.of(text), stems.of(bare), "{text}");
+        }
+        assert_eq!(stems.of("morning delivery").len(), 2, "a courtesy is the whole phrase");
+        assert_eq!(stems.of("good morning").len(), 2, "there is nothing else");
     }
 }

@@ -2,62 +2,125 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::normalise::Stems;
+use super::normalise::{Stems, TEXT_CHARS_MAX};
 
 /// What a query is worth at the most whose words are all in the answer and not in the question: enough to be shown to the
-/// query service as a passage, too little to be given as the reply.
-const ANSWER_SCORE_MAX: f32 = 0.5;
+/// query service as a passage, less than any threshold for a reply, since an answer mentions much that it does not
+/// answer.
+const ANSWER_SCORE_MAX: f32 = 0.4;
 
-/// How telling a stem is that occurs in `count` of `total` questions: the inverse document frequency of BM25. A stem that
-/// occurs nowhere is the most telling: it says that something else is asked.
-pub(super) fn weight(count: u64, total: u64) -> f32 {
-    #[expect(clippy::cast_precision_loss, reason = "only the logarithm matters")]
-    let (count, total) = (count.min(total) as f32, total as f32);
-    (1.0 + (total - count + 0.5) / (count + 0.5)).ln()
+/// How much a stem of the answer counts that the question does not have, where question and query have something else in
+/// common.
+const ANSWER_SHARE: f32 = 0.5;
+
+/// Sentences of a query that are compared one by one, the first ones: a batch has at most some twenty messages.
+const SENTENCES_MAX: usize = 32;
+
+/// How telling stems are, from the number of questions they occur in.
+#[derive(Default)]
+pub(super) struct Weights {
+    /// In how many questions each stem occurs; others occur nowhere.
+    pub(super) counts: BTreeMap<String, u64>,
+    /// How many questions there are.
+    pub(super) total: u64,
 }
 
-/// The ways in which an entry's question puts it: each of its sentences that end with a question mark, and the whole.
-pub(super) fn ways(question: &str) -> impl Iterator<Item = &str> {
-    question.split_inclusive(['?', '؟', '\n']).filter(move |way| way.len() < question.len()).chain([question])
+impl Weights {
+    /// The weight of a stem that occurs in `count` questions: the inverse document frequency of BM25. A stem that occurs
+    /// nowhere is the most telling: it says that something else is asked.
+    fn at(&self, count: u64) -> f32 {
+        #[expect(clippy::cast_precision_loss, reason = "only the logarithm matters")]
+        let (count, total) = (count.min(self.total) as f32, self.total as f32);
+        (1.0 + (total - count + 0.5) / (count + 0.5)).ln()
+    }
+
+    fn of(&self, stem: &str) -> f32 {
+        self.at(self.counts.get(stem).copied().unwrap_or(0))
+    }
+
+    /// The sum of the squared weights of some stems.
+    fn squares<'a>(&self, stems: impl Iterator<Item = &'a String>) -> f32 {
+        stems.map(|stem| self.of(stem).powi(2)).sum()
+    }
 }
 
-/// Scores an entry, 0 (nothing in common) to 1 (one of its ways has just the query's stems).
+/// What was asked, in each of its sentences that has a subject and in all: a greeting or a story around a question does
+/// not make it another one.
+pub(super) struct Asked {
+    all: BTreeSet<String>,
+    ways: Vec<BTreeSet<String>>,
+}
+
+impl Asked {
+    /// Reads a query, whose stems are `all`.
+    pub(super) fn new(stems: &Stems, text: &str, all: BTreeSet<String>) -> Self {
+        let start = text.char_indices().nth(TEXT_CHARS_MAX).map_or(text, |(end, _)| &text[..end]);
+        let mut ways: Vec<BTreeSet<_>> = sentences(stems, start).take(SENTENCES_MAX).collect();
+        ways.push(all.clone());
+        Self { all, ways }
+    }
+}
+
+/// The ways in which an entry's question puts it: each of its sentences that has a subject, and the whole.
+fn ways(stems: &Stems, question: &str) -> Vec<BTreeSet<String>> {
+    sentences(stems, question).chain([stems.of(question).into_iter().collect()]).collect()
+}
+
+/// The stems of each sentence that has a subject. "How much is it?" has none, so it is no way to ask for a price, whatever
+/// stands before it.
+fn sentences(stems: &Stems, text: &str) -> impl Iterator<Item = BTreeSet<String>> {
+    text.split(['?', '؟', '!', '\n'])
+        .flat_map(|part| part.split(". "))
+        .map(|sentence| stems.of(sentence).into_iter().collect::<BTreeSet<_>>())
+        .filter(|sentence| sentence.iter().any(|stem| stems.is_subject(stem)))
+}
+
+/// Scores an entry, 0 (nothing in common) to 1 (one of its ways has just the stems of a sentence of the query).
 ///
-/// The better of two: the cosine between the query and the nearest way of putting the question, and half of the share of
-/// the query that question and answer cover together. `weights` has the weight of the query's stems and `other` that of
-/// any further one.
-pub(super) fn score(
-    stems: &Stems,
-    query: &BTreeSet<String>,
-    weights: &dyn Fn(&str) -> f32,
-    question: &str,
-    answer: &str,
-) -> f32 {
-    let nearest = ways(question)
-        .map(|way| cosine(query, &stems.of(way).into_iter().collect(), weights))
-        .fold(0.0, f32::max);
-    let all: BTreeSet<_> = stems.of(question).into_iter().chain(stems.of(answer)).collect();
-    nearest.max(ANSWER_SCORE_MAX * coverage(query, &all, weights)).clamp(0.0, 1.0)
+/// The better of two: how near the nearest ways of asking are, and a part of the share of the query that question and
+/// answer cover together.
+pub(super) fn score(stems: &Stems, asked: &Asked, weights: &Weights, question: &str, answer: &str) -> f32 {
+    let ways = ways(stems, question);
+    let answer: BTreeSet<_> = stems.of(answer).into_iter().collect();
+    let pairs = asked.ways.iter().flat_map(|asked| ways.iter().map(move |way| (asked, way)));
+    let nearest = pairs.map(|(asked, way)| nearness(stems, weights, asked, way, &answer)).fold(0.0, f32::max);
+    let all: BTreeSet<_> = stems.of(question).into_iter().chain(answer).collect();
+    nearest.max(ANSWER_SCORE_MAX * coverage(&asked.all, &all, weights)).clamp(0.0, 1.0)
 }
 
-/// The cosine of two sets of weighted stems.
-fn cosine(one: &BTreeSet<String>, other: &BTreeSet<String>, weights: &dyn Fn(&str) -> f32) -> f32 {
-    let square = |stem: &String| weights(stem).powi(2);
-    let common: f32 = one.intersection(other).map(square).sum();
-    let lengths = one.iter().map(square).sum::<f32>().sqrt() * other.iter().map(square).sum::<f32>().sqrt();
-    if lengths > f32::EPSILON { common / lengths } else { 0.0 }
+/// The cosine of a sentence and a way of asking, as sets of weighted stems.
+///
+/// What only the answer mentions belongs to the way in part: who asks for the Marina is answered by a list of areas. The
+/// cosine is lowered where what both have in common tells little: a word that many questions have does not choose one of
+/// them. Nothing but stems without a subject, or of the answer, in common is not enough unless they are all.
+fn nearness(
+    stems: &Stems,
+    weights: &Weights,
+    asked: &BTreeSet<String>,
+    way: &BTreeSet<String>,
+    answer: &BTreeSet<String>,
+) -> f32 {
+    if asked != way && !asked.intersection(way).any(|stem| stems.is_subject(stem)) {
+        return 0.0;
+    }
+    let is_mentioned =
+        |stem: &&String| answer.contains(*stem) && !way.contains(*stem) && stems.is_subject(stem);
+    let mentioned = ANSWER_SHARE * weights.squares(asked.iter().filter(is_mentioned));
+    let common = weights.squares(asked.intersection(way));
+    let lengths = (weights.squares(asked.iter()) * (weights.squares(way.iter()) + mentioned)).sqrt();
+    if lengths <= f32::EPSILON {
+        return 0.0;
+    }
+    let cosine = (common + mentioned) / lengths;
+    let evidence = (common.sqrt() / weights.at(1)).min(1.0);
+    cosine * (evidence + (1.0 - evidence) * cosine)
 }
 
 /// The share of the query's weight that `words` cover.
-fn coverage(query: &BTreeSet<String>, words: &BTreeSet<String>, weights: &dyn Fn(&str) -> f32) -> f32 {
-    let all: f32 = query.iter().map(|stem| weights(stem)).sum();
-    let common: f32 = query.intersection(words).map(|stem| weights(stem)).sum();
+fn coverage(query: &BTreeSet<String>, words: &BTreeSet<String>, weights: &Weights) -> f32 {
+    let all: f32 = query.iter().map(|stem| weights.of(stem)).sum();
+    let common: f32 = query.intersection(words).map(|stem| weights.of(stem)).sum();
     if all > f32::EPSILON { common / all } else { 0.0 }
-}
-
-/// Weights of stems by the number of questions they occur in.
-pub(super) fn weights(counts: &BTreeMap<String, u64>, total: u64) -> impl Fn(&str) -> f32 {
-    move |stem| weight(counts.get(stem).copied().unwrap_or(0), total)
 }
 
 #[cfg(test)]
@@ -67,22 +130,26 @@ mod tests {
     /// Scores with "water" in every second question of 100, all other stems in one.
     fn check(query: &str, question: &str, answer: &str) -> f32 {
         let stems = Stems::new();
-        let query = stems.of(query).into_iter().collect();
-        let weights = |stem: &str| weight(if stem == "water" { 50 } else { 1 }, 100);
-        score(&stems, &query, &weights, question, answer)
+        let texts = [query, question, answer];
+        let mut counts: BTreeMap<_, _> =
+            texts.iter().flat_map(|text| stems.of(text)).map(|stem| (stem, 1)).collect();
+        counts.insert("water".into(), 50);
+        let asked = Asked::new(&stems, query, stems.of(query).into_iter().collect());
+        score(&stems, &asked, &Weights { counts, total: 100 }, question, answer)
     }
 
     #[test]
     fn rare_stems_weigh_more() {
-        let weights: Vec<_> = [0, 1, 10, 50, 100, 200].map(|count| weight(count, 100)).to_vec();
+        let of = |total| Weights { total, ..Weights::default() };
+        let weights: Vec<_> = [0, 1, 10, 50, 100, 200].map(|count| of(100).at(count)).to_vec();
         assert!(weights.windows(2).all(|two| two[0] >= two[1]), "{weights:?}");
         assert!(weights.iter().all(|weight| *weight > 0.0));
-        assert!(weight(0, 0) > 0.0);
+        assert!(of(0).at(0) > 0.0);
     }
 
     #[test]
     fn scores_fit_the_thresholds_for_replies_and_passages() {
-        let (reply, passage) = (0.6, 0.15);
+        let (reply, stored, passage) = (0.6, 0.5, 0.15);
         let answer = "Order before four and it comes the same day.";
         for (query, question, least, most) in [
             ("How long does delivery take?", "How long does delivery take?", 0.999, 1.0),
@@ -94,9 +161,17 @@ mod tests {
                 0.999,
                 1.0,
             ),
-            ("is it the same day", "How long does delivery take?", passage, 0.5),
-            ("do you deliver pizza and burgers", "How long does delivery take?", 0.0, reply),
-            ("water", "Where does your water come from?", 0.0, reply),
+            (
+                "Hello!\nI live in town.\nHow long does delivery take?",
+                "How long does delivery take?",
+                0.999,
+                1.0,
+            ),
+            ("is it the same day", "How long does delivery take?", passage, stored),
+            ("do you deliver pizza and burgers", "How long does delivery take?", 0.0, stored),
+            ("water", "Where does your water come from?", 0.0, stored),
+            ("how long is it", "How long does delivery take? How long is it?", 0.0, stored),
+            ("how long is it", "How long is it?", 0.999, 1.0),
             ("my cat is black", "How long does delivery take?", 0.0, 0.0),
             ("كم يستغرق التوصيل", "كم يستغرق التوصيل؟ متى يصل الماء؟", 0.999, 1.0),
         ] {
@@ -113,9 +188,23 @@ mod tests {
     }
 
     #[test]
-    fn a_question_is_put_in_each_of_its_sentences_and_in_all() {
-        assert_eq!(ways("One? Two?").collect::<Vec<_>>(), ["One?", " Two?", "One? Two?"]);
-        assert_eq!(ways("One?").collect::<Vec<_>>(), ["One?"]);
-        assert_eq!(ways("").collect::<Vec<_>>(), [""]);
+    fn a_question_is_put_in_each_of_its_sentences_with_a_subject_and_in_all() {
+        let stems = Stems::new();
+        let put = |question| -> Vec<String> {
+            ways(&stems, question).iter().map(|way| Vec::from_iter(way.clone()).join(" ")).collect()
+        };
+        assert_eq!(put("Water? 1.5 l. Bottles!"), ["water", "1 5 l", "bottl", "1 5 bottl l water"]);
+        assert_eq!(put("A deposit? How much is it?"), ["deposit", "deposit much"]);
+        assert_eq!(put("Who are you?"), ["are who you"]);
+        assert_eq!(put(""), [""]);
+    }
+
+    #[test]
+    fn an_endless_query_has_a_limited_number_of_ways() {
+        let stems = Stems::new();
+        assert_eq!(
+            Asked::new(&stems, &"water? ".repeat(1_000), BTreeSet::new()).ways.len(),
+            SENTENCES_MAX + 1
+        );
     }
 }

@@ -105,8 +105,14 @@ pub fn dead_letters(path: &Path, after: i64, limit: usize) -> Result<Vec<DeadLet
     reads::views::dead_letters(&conn, after, limit).map_err(|error| OpenError::of(path, error))
 }
 
-/// Opens a database of this schema, beside a server that may be running.
-fn open_to_read(path: &Path) -> Result<Connection, OpenError> {
+/// Opens a database that exists and has this schema, beside a server that may be running. The connection cannot write.
+///
+/// # Errors
+/// When there is no such database, or it has another schema.
+pub fn open_to_read(path: &Path) -> Result<Connection, OpenError> {
+    if !path.exists() {
+        return Err(OpenError::Missing { path: path.to_owned() });
+    }
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
         .map_err(|error| OpenError::of(path, error))?;
     conn.busy_timeout(BUSY_TIMEOUT)?;

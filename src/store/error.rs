@@ -51,6 +51,12 @@ pub enum OpenError {
         /// What SQLite said.
         source: rusqlite::Error,
     },
+    /// There is no database, and this command does not create one.
+    #[error("there is no database at '{}': check storage.path", path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// The destination of a backup is there already.
     #[error("'{}' exists: choose another name for the backup", path.display())]
     Exists {
@@ -92,7 +98,7 @@ impl OpenError {
 
 /// Why a request was not applied.
 #[derive(Debug)]
-pub(super) enum WriteError {
+pub enum WriteError {
     /// The request itself is at fault; only it fails.
     Refused(String),
     /// The database is at fault; nothing of the group is written.
@@ -114,6 +120,15 @@ fn is_the_requests_fault(error: &rusqlite::Error) -> bool {
             ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig | ErrorCode::Unknown
         ),
         None => true,
+    }
+}
+
+impl From<WriteError> for StoreError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Refused(reason) => Self::Refused(reason),
+            WriteError::Database(error) => Self::Unavailable(error.to_string()),
+        }
     }
 }
 

@@ -3,17 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tertulia_actors::domain::{Account, Books, ConversationId, HistoryItem, OutboxPart, Tick, TurnId};
-use tertulia_actors::ports::Store;
+use rusqlite::Connection;
+use tertulia_actors::domain::{
+    Account, Books, ConversationId, HistoryItem, OutboxPart, Tick, Timestamp, TurnId,
+};
 use tertulia_actors::ports::store::{
     Admission, CommitOutcome, CommitTurn, ConversationState, ConversationView, DeadLetter, Inbox, Mark,
     MessageView, Outbox, Overdue, QuarantineView, ReleaseTurn, ReplyView, StartOutcome, StartTurn,
     StoreFuture, Stored, TurnView, Turns, Views,
 };
+use tertulia_actors::ports::{Store, StoreError};
 use tokio::sync::watch;
 
+use super::error::WriteError;
 use super::readers::Readers;
-use super::writer::{Gauges, Marks, Probe, Queue, Replay, WriterStats};
+use super::writer::{Change, Gauges, Marks, Probe, Queue, Replay, WriterStats};
 use super::{ledger, reads};
 
 /// The store on one SQLite file.
@@ -30,6 +34,25 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
+    /// Reads tables that belong to another module, on the readers' threads.
+    pub fn read_with<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, WriteError> + Send + 'static,
+    ) -> StoreFuture<T> {
+        // What the closure refuses is not the database's fault, so its error travels inside.
+        let found = self.readers.read(move |conn| Ok(read(conn)));
+        Box::pin(async move { found.await?.map_err(StoreError::from) })
+    }
+
+    /// Changes tables that belong to another module, in a commit of the writer like any other request. Keep it short:
+    /// messages wait for the same commit.
+    pub fn write_with<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection, Timestamp) -> Result<T, WriteError> + Send + 'static,
+    ) -> StoreFuture<T> {
+        self.queue.write(Change::new(change))
+    }
+
     /// The books, published after each commit.
     #[must_use]
     pub fn books(&self) -> watch::Receiver<Books> {

@@ -21,7 +21,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use error::OpenError;
+pub use error::{OpenError, WriteError};
 pub use handle::SqliteStore;
 pub use open::{PreparedStore, RunningStore, Takeover};
 pub use settings::{Backend, StoreSettings};

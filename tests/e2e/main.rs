@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "modules of one test binary")]
 #![expect(clippy::panic, reason = "a test that cannot go on says so")]
+#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 mod bad_input;
 mod bursts;
@@ -9,6 +10,7 @@ mod channel;
 mod chat_page;
 mod crash;
 mod durability;
+mod knowledge;
 mod operations;
 mod resilience;
 mod support;

@@ -81,6 +81,7 @@ const ACTORS: &[(&str, &[&str])] = &[
             "shard",
         ],
     ),
+    ("testkit", &["domain", "ports", "services", "settings", "supervision"]),
     ("lib", &[]),
 ];
 

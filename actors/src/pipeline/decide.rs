@@ -1,8 +1,12 @@
 //! The pipeline's decisions, as pure functions.
 
-use crate::domain::{Class, Hit, PendingMessage};
+use super::phrases;
+use crate::domain::{Class, Hit, PendingMessage, Route};
 use crate::ports::Classification;
 use crate::settings::PipelineSettings;
+
+/// What ends a question.
+const QUESTION_MARKS: [char; 2] = ['?', '؟'];
 
 /// What the messages of a turn ask for, before anything is looked up.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,10 +40,12 @@ pub fn ask(messages: &[PendingMessage], settings: &PipelineSettings) -> Ask {
     Ask::Text(texts.join("\n"))
 }
 
-/// Whether a text is among those that need no answer.
+/// Whether a text is among those that need no answer, or says nothing in words: pictures and punctuation. A lone question
+/// mark does ask for something.
 fn needs_no_answer(text: &str, settings: &PipelineSettings) -> bool {
     let bare = bare(text);
-    settings.skip_texts.iter().any(|skip| self::bare(skip) == bare)
+    let is_wordless = !text.contains(|c: char| c.is_alphanumeric() || QUESTION_MARKS.contains(&c));
+    is_wordless || settings.skip_texts.iter().any(|skip| self::bare(skip) == bare)
 }
 
 /// A text without case, white space at its ends, punctuation, skin tones and the marks of Arabic vowels.
@@ -82,27 +88,65 @@ pub fn class(
     if messages.iter().any(|message| message.kind == "button") {
         return Class::TemplateReply;
     }
-    match classified {
-        Some(found) if found.confidence >= settings.class_confidence_min => found.class,
-        _ => Class::Other,
+    classified.filter(|found| is_sure(Some(found), settings)).map_or(Class::Other, |found| found.class)
+}
+
+/// What people have to do after a turn, whatever was answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct FollowUp {
+    /// The customer's words are recorded.
+    pub record: bool,
+    /// A person is asked for.
+    pub needs_human: bool,
+}
+
+/// What a class and its way leave to people, also where a stored answer fits: an answer tells how complaints are handled,
+/// but the complaint itself must still reach somebody. A request is done by people: to be told how cancelling works
+/// cancels nothing.
+#[must_use]
+pub const fn follow_up(class: Class, route: Route) -> FollowUp {
+    match (route, class) {
+        (Route::Record, _) => FollowUp { record: true, needs_human: true },
+        (Route::Silent, _) => FollowUp { record: false, needs_human: false },
+        (Route::Human, _) | (_, Class::ServiceRequest) => FollowUp { record: false, needs_human: true },
+        (Route::Phrase | Route::Query, _) => FollowUp { record: false, needs_human: false },
     }
+}
+
+/// What is said where nobody knows an answer, and whether a person is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unanswered {
+    /// The phrase's name.
+    pub phrase: &'static str,
+    /// Whether a person is asked for.
+    pub needs_human: bool,
+}
+
+/// What to say where nobody knows an answer. A request is confirmed as received. Small talk gets a friendly word: it is of
+/// no known class for sure, asks nothing, and has nothing to do with what the business knows. Everything else goes to a
+/// person.
+#[must_use]
+pub fn unanswered(class: Class, is_sure: bool, text: &str, passages: &[Hit]) -> Unanswered {
+    match class {
+        Class::ServiceRequest => Unanswered { phrase: class.as_str(), needs_human: true },
+        Class::Other if is_sure && passages.is_empty() && !text.contains(QUESTION_MARKS) => {
+            Unanswered { phrase: class.as_str(), needs_human: false }
+        }
+        _ => Unanswered { phrase: phrases::FALLBACK, needs_human: true },
+    }
+}
+
+/// Whether the classifier is sure enough of what it found.
+#[must_use]
+pub fn is_sure(classified: Option<&Classification>, settings: &PipelineSettings) -> bool {
+    classified.is_some_and(|found| found.confidence >= settings.class_confidence_min)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Entry, Language, Receipt, Tick, Timestamp};
-
-    fn message(kind: &str, text: Option<&str>) -> PendingMessage {
-        PendingMessage {
-            seq: 1,
-            kind: kind.into(),
-            text: text.map(Into::into),
-            provider_at: None,
-            receipt: Receipt { at: Timestamp(0), tick: Tick(0), seq: 0 },
-            alone: false,
-        }
-    }
+    use crate::domain::{Entry, Language};
+    use crate::testkit::{classified, message};
 
     fn hit(score: f32) -> Hit {
         let entry =
@@ -130,6 +174,15 @@ mod tests {
             ("skin tone does not matter", vec![text("👍🏽")], Ask::Nothing("needs no answer")),
             ("ok and a question", vec![text("ok"), text("price?")], Ask::Text("ok\nprice?".into())),
             ("ok inside a word", vec![text("book")], Ask::Text("book".into())),
+            ("hands", vec![text("🙏")], Ask::Nothing("needs no answer")),
+            ("a heart and laughter", vec![text("❤️"), text("😂😂")], Ask::Nothing("needs no answer")),
+            ("signs", vec![text("...!")], Ask::Nothing("needs no answer")),
+            ("laughter", vec![text("lol")], Ask::Nothing("needs no answer")),
+            ("nothing and a thumb", vec![text(""), text("👍")], Ask::Nothing("needs no answer")),
+            ("a heart beside a text", vec![text("❤️"), text("b")], Ask::Text("❤️\nb".into())),
+            ("a question mark", vec![text("??")], Ask::Text("??".into())),
+            ("an Arabic question mark", vec![text("؟")], Ask::Text("؟".into())),
+            ("a number", vec![text("5")], Ask::Text("5".into())),
         ] {
             let messages: Vec<_> =
                 messages.iter().map(|(kind, text)| message(kind, text.as_deref())).collect();
@@ -140,7 +193,9 @@ mod tests {
     #[test]
     fn without_skip_ok_is_a_text() {
         let settings = PipelineSettings { skip: false, ..PipelineSettings::default() };
-        assert_eq!(ask(&[message("text", Some("ok"))], &settings), Ask::Text("ok".into()));
+        for text in ["ok", "🙏"] {
+            assert_eq!(ask(&[message("text", Some(text))], &settings), Ask::Text(text.into()));
+        }
     }
 
     #[test]
@@ -154,12 +209,52 @@ mod tests {
     #[test]
     fn a_doubtful_class_is_other_and_a_template_button_needs_no_classifier() {
         let settings = PipelineSettings::default();
-        let sure = |confidence| Classification { class: Class::Thanks, confidence, language: None };
+        let sure = |confidence| classified(Class::Thanks, confidence);
         let text = [message("text", Some("x"))];
         assert_eq!(class(&text, Some(&sure(0.9)), &settings), Class::Thanks);
         assert_eq!(class(&text, Some(&sure(0.1)), &settings), Class::Other);
         assert_eq!(class(&text, None, &settings), Class::Other);
         let button = [message("button", Some("Yes"))];
         assert_eq!(class(&button, Some(&sure(0.9)), &settings), Class::TemplateReply);
+    }
+
+    #[test]
+    fn what_people_have_to_do_is_decided_by_class_and_way() {
+        use Route::{Human, Phrase, Query, Record, Silent};
+        let (none, human, record) = ((false, false), (false, true), (true, true));
+        for (class, route, expected) in [
+            (Class::Complaint, Record, record),
+            (Class::Suggestion, Record, record),
+            (Class::TemplateReply, Record, record),
+            (Class::ServiceRequest, Record, record),
+            (Class::Complaint, Human, human),
+            (Class::Complaint, Query, none),
+            (Class::ServiceRequest, Query, human),
+            (Class::ServiceRequest, Phrase, human),
+            (Class::ServiceRequest, Silent, none),
+            (Class::Inquiry, Query, none),
+            (Class::Thanks, Phrase, none),
+            (Class::Other, Silent, none),
+        ] {
+            let left = follow_up(class, route);
+            assert_eq!((left.record, left.needs_human), expected, "{class} {route:?}");
+        }
+    }
+
+    #[test]
+    fn where_nobody_knows_an_answer_all_but_small_talk_goes_to_a_person() {
+        let (none, passages) = (vec![], vec![hit(0.2)]);
+        for (class, is_sure, text, passages, expected) in [
+            (Class::Inquiry, true, "do you sell pizza", &none, ("fallback", true)),
+            (Class::ServiceRequest, true, "two bottles please", &passages, ("service_request", true)),
+            (Class::Other, true, "my cat is black", &none, ("other", false)),
+            (Class::Other, true, "who won the match?", &none, ("fallback", true)),
+            (Class::Other, true, "من فاز؟", &none, ("fallback", true)),
+            (Class::Other, true, "the water is nice", &passages, ("fallback", true)),
+            (Class::Other, false, "zorblax", &none, ("fallback", true)),
+        ] {
+            let said = unanswered(class, is_sure, text, passages);
+            assert_eq!((said.phrase, said.needs_human), expected, "{class} {text}");
+        }
     }
 }

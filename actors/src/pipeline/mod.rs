@@ -4,5 +4,7 @@ pub mod decide;
 pub mod journal;
 pub mod phrases;
 pub mod run;
+#[cfg(test)]
+mod run_tests;
 
 pub use run::{Pipeline, Plan, TurnError, TurnInput, TurnResult};

@@ -10,14 +10,15 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::time::Instant;
 
-use super::decide::{self, Ask, Lookup};
+use super::decide::{self, Ask, FollowUp, Lookup, Unanswered};
 use super::journal::Journal;
 use super::phrases::{self, phrase};
 use crate::domain::{
     Class, ConversationId, Disposition, Embedding, HistoryItem, Hit, Journey, Language, PendingMessage,
     Record, Route, TurnId,
 };
-use crate::ports::{Answer, Classification, Query, QueryError, Search, Store};
+use crate::ports::store::Turns;
+use crate::ports::{Answer, Classification, Query, QueryError, Search};
 use crate::services::Services;
 use crate::settings::{Phrases, PipelineSettings, Routes};
 use crate::supervision::CallError;
@@ -72,14 +73,23 @@ pub struct Plan {
     journal: Journal,
     language: Language,
     class: Option<Class>,
+    needs_human: bool,
+    records: Vec<Record>,
     next: Next,
 }
 
 /// What the second half has to do.
 enum Next {
-    Say { text: String, needs_human: bool, records: Vec<Record> },
-    Stay { reason: String },
-    Ask { text: String, class: Class, passages: Vec<Hit>, history: Vec<HistoryItem> },
+    Say(String),
+    Stay(String),
+    Ask { query: Query, otherwise: Unanswered },
+}
+
+impl Plan {
+    /// Of messages that were not classified.
+    const fn without_class(journal: Journal, language: Language, next: Next) -> Self {
+        Self { journal, language, class: None, needs_human: false, records: vec![], next }
+    }
 }
 
 /// The ways and settings of all turns of a shard.
@@ -88,7 +98,7 @@ pub struct Pipeline {
     /// The services.
     pub services: Services,
     /// Where the history comes from.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<dyn Turns>,
     /// Thresholds and lists.
     pub settings: Arc<PipelineSettings>,
     /// The way of each class.
@@ -107,31 +117,46 @@ impl Pipeline {
         let begun = Instant::now();
         let ask = decide::ask(&input.messages, &self.settings);
         journal.step("read", begun, outcome_of(&ask), json!({ "messages": input.messages.len() }));
-        let text = match ask {
-            Ask::Text(text) => text,
+        match ask {
+            Ask::Text(text) => self.understand(text, input, journal).await,
             Ask::Unreadable => {
                 let language = self.language_or_default(input.language);
                 let text = self.phrase(phrases::UNSUPPORTED, language);
-                let next = Next::Say { text, needs_human: false, records: vec![] };
-                return Ok(Plan { journal, language, class: None, next });
+                Ok(Plan::without_class(journal, language, Next::Say(text)))
             }
             Ask::Nothing(reason) => {
                 let language = self.language_or_default(input.language);
-                let next = Next::Stay { reason: reason.to_owned() };
-                return Ok(Plan { journal, language, class: None, next });
+                Ok(Plan::without_class(journal, language, Next::Stay(reason.to_owned())))
             }
-        };
+        }
+    }
+
+    /// What is known about a text, which class it is, and what follows.
+    async fn understand(
+        &self,
+        text: String,
+        input: &TurnInput,
+        mut journal: Journal,
+    ) -> Result<Plan, TurnError> {
         let embedding = self.embed(&text, input, &mut journal).await?;
         let found = self.classify(&text, embedding.clone(), input, &mut journal).await?;
         let spoken = found.and_then(|found| found.language).or(input.language);
         let class = decide::class(&input.messages, found.as_ref(), &self.settings);
         let hits = self.search(&text, embedding, spoken, input, &mut journal).await?;
         let language = self.language_or_default(spoken);
+        let FollowUp { record, needs_human } = decide::follow_up(class, self.routes.of(class));
+        let records = if record { vec![Record { class, text: text.clone() }] } else { vec![] };
         let next = match decide::lookup(hits, &self.settings) {
-            Lookup::Reply(hit) => Next::Say { text: hit.entry.answer, needs_human: false, records: vec![] },
-            Lookup::Continue(passages) => self.route(class, text, passages, language, input).await?,
+            Lookup::Reply(hit) => Next::Say(hit.entry.answer),
+            Lookup::Continue(passages) => {
+                let is_sure = decide::is_sure(found.as_ref(), &self.settings);
+                let otherwise = decide::unanswered(class, is_sure, &text, &passages);
+                let (conversation, history) = (input.conversation, vec![]);
+                let query = Query { conversation, text, class, language, passages, history };
+                self.route(query, otherwise, input).await?
+            }
         };
-        Ok(Plan { journal, language, class: Some(class), next })
+        Ok(Plan { journal, language, class: Some(class), needs_human, records, next })
     }
 
     /// The second half: says what was found, or asks the query service.
@@ -139,38 +164,19 @@ impl Pipeline {
     /// # Errors
     /// When the query service is unavailable or fails.
     pub async fn finish(&self, input: &TurnInput, plan: Plan) -> Result<TurnResult, TurnError> {
-        let Plan { mut journal, language, class, next } = plan;
-        let (text, needs_human, records) = match next {
-            Next::Stay { reason } => {
-                return Ok(TurnResult {
-                    disposition: Disposition::Suppressed(reason),
-                    text: None,
-                    needs_human: false,
-                    records: vec![],
-                    class,
-                    language,
-                    journey: journal.finish(),
-                });
-            }
-            Next::Say { text, needs_human, records } => (text, needs_human, records),
-            Next::Ask { text, class, passages, history } => {
-                let query =
-                    Query { conversation: input.conversation, text, class, language, passages, history };
-                match self.compose(query, input, &mut journal).await? {
-                    Some(text) => (text, false, vec![]),
-                    None => (self.phrase(phrases::FALLBACK, language), true, vec![]),
-                }
+        let Plan { mut journal, language, class, mut needs_human, records, next } = plan;
+        let (disposition, text) = match next {
+            Next::Stay(reason) => (Disposition::Suppressed(reason), None),
+            Next::Say(text) => (Disposition::Answered, Some(text)),
+            Next::Ask { query, otherwise } => {
+                let composed = self.compose(query, input, &mut journal).await?;
+                needs_human |= composed.is_none() && otherwise.needs_human;
+                let text = composed.unwrap_or_else(|| self.phrase(otherwise.phrase, language));
+                (Disposition::Answered, Some(text))
             }
         };
-        Ok(TurnResult {
-            disposition: Disposition::Answered,
-            text: Some(text),
-            needs_human,
-            records,
-            class,
-            language,
-            journey: journal.finish(),
-        })
+        let journey = journal.finish();
+        Ok(TurnResult { disposition, text, needs_human, records, class, language, journey })
     }
 
     /// What is said when a message failed alone.
@@ -232,28 +238,22 @@ impl Pipeline {
         Ok(found.unwrap_or_default())
     }
 
+    /// The way of a class where no stored answer fits.
     async fn route(
         &self,
-        class: Class,
-        text: String,
-        passages: Vec<Hit>,
-        language: Language,
+        mut query: Query,
+        otherwise: Unanswered,
         input: &TurnInput,
     ) -> Result<Next, TurnError> {
-        Ok(match self.routes.of(class) {
-            Route::Phrase => self.say(class.as_str(), language, false, vec![]),
-            Route::Record => self.say(class.as_str(), language, true, vec![Record { class, text }]),
-            Route::Human => self.say(phrases::HUMAN, language, true, vec![]),
-            Route::Silent => Next::Stay { reason: format!("silent route of {class}") },
+        Ok(match self.routes.of(query.class) {
+            Route::Phrase | Route::Record => Next::Say(self.phrase(query.class.as_str(), query.language)),
+            Route::Human => Next::Say(self.phrase(phrases::HUMAN, query.language)),
+            Route::Silent => Next::Stay(format!("silent route of {}", query.class)),
             Route::Query => {
-                let history = self.history(input).await?;
-                Next::Ask { text, class, passages, history }
+                query.history = self.history(input).await?;
+                Next::Ask { query, otherwise }
             }
         })
-    }
-
-    fn say(&self, name: &str, language: Language, needs_human: bool, records: Vec<Record>) -> Next {
-        Next::Say { text: self.phrase(name, language), needs_human, records }
     }
 
     async fn history(&self, input: &TurnInput) -> Result<Vec<HistoryItem>, TurnError> {

@@ -34,7 +34,7 @@ pub enum Answer {
         /// Tokens of the answer, where the model tells.
         completion_tokens: Option<u64>,
     },
-    /// The service knows nothing that fits; a person should look.
+    /// The service knows nothing that fits.
     NotKnown,
 }
 

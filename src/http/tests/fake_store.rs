@@ -6,9 +6,10 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tertulia_actors::domain::{
-    Account, Books, ConversationId, HistoryItem, InboundMessage, OutboxPart, PartId, PartState, Speaker,
-    Tick, Timestamp, TurnId,
+    Account, Books, ConversationId, Entry, HistoryItem, InboundMessage, Language, OutboxPart, PartId,
+    PartState, Speaker, Tick, Timestamp, TurnId,
 };
+use tertulia_actors::ports::KnowledgeBase;
 use tertulia_actors::ports::store::{
     Admission, CommitOutcome, CommitTurn, ConversationState, ConversationView, DeadLetter, Inbox, Mark,
     MessageView, Outbox, Overdue, QuarantineView, ReleaseTurn, ReplyView, StartOutcome, StartTurn, Store,
@@ -33,6 +34,7 @@ pub(super) struct State {
     pub(super) replies: HashMap<ConversationId, Vec<ReplyView>>,
     pub(super) dead_letters: Vec<DeadLetter>,
     pub(super) replayed: Vec<i64>,
+    pub(super) entries: Vec<Entry>,
     /// What every call answers from now on.
     pub(super) failure: Option<StoreError>,
     /// Whether a probe never ends.
@@ -234,6 +236,30 @@ impl Views for FakeStore {
 
     fn quarantined(&self, _: usize) -> StoreFuture<Vec<QuarantineView>> {
         self.with(|_| Vec::new())
+    }
+}
+
+impl KnowledgeBase for FakeStore {
+    fn list(&self, after: Option<(String, Language)>, limit: usize) -> StoreFuture<Vec<Entry>> {
+        self.with(|state| {
+            let follows = |entry: &&Entry| after.as_ref().is_none_or(|(id, _)| entry.id > *id);
+            state.entries.iter().filter(follows).take(limit).cloned().collect()
+        })
+    }
+
+    fn put(&self, entries: Vec<Entry>) -> StoreFuture<usize> {
+        self.with(|state| {
+            state.entries.extend(entries.iter().cloned());
+            entries.len()
+        })
+    }
+
+    fn remove(&self, id: String) -> StoreFuture<usize> {
+        self.with(|state| {
+            let before = state.entries.len();
+            state.entries.retain(|entry| entry.id != id);
+            before - state.entries.len()
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod fake_store;
+mod knowledge;
 mod messages;
 mod operations;
 mod stream;
@@ -17,10 +18,11 @@ use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use actix_web::test::{TestRequest, call_service, init_service};
 use serde_json::Value;
-use tertulia_actors::domain::{Receipt, Tick, Timestamp};
+use tertulia_actors::domain::{Entry, Hit, Language, Receipt, Tick, Timestamp};
 use tertulia_actors::feed::{Feed, Feeds};
 use tertulia_actors::inbox::admission::Admissions;
 use tertulia_actors::ports::{Clock, Entropy, ReceiptSource};
+use tertulia_actors::testkit::Always;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -89,12 +91,16 @@ impl TestApp {
         let mut settings = HttpSettings::default();
         change(&mut settings);
         let (store, world) = (Arc::new(FakeStore::default()), Arc::new(World::default()));
+        let (id, question, answer) = ("e".into(), "q".into(), "a".into());
+        let hit = Hit { entry: Entry { id, language: Language::ENGLISH, question, answer }, score: 0.5 };
         let feed = Feed::new().start();
         let (draining, drains) = watch::channel(false);
         let dedupe = Duration::from_secs(30 * 86_400);
         let state = HttpState::new(Parts {
             admissions: Admissions::new(store.clone(), world.clone(), world.clone(), dedupe),
             store: store.clone(),
+            knowledge: store.clone(),
+            vectors: Arc::new(Always(Ok(vec![hit]))),
             feeds: Feeds::new(vec![feed.clone()]),
             whatsapp: Some(Arc::new(WhatsappInbound::new(&"verify me".into(), &APP_SECRET.into()))),
             settings: Arc::new(settings),

@@ -23,7 +23,7 @@ fn ask(conn: &Connection, text: &str) -> Vec<Hit> {
 }
 
 /// Questions as people put them, and the entry that answers them.
-const PARAPHRASES: &[(&str, &str)] = &[
+pub(super) const PARAPHRASES: &[(&str, &str)] = &[
     ("how much is a bottle of water", "prices"),
     ("price list please", "prices"),
     ("what time do you open", "hours"),
@@ -69,23 +69,13 @@ const PARAPHRASES: &[(&str, &str)] = &[
 #[test]
 fn paraphrases_find_their_entry() {
     let conn = sample();
-    let (mut first, mut replied, mut wrong, mut missed) = (0, 0, Vec::new(), Vec::new());
-    for (question, id) in PARAPHRASES {
+    let lost = PARAPHRASES.iter().filter_map(|(question, id)| {
         let hits = ask(&conn, question);
-        let found = hits.first().filter(|hit| hit.entry.id == *id);
-        first += usize::from(found.is_some());
-        replied += usize::from(found.is_some_and(|hit| hit.score >= 0.6));
-        let told: Vec<_> = hits.iter().map(|hit| format!("{} {:.2}", hit.entry.id, hit.score)).collect();
-        if found.is_none() && hits.first().is_some_and(|hit| hit.score >= 0.6) {
-            wrong.push(format!("{question}: {told:?}"));
-        } else if found.is_none() {
-            missed.push(format!("{question}: {told:?}"));
-        }
-    }
-    let all = PARAPHRASES.len();
-    println!("{first} of {all} first, {replied} replied; wrong {wrong:#?}, missed {missed:#?}");
-    assert!(first * 10 >= all * 9, "{first} of {all}; missed {missed:#?}");
-    assert!(wrong.len() * 20 <= all, "{wrong:#?}");
+        let is_first = hits.first().is_some_and(|hit| hit.entry.id == *id);
+        let told = hits.iter().map(|hit| format!("{} {:.2}", hit.entry.id, hit.score));
+        (!is_first).then(|| format!("{question}: {:?}", told.collect::<Vec<_>>()))
+    });
+    assert_eq!(lost.collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]
@@ -95,24 +85,6 @@ fn every_stored_question_finds_itself_with_full_score() {
         let hits = find(&conn, &Stems::new(), &search(&entry.question, Some(entry.language))).unwrap();
         assert_eq!(hits[0].entry, entry);
         assert!(hits[0].score > 0.999, "{} {}", entry.id, hits[0].score);
-    }
-}
-
-#[test]
-fn what_the_shop_knows_nothing_of_gets_no_reply() {
-    let conn = sample();
-    for text in [
-        "do you sell pizza with mushrooms",
-        "who won the football match yesterday",
-        "write me a poem about the moon",
-        "my driver was rude and shouted at my wife",
-        "ما هي عاصمة فرنسا",
-        "السائق صرخ في وجهي امس",
-        "hello there",
-        "شكرا جزيلا لكم",
-    ] {
-        let hits = ask(&conn, text);
-        assert!(hits.iter().all(|hit| hit.score < 0.6), "{text}: {hits:?}");
     }
 }
 
@@ -179,7 +151,7 @@ fn a_query_has_a_limited_number_of_stems_and_hits() {
 }
 
 /// A database file with the sample, as the server has it.
-fn file() -> (tempfile::TempDir, std::path::PathBuf, Connection) {
+pub(super) fn file() -> (tempfile::TempDir, std::path::PathBuf, Connection) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.db");
     let conn = Connection::open(&path).unwrap();

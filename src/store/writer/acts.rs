@@ -1,7 +1,7 @@
 //! What people ask for, and the probe.
 
-use rusqlite::{OptionalExtension, params};
-use tertulia_actors::domain::ConversationId;
+use rusqlite::{Connection, OptionalExtension, params};
+use tertulia_actors::domain::{ConversationId, Timestamp};
 
 use super::super::error::WriteError;
 use super::super::row::{AsText, parsed};
@@ -45,6 +45,30 @@ fn replay(unit: &mut Unit<'_>, id: i64) -> Result<(), WriteError> {
     books.pending += 1;
     unit.effects.changed.push(conversation);
     Ok(())
+}
+
+/// A change of tables that another module owns.
+pub(in crate::store) struct Change<F>(Option<F>);
+
+impl<F> Change<F> {
+    /// A change that is made once.
+    pub(in crate::store) const fn new(change: F) -> Self {
+        Self(Some(change))
+    }
+}
+
+impl<T, F> Write for Change<F>
+where
+    T: Send,
+    F: FnOnce(&Connection, Timestamp) -> Result<T, WriteError> + Send + 'static,
+{
+    type Answer = T;
+
+    fn apply(&mut self, unit: &mut Unit<'_>) -> Result<T, WriteError> {
+        let change =
+            self.0.take().ok_or_else(|| WriteError::Refused("the change was made already".into()))?;
+        change(unit.conn, unit.now)
+    }
 }
 
 /// Learns whether a message could be stored now.

@@ -29,7 +29,7 @@ use tertulia_actors::ports::{StoreError, Tells};
 use thiserror::Error;
 use tokio::sync::watch;
 
-pub(super) use acts::{Probe, Replay};
+pub(super) use acts::{Change, Probe, Replay};
 pub(super) use outbox::Marks;
 use queue::Load;
 pub(super) use queue::{Gauges, Message, Queue};

@@ -1,0 +1,172 @@
+//! Whole turns through the pipeline, with services that answer what a case says.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::*;
+use crate::domain::{
+    Class, ConversationId, Disposition, Entry, Hit, Language, PendingMessage, Record, Route, TurnId,
+};
+use crate::ports::{Answer, QueryError, VectorsError};
+use crate::settings::{Phrases, PipelineSettings, Routes};
+use crate::testkit::{Always, NoTurns, classified, message, services};
+
+/// A text, what the services find, and what comes of it.
+#[derive(Clone)]
+struct Case {
+    messages: Vec<PendingMessage>,
+    hits: Result<Vec<Hit>, VectorsError>,
+    class: (Class, f32),
+    answer: Result<Answer, QueryError>,
+    routes: Routes,
+    out_of_patience: bool,
+}
+
+/// An inquiry that no stored answer fits and no service knows.
+impl Default for Case {
+    fn default() -> Self {
+        Self {
+            messages: vec![message("text", Some("x y"))],
+            hits: Ok(vec![]),
+            class: (Class::Inquiry, 0.9),
+            answer: Ok(Answer::NotKnown),
+            routes: Routes::default(),
+            out_of_patience: false,
+        }
+    }
+}
+
+/// Phrases that say their own names.
+fn phrases() -> Phrases {
+    let version = |name: &str| BTreeMap::from([(Language::ENGLISH, format!("phrase {name}"))]);
+    phrases::names().map(|name| (name.to_owned(), version(name))).collect()
+}
+
+fn stored(score: f32) -> Hit {
+    let entry =
+        Entry { id: "e".into(), language: Language::ENGLISH, question: "q".into(), answer: "stored".into() };
+    Hit { entry, score }
+}
+
+fn composed(text: &str) -> Result<Answer, QueryError> {
+    Ok(Answer::Text { text: text.into(), prompt_tokens: None, completion_tokens: None })
+}
+
+fn away() -> Result<Answer, QueryError> {
+    Err(QueryError::Unavailable("no connection".into()))
+}
+
+fn run(case: Case) -> Result<TurnResult, TurnError> {
+    actix::System::new().block_on(async {
+        let (class, confidence) = case.class;
+        let found = Always(Ok(classified(class, confidence)));
+        let pipeline = Pipeline {
+            services: services(Always(case.hits), found, Always(case.answer)),
+            store: Arc::new(NoTurns),
+            settings: Arc::new(PipelineSettings::default()),
+            routes: Arc::new(case.routes),
+            phrases: Arc::new(phrases()),
+        };
+        let input = TurnInput {
+            conversation: ConversationId::new(uuid::Uuid::nil()),
+            turn: TurnId::new(uuid::Uuid::nil()),
+            messages: case.messages,
+            language: None,
+            out_of_patience: case.out_of_patience,
+        };
+        let plan = pipeline.prepare(&input).await?;
+        pipeline.finish(&input, plan).await
+    })
+}
+
+/// A class by a way, with a hit of a score.
+fn way(class: Class, route: Route, score: f32) -> Case {
+    let mut routes = Routes::default();
+    match class {
+        Class::Complaint => routes.complaint = route,
+        Class::Inquiry => routes.inquiry = route,
+        Class::ServiceRequest => routes.service_request = route,
+        _ => unreachable!("not needed"),
+    }
+    Case { class: (class, 0.9), routes, hits: Ok(vec![stored(score)]), ..Case::default() }
+}
+
+#[test]
+fn a_turn_is_answered_by_what_fits_and_leaves_to_people_what_only_they_can_do() {
+    let of = |class| Case { class: (class, 0.9), ..Case::default() };
+    let answer = |text: &str, case| Case { answer: composed(text), ..case };
+    let button = Case { messages: vec![message("button", Some("Yes"))], ..Case::default() };
+    let passages = Case { hits: Ok(vec![stored(0.3)]), ..Case::default() };
+    for (name, case, text, needs_human, records) in [
+        ("stored answer", way(Class::Inquiry, Route::Query, 0.8), "stored", false, 0),
+        ("stored answer to a complaint", way(Class::Complaint, Route::Record, 0.8), "stored", true, 1),
+        ("stored answer to a request", way(Class::ServiceRequest, Route::Query, 0.8), "stored", true, 0),
+        ("phrase", of(Class::Thanks), "phrase thanks", false, 0),
+        ("record", of(Class::Complaint), "phrase complaint", true, 1),
+        ("human", way(Class::Inquiry, Route::Human, 0.1), "phrase human", true, 0),
+        ("button", button, "phrase template_reply", true, 1),
+        ("query with a passage", answer("composed", passages.clone()), "composed", false, 0),
+        ("query, not known", passages, "phrase fallback", true, 0),
+        ("a composed answer to a request", answer("done?", of(Class::ServiceRequest)), "done?", true, 0),
+        ("request, not known", of(Class::ServiceRequest), "phrase service_request", true, 0),
+        ("small talk, not known", of(Class::Other), "phrase other", false, 0),
+        ("doubtful", Case { class: (Class::Thanks, 0.1), ..Case::default() }, "phrase fallback", true, 0),
+    ] {
+        let result = run(case).unwrap();
+        assert_eq!(result.disposition, Disposition::Answered, "{name}");
+        assert_eq!(result.text.as_deref(), Some(text), "{name}");
+        assert_eq!((result.needs_human, result.records.len()), (needs_human, records), "{name}");
+        assert!(!result.journey.degraded, "{name}");
+    }
+}
+
+#[test]
+fn a_record_holds_the_whole_turn_and_its_class() {
+    let messages = ["late again", "and broken"].map(|text| message("text", Some(text))).to_vec();
+    let result = run(Case { messages, ..way(Class::Complaint, Route::Record, 0.8) }).unwrap();
+    let expected = Record { class: Class::Complaint, text: "late again\nand broken".into() };
+    assert_eq!((result.class, result.records), (Some(Class::Complaint), vec![expected]));
+}
+
+#[test]
+fn a_silent_class_and_messages_that_ask_nothing_get_no_answer() {
+    let of = |messages| Case { messages, ..Case::default() };
+    for (name, case, reason) in [
+        ("silent", way(Class::Inquiry, Route::Silent, 0.1), "silent route of inquiry"),
+        ("ok", of(vec![message("text", Some("ok"))]), "needs no answer"),
+        ("hands", of(vec![message("text", Some("🙏"))]), "needs no answer"),
+        ("reaction", of(vec![message("reaction", None)]), "silent kind"),
+    ] {
+        let result = run(case).unwrap();
+        assert_eq!(result.disposition, Disposition::Suppressed(reason.into()), "{name}");
+        assert_eq!((result.text, result.needs_human, result.records), (None, false, vec![]), "{name}");
+    }
+    let unreadable = run(of(vec![message("image", None)])).unwrap();
+    assert_eq!((unreadable.text.as_deref(), unreadable.class), (Some("phrase unsupported"), None));
+}
+
+#[test]
+fn a_service_that_is_away_is_waited_for_and_then_done_without() {
+    let no_query = Case { answer: away(), ..Case::default() };
+    let lost = VectorsError::Failed("locked".into());
+    let no_search = Case { hits: Err(lost), answer: composed("composed"), ..Case::default() };
+    for (service, case, text) in
+        [("query", no_query, "phrase fallback"), ("knowledge", no_search, "composed")]
+    {
+        let refused = run(case.clone()).unwrap_err();
+        assert!(matches!(&refused, TurnError::Unavailable(why) if why.starts_with(service)), "{refused}");
+        let result = run(Case { out_of_patience: true, ..case }).unwrap();
+        assert_eq!(result.text.as_deref(), Some(text), "{service}");
+        let step = result.journey.steps.iter().find(|step| step.name == service).unwrap();
+        assert_eq!((step.outcome.as_str(), result.journey.degraded), ("degraded", true), "{service}");
+    }
+}
+
+#[test]
+fn an_error_of_the_query_service_fails_the_turn_also_without_patience() {
+    for out_of_patience in [false, true] {
+        let answer = Err(QueryError::Failed("nonsense".into()));
+        let failed = run(Case { answer, out_of_patience, ..Case::default() }).unwrap_err();
+        assert_eq!(failed, TurnError::Failed("nonsense".into()));
+    }
+}

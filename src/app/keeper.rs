@@ -1,0 +1,39 @@
+//! The knowledge base behind the server's one writer: its entries change in the commits of messages and turns.
+
+use std::sync::Arc;
+
+use tertulia_actors::domain::{Entry, Language};
+use tertulia_actors::ports::KnowledgeBase;
+use tertulia_actors::ports::store::StoreFuture;
+
+use crate::knowledge::{KnowledgeError, entries};
+use crate::store::{SqliteStore, WriteError};
+
+/// Reads on the store's readers, and writes through its writer.
+pub(super) struct Keeper(pub(super) Arc<SqliteStore>);
+
+impl KnowledgeBase for Keeper {
+    fn list(&self, after: Option<(String, Language)>, limit: usize) -> StoreFuture<Vec<Entry>> {
+        self.0.read_with(move |conn| {
+            let after = after.as_ref().map(|(id, language)| (id.as_str(), *language));
+            entries::list(conn, after, limit).map_err(fault)
+        })
+    }
+
+    fn put(&self, entries: Vec<Entry>) -> StoreFuture<usize> {
+        self.0.write_with(move |conn, now| entries::import(conn, &entries, now).map_err(fault))
+    }
+
+    fn remove(&self, id: String) -> StoreFuture<usize> {
+        self.0.write_with(move |conn, _| entries::remove(conn, &id, None).map_err(fault))
+    }
+}
+
+fn fault(error: KnowledgeError) -> WriteError {
+    match error {
+        KnowledgeError::Database(error) => error.into(),
+        error @ (KnowledgeError::Line { .. } | KnowledgeError::Field { .. }) => {
+            WriteError::Refused(error.to_string())
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What the commands of the knowledge base do. Those that read want a database that exists; those that write ask the
+//! running server, or take the lock where there is none.
+#![expect(clippy::print_stdout, reason = "a command line answers on the terminal")]
+
+use std::path::Path;
+
+use reqwest::Method;
+use rusqlite::Connection;
+use serde_json::Value;
+use tertulia_actors::domain::{Entry, Tick};
+use tertulia_actors::ports::{Clock, Search};
+
+use super::Failure;
+use super::acts::{Outcome, Server, done};
+use crate::config::Config;
+use crate::knowledge::entries;
+use crate::knowledge::index::find;
+use crate::knowledge::normalise::Stems;
+use crate::lock_file::{LockError, LockFile};
+use crate::store::{OpenError, db};
+use crate::system::SystemClock;
+
+/// Where the server serves the knowledge base.
+const PATH: &str = "/v1/knowledge";
+
+/// Entries that the server is sent at a time; far below its limit, so that messages do not wait for a long commit.
+const ENTRIES_PER_CALL: usize = 50;
+
+pub(super) fn search(config: &Config, question: String, limit: usize) -> Outcome {
+    let search = Search { text: question, embedding: None, language: None, limit };
+    for hit in find(&db::open_to_read(&config.storage.path)?, &Stems::new(), &search)? {
+        println!("{}", serde_json::to_string(&hit)?);
+    }
+    done()
+}
+
+pub(super) fn list(config: &Config) -> Outcome {
+    for entry in entries::list(&db::open_to_read(&config.storage.path)?, None, usize::MAX)? {
+        println!("{}\t{}\t{}", entry.id, entry.language, entry.question);
+    }
+    done()
+}
+
+pub(super) fn export(config: &Config) -> Outcome {
+    print!("{}", entries::export(&db::open_to_read(&config.storage.path)?)?);
+    done()
+}
+
+pub(super) fn import(config: &Config, file: &Path) -> Outcome {
+    let lines = std::fs::read_to_string(file)
+        .map_err(|error| format!("cannot read '{}': {error}", file.display()))?;
+    let entries = entries::parse(&lines)?;
+    let now = SystemClock::anchored_behind(Tick(0)).now();
+    let imported = change(
+        config,
+        |conn| Ok(entries::import(conn, &entries, now)?),
+        |server| import_there(server, &entries),
+    )?;
+    println!("{imported} entries were imported");
+    done()
+}
+
+/// Sends entries in small calls; each is one commit, so that a failure leaves those before it imported.
+fn import_there(server: &Server, entries: &[Entry]) -> Result<usize, Failure> {
+    let mut imported = 0;
+    for some in entries.chunks(ENTRIES_PER_CALL) {
+        let call = server.call(Method::POST, PATH, &[], Some(&serde_json::to_value(some)?));
+        imported +=
+            count(&call.map_err(|error| format!("{error} ({imported} entries are imported)"))?, "imported");
+    }
+    Ok(imported)
+}
+
+pub(super) fn remove(config: &Config, ids: &[String]) -> Outcome {
+    must_exist(config)?;
+    let removed = change(
+        config,
+        |conn| Ok(ids.iter().map(|id| entries::remove(conn, id, None)).sum::<Result<usize, _>>()?),
+        |server| {
+            let calls = ids.iter().map(|id| server.call(Method::DELETE, PATH, &[("id", id)], None));
+            calls.map(|answer| Ok(count(&answer?, "removed"))).sum()
+        },
+    )?;
+    println!("{removed} entries were removed");
+    if removed == 0 { Err("there are no such entries".into()) } else { done() }
+}
+
+pub(super) fn reindex(config: &Config) -> Outcome {
+    must_exist(config)?;
+    let indexed = change(
+        config,
+        |conn| Ok(entries::reindex(conn)?),
+        |_| {
+            Err("the index is made anew in one piece, for which messages would wait: stop the server first"
+                .into())
+        },
+    )?;
+    println!("{indexed} entries were indexed");
+    done()
+}
+
+/// Changes the knowledge base: with the lock held where no server runs, else by asking the server.
+fn change(
+    config: &Config,
+    here: impl FnOnce(&Connection) -> Result<usize, Failure>,
+    there: impl FnOnce(&Server) -> Result<usize, Failure>,
+) -> Result<usize, Failure> {
+    match LockFile::acquire(&config.storage.path) {
+        Ok(_lock) => {
+            db::migrate(&config.storage)?;
+            let conn = Connection::open(&config.storage.path)?;
+            conn.busy_timeout(config.storage.busy_timeout())?;
+            here(&conn)
+        }
+        Err(LockError::Held { holder }) => there(&Server::of(config, &holder)?),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Refuses to make a database just to find nothing in it.
+fn must_exist(config: &Config) -> Result<(), OpenError> {
+    db::open_to_read(&config.storage.path).map(drop)
+}
+
+fn count(answer: &Value, key: &str) -> usize {
+    answer.get(key).and_then(Value::as_u64).and_then(|count| usize::try_from(count).ok()).unwrap_or_default()
+}

@@ -1,0 +1,113 @@
+//! The knowledge base: listed, searched, filled and emptied by the people who supervise.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use serde_json::json;
+use tertulia_actors::domain::{Entry, Language};
+use tertulia_actors::ports::Search;
+
+use super::auth::console;
+use super::body::{expect_json, read_body};
+use super::conversations::{limit, query};
+use super::problem::Problem;
+use super::state::HttpState;
+
+/// Entries of one request, which are written in one commit: messages wait for it.
+const ENTRIES_MAX: usize = 500;
+
+/// Hits of one search.
+const HITS_MAX: usize = 50;
+
+#[derive(Deserialize)]
+struct Page {
+    after: Option<String>,
+    after_language: Option<Language>,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Question {
+    q: String,
+    #[serde(default = "hits")]
+    n: usize,
+}
+
+const fn hits() -> usize {
+    3
+}
+
+/// A page of entries, and where the next one begins.
+pub(super) async fn list(request: HttpRequest, state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let page: Page = query(&request)?;
+    let limit = limit(page.limit)?;
+    let after = match (page.after, page.after_language) {
+        (Some(id), Some(language)) => Some((id, language)),
+        (None, None) => None,
+        _ => return Err(Problem::query("after and after_language go together")),
+    };
+    let entries = state.knowledge.list(after, limit).await.map_err(|error| state.problem(&error))?;
+    let last = entries.last().filter(|_| entries.len() == limit);
+    let next = last.map(|last| json!({"after": last.id, "after_language": last.language}));
+    Ok(HttpResponse::Ok().json(json!({"entries": entries, "next": next})))
+}
+
+/// The best hits for a question, with their scores.
+pub(super) async fn search(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let Question { q, n } = query(&request)?;
+    if !(1..=HITS_MAX).contains(&n) {
+        return Err(Problem::query(format!("n is not within 1 to {HITS_MAX}")));
+    }
+    let found = state.vectors.search(Search { text: q, embedding: None, language: None, limit: n }).await;
+    let hits = found.map_err(|error| {
+        Problem::new(503, "search_failed", error.to_string()).retry_after(state.store.retry_after())
+    })?;
+    Ok(HttpResponse::Ok().json(json!({"hits": hits})))
+}
+
+/// Adds or replaces entries.
+pub(super) async fn import(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    expect_json(&request)?;
+    let body = read_body(&request, payload.into_inner(), &state.settings.server).await?;
+    let imported = state.knowledge.put(read_entries(&body)?).await.map_err(|error| state.problem(&error))?;
+    Ok(HttpResponse::Ok().json(json!({"imported": imported})))
+}
+
+/// Removes an entry in all its languages, and tells how many versions that were. Its id is in the query, since it may hold what means something in a path.
+pub(super) async fn remove(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let Named { id } = query(&request)?;
+    let removed = state.knowledge.remove(id).await.map_err(|error| state.problem(&error))?;
+    Ok(HttpResponse::Ok().json(json!({"removed": removed})))
+}
+
+fn read_entries(body: &[u8]) -> Result<Vec<Entry>, Problem> {
+    let entries: Vec<Entry> = serde_json::from_slice(body).map_err(|error| {
+        if error.is_data() {
+            Problem::new(422, "invalid_entries", format!("expects a list of entries: {error}"))
+        } else {
+            Problem::new(400, "malformed_json", format!("the body is not JSON: {error}"))
+        }
+    })?;
+    if entries.len() > ENTRIES_MAX {
+        return Err(Problem::new(422, "invalid_entries", format!("send at most {ENTRIES_MAX} at a time")));
+    }
+    Ok(entries)
+}

@@ -1,0 +1,76 @@
+//! The knowledge base over HTTP.
+
+use actix_web::test::TestRequest;
+use serde_json::json;
+
+use super::*;
+
+fn entry(id: &str) -> Value {
+    json!({"id": id, "language": "en", "question": "q?", "answer": "a"})
+}
+
+fn import(body: &Value) -> TestRequest {
+    bearer(post("/v1/knowledge", body), CONSOLE_TOKEN)
+}
+
+fn read(uri: &str) -> TestRequest {
+    bearer(get(uri), CONSOLE_TOKEN)
+}
+
+fn remove(id: &str) -> TestRequest {
+    bearer(TestRequest::delete().uri(&format!("/v1/knowledge?id={id}")), CONSOLE_TOKEN)
+}
+
+#[actix_web::test]
+async fn entries_are_imported_listed_page_by_page_and_removed() {
+    let app = TestApp::with_tokens();
+    let three = json!([entry("a"), entry("b"), entry("c")]);
+    assert_eq!(app.call(import(&three)).await.json(), json!({"imported": 3}));
+    let first = app.call(read("/v1/knowledge?limit=2")).await.json();
+    assert_eq!(first["entries"], json!([entry("a"), entry("b")]));
+    assert_eq!(first["next"], json!({"after": "b", "after_language": "en"}));
+    let second = app.call(read("/v1/knowledge?limit=2&after=b&after_language=en")).await.json();
+    assert_eq!(second, json!({"entries": [entry("c")], "next": null}));
+    assert_eq!(app.call(remove("b")).await.json(), json!({"removed": 1}));
+    assert_eq!(app.call(remove("b")).await.json(), json!({"removed": 0}));
+    let nameless = bearer(TestRequest::delete().uri("/v1/knowledge"), CONSOLE_TOKEN);
+    app.call(nameless).await.assert_problem(400, "invalid_query");
+    app.call(read("/v1/knowledge?after=b")).await.assert_problem(400, "invalid_query");
+}
+
+#[actix_web::test]
+async fn a_search_gives_hits_with_scores() {
+    let app = TestApp::with_tokens();
+    let found = app.call(read("/v1/knowledge/search?q=anything&n=1")).await.json();
+    assert_eq!((&found["hits"][0]["score"], found["hits"].as_array().unwrap().len()), (&json!(0.5), 1));
+    for wrong in ["/v1/knowledge/search", "/v1/knowledge/search?q=x&n=0", "/v1/knowledge/search?q=x&n=51"] {
+        app.call(read(wrong)).await.assert_problem(400, "invalid_query");
+    }
+}
+
+#[actix_web::test]
+async fn what_is_no_list_of_entries_is_refused() {
+    let app = TestApp::with_tokens();
+    let many: Vec<_> = (0..501).map(|n| entry(&n.to_string())).collect();
+    for wrong in [json!({}), json!([{"id": "a"}]), json!(many)] {
+        app.call(import(&wrong)).await.assert_problem(422, "invalid_entries");
+    }
+    let malformed = bearer(post("/v1/knowledge", &json!(null)).set_payload("["), CONSOLE_TOKEN);
+    app.call(malformed).await.assert_problem(400, "malformed_json");
+    assert!(app.store.state().entries.is_empty());
+}
+
+#[actix_web::test]
+async fn the_knowledge_base_is_for_the_console_only() {
+    let app = TestApp::with_tokens();
+    let visitor = app.visit().await;
+    for uri in ["/v1/knowledge", "/v1/knowledge/search?q=x"] {
+        for request in [get(uri), bearer(get(uri), API_TOKEN), cookie(get(uri), &visitor)] {
+            app.call(request).await.assert_problem(401, "unauthorized");
+        }
+    }
+    let write = bearer(post("/v1/knowledge", &json!([entry("a")])), API_TOKEN);
+    app.call(write).await.assert_problem(401, "unauthorized");
+    let delete = bearer(TestRequest::delete().uri("/v1/knowledge?id=a"), API_TOKEN);
+    app.call(delete).await.assert_problem(401, "unauthorized");
+}

@@ -1,0 +1,72 @@
+//! The knowledge base on the command line, with a server and without.
+
+use std::fs;
+
+use crate::support::{Bench, run};
+
+const CAMELS: &str =
+    r#"{"id":"camels","language":"en","question":"Do you have camels?","answer":"Two of them."}"#;
+
+/// A bench with a file to import.
+fn bench() -> Bench {
+    let bench = Bench::new();
+    fs::write(bench.folder().join("entries.jsonl"), CAMELS).expect("a file");
+    bench
+}
+
+/// Runs a command of the knowledge base: exit code, standard output, standard error.
+fn knowledge(bench: &Bench, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let arguments: Vec<&str> = ["knowledge"].iter().chain(arguments).copied().collect();
+    let done = bench.command(&arguments).output().expect("the binary runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (done.status.code(), text(&done.stdout), text(&done.stderr))
+}
+
+#[test]
+fn commands_that_read_want_a_database_that_exists_and_create_none() {
+    let mut bench = bench();
+    bench.set("storage.path", "mistyped/t.db");
+    for command in [&["list"][..], &["export"], &["search", "camels"], &["remove", "camels"], &["reindex"]] {
+        let (code, _, said) = knowledge(&bench, command);
+        assert_eq!(code, Some(1), "{command:?}: {said}");
+        assert!(said.contains("mistyped/t.db"), "{command:?}: {said}");
+    }
+    assert!(!bench.folder().join("mistyped").exists());
+}
+
+#[test]
+fn without_a_server_the_commands_work_on_the_database_alone() {
+    let bench = bench();
+    let (code, said, _) = knowledge(&bench, &["import", "entries.jsonl"]);
+    assert_eq!((code, said.as_str()), (Some(0), "1 entries were imported\n"));
+    let (_, found, _) = knowledge(&bench, &["search", "have you got camels"]);
+    assert!(found.contains("Two of them."), "{found}");
+    assert_eq!(knowledge(&bench, &["export"]).1, format!("{CAMELS}\n"));
+    assert_eq!(knowledge(&bench, &["reindex"]).0, Some(0));
+    assert_eq!(knowledge(&bench, &["remove", "camels"]).0, Some(0));
+    assert_eq!(knowledge(&bench, &["list"]).1, "");
+    assert_eq!(knowledge(&bench, &["remove", "camels"]).0, Some(1), "there is nothing left");
+}
+
+#[test]
+fn beside_a_server_what_writes_goes_through_it() {
+    run(async {
+        let bench = bench();
+        let _server = bench.start().await;
+        let many: Vec<_> =
+            (0..120).map(|n| CAMELS.replace("\"camels\"", &format!("\"camels {n}\""))).collect();
+        fs::write(bench.folder().join("entries.jsonl"), many.join("\n")).expect("a file");
+        let (code, said, refused) = knowledge(&bench, &["import", "entries.jsonl"]);
+        assert_eq!((code, said.as_str()), (Some(0), "120 entries were imported\n"), "{refused}");
+        assert_eq!(bench.count("SELECT count(*) FROM knowledge"), 120);
+        assert_eq!(
+            knowledge(&bench, &["remove", "camels 7", "../?x", "camels 8"]).1,
+            "2 entries were removed\n"
+        );
+        assert_eq!(bench.count("SELECT count(*) FROM knowledge"), 118);
+        let (code, _, refused) = knowledge(&bench, &["reindex"]);
+        assert!(code == Some(1) && refused.contains("stop the server first"), "{refused}");
+        let (_, found, _) = knowledge(&bench, &["search", "do you have camels"]);
+        assert_eq!(found.lines().count(), 3, "{found}");
+    });
+}
