@@ -112,7 +112,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
     };
     let receipts: Arc<dyn ReceiptSource> =
         Arc::new(Receipts::after(prepared.last_receipt_seq(), Arc::clone(&ground.clock)));
-    load_sample(&config, &ground)?;
+    prepare_knowledge(&config, &ground)?;
     let services = arbiter();
     let parts = runtime_parts(&config, &ground, &mut prepared, &services).await?;
     let runtime = Runtime::start(parts).await.ok_or(AppError::Thread("shards"))?;
@@ -225,13 +225,17 @@ pub fn token_path(database: &Path) -> PathBuf {
     database.with_file_name("console.token")
 }
 
-/// Loads the sample knowledge base into an empty database, saying so.
-fn load_sample(config: &Config, ground: &Ground) -> Result<(), AppError> {
+/// Brings the search index up to date, and loads the sample into a new database, saying so.
+fn prepare_knowledge(config: &Config, ground: &Ground) -> Result<(), AppError> {
+    let conn = rusqlite::Connection::open(&config.storage.path).map_err(OpenError::from)?;
+    let reindexed = knowledge::entries::reindex_if_outdated(&conn)?;
+    if reindexed > 0 {
+        tracing::info!(entries = reindexed, "made the search index of the knowledge base anew");
+    }
     if !config.knowledge.sample {
         return Ok(());
     }
-    let conn = rusqlite::Connection::open(&config.storage.path).map_err(OpenError::from)?;
-    let loaded = knowledge::entries::load_sample_if_empty(&conn, ground.clock.now())?;
+    let loaded = knowledge::entries::load_sample_once(&conn, ground.clock.now())?;
     if loaded > 0 {
         tracing::info!(
             entries = loaded,

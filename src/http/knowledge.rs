@@ -87,7 +87,8 @@ pub(super) async fn import(
     Ok(HttpResponse::Ok().json(json!({"imported": imported})))
 }
 
-/// Removes an entry in all its languages, and tells how many versions that were. Its id is in the query, since it may hold what means something in a path.
+/// Removes an entry in all its languages, and tells how many versions that were. Its id is in the query, since it may hold
+/// what means something in a path.
 pub(super) async fn remove(
     request: HttpRequest,
     state: web::Data<HttpState>,

@@ -5,10 +5,13 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use tertulia_actors::domain::{Entry, Language, Timestamp};
 use thiserror::Error;
 
-use super::normalise::Stems;
+use super::normalise::{INDEX_VERSION, Stems};
 
-/// The tables of the knowledge base; one of the store's numbered migrations.
-pub const KNOWLEDGE_MIGRATION: &str = include_str!("../store/migrations/0002_knowledge.sql");
+/// The tables of the knowledge base; two of the store's numbered migrations.
+pub const KNOWLEDGE_MIGRATION: &str = concat!(
+    include_str!("../store/migrations/0002_knowledge.sql"),
+    include_str!("../store/migrations/0004_knowledge_state.sql")
+);
 
 /// The sample: a shop that delivers water, in English and Arabic, made up for this project. JSON Lines.
 const SAMPLE: &str = include_str!("sample/water.jsonl");
@@ -61,17 +64,31 @@ pub fn parse(lines: &str) -> Result<Vec<Entry>, KnowledgeError> {
         .collect()
 }
 
-/// Loads the sample into a knowledge base without any entry, and tells how many entries that were; none if there are
-/// entries already.
+/// Loads the sample into a new knowledge base, and tells how many entries that were; none where it was offered before or
+/// there are entries already: what a business removed does not come back.
 ///
 /// # Errors
 /// Nothing was changed.
-pub fn load_sample_if_empty(conn: &Connection, now: Timestamp) -> Result<usize, KnowledgeError> {
+pub fn load_sample_once(conn: &Connection, now: Timestamp) -> Result<usize, KnowledgeError> {
     let sample = parse(SAMPLE)?;
     atomically(conn, || {
-        let filled: bool = conn.query_row("SELECT EXISTS (SELECT 1 FROM knowledge)", [], |row| row.get(0))?;
-        if filled { Ok(0) } else { write_all(conn, &sample, now) }
+        let is_new: bool = conn.query_row(
+            "SELECT sample_offered = 0 AND NOT EXISTS (SELECT 1 FROM knowledge) FROM knowledge_state",
+            [],
+            |row| row.get(0),
+        )?;
+        conn.execute("UPDATE knowledge_state SET sample_offered = 1", [])?;
+        if is_new { write_all(conn, &sample, now) } else { Ok(0) }
     })
+}
+
+/// Makes the search index anew if it was made by other rules than today's; tells of how many entries.
+///
+/// # Errors
+/// Nothing was changed.
+pub fn reindex_if_outdated(conn: &Connection) -> Result<usize, KnowledgeError> {
+    let version: i64 = conn.query_row("SELECT index_version FROM knowledge_state", [], |row| row.get(0))?;
+    if version == INDEX_VERSION { Ok(0) } else { reindex(conn) }
 }
 
 /// Adds entries, or replaces those of the same id and language; all or none. Tells how many were written.
@@ -119,6 +136,7 @@ pub fn reindex(conn: &Connection) -> Result<usize, KnowledgeError> {
             index(conn, &stems, row.get(0)?, &question, &answer)?;
             indexed += 1;
         }
+        conn.execute("UPDATE knowledge_state SET index_version = ?1", [INDEX_VERSION])?;
         Ok(indexed)
     })
 }

@@ -2,11 +2,14 @@
 //!
 //! Stemming is the work of `frostem`, the Snowball algorithms generated from their upstream source: it has no
 //! dependencies, only the two languages are compiled, and it follows Snowball's fixes, which the older `rust-stemmers`
-//! has not done since 2021. A new release can change stems; `knowledge reindex` brings a stored index up to date.
+//! has not done since 2021. A new release can change stems, and so can a change here; then [`INDEX_VERSION`] goes up.
 
 use std::collections::BTreeSet;
 
 use frostem::{Algorithm, Stemmer};
+
+/// The rules of this module by number: an index that was made by others is made anew when the server starts.
+pub const INDEX_VERSION: i64 = 2;
 
 /// Characters of a text that are read; what lies behind them does not change what a person wants.
 pub const TEXT_CHARS_MAX: usize = 16_384;

@@ -18,6 +18,11 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "conversations", sql: include_str!("migrations/0001_conversations.sql") },
     Migration { number: 2, name: "knowledge", sql: include_str!("migrations/0002_knowledge.sql") },
     Migration { number: 3, name: "merged", sql: include_str!("migrations/0003_merged.sql") },
+    Migration {
+        number: 4,
+        name: "knowledge_state",
+        sql: include_str!("migrations/0004_knowledge_state.sql"),
+    },
 ];
 
 /// SQLite's `application_id` of our databases: "TERT".

@@ -39,13 +39,13 @@ fn the_sample_has_every_topic_in_both_languages_and_is_acceptable() {
 #[test]
 fn the_sample_is_loaded_into_an_empty_knowledge_base_only() {
     let conn = empty();
-    let loaded = load_sample_if_empty(&conn, NOW).unwrap();
+    let loaded = load_sample_once(&conn, NOW).unwrap();
     assert!(loaded >= 48, "{loaded}");
-    assert_eq!(load_sample_if_empty(&conn, NOW).unwrap(), 0);
+    assert_eq!(load_sample_once(&conn, NOW).unwrap(), 0);
 
     let conn = empty();
     import(&conn, &[entry("own", Language::ENGLISH, "mine?")], NOW).unwrap();
-    assert_eq!(load_sample_if_empty(&conn, NOW).unwrap(), 0);
+    assert_eq!(load_sample_once(&conn, NOW).unwrap(), 0);
     assert_eq!(list(&conn, None, 10).unwrap().len(), 1);
 }
 
@@ -97,7 +97,7 @@ fn a_change_that_fails_half_way_is_undone_and_leaves_an_outer_transaction_alive(
 #[test]
 fn what_is_exported_is_imported_as_it_was() {
     let (conn, copy) = (empty(), empty());
-    load_sample_if_empty(&conn, NOW).unwrap();
+    load_sample_once(&conn, NOW).unwrap();
     import(&copy, &parse(&export(&conn).unwrap()).unwrap(), NOW).unwrap();
     assert_eq!(export(&conn).unwrap(), export(&copy).unwrap());
 }
@@ -105,7 +105,7 @@ fn what_is_exported_is_imported_as_it_was() {
 #[test]
 fn pages_follow_each_other_without_gap_or_overlap() {
     let conn = empty();
-    load_sample_if_empty(&conn, NOW).unwrap();
+    load_sample_once(&conn, NOW).unwrap();
     let all = list(&conn, None, usize::MAX).unwrap();
     let mut paged: Vec<Entry> = Vec::new();
     loop {
@@ -117,6 +117,24 @@ fn pages_follow_each_other_without_gap_or_overlap() {
         paged.extend(page);
     }
     assert_eq!(paged, all);
+}
+
+#[test]
+fn a_sample_that_was_removed_does_not_come_back() {
+    let conn = empty();
+    load_sample_once(&conn, NOW).unwrap();
+    conn.execute("DELETE FROM knowledge", []).unwrap();
+    assert_eq!(load_sample_once(&conn, NOW).unwrap(), 0);
+}
+
+#[test]
+fn an_index_of_other_rules_is_made_anew_once() {
+    let conn = empty();
+    import(&conn, &[entry("a", Language::ENGLISH, "camels")], NOW).unwrap();
+    conn.execute_batch("DELETE FROM knowledge_text; UPDATE knowledge_state SET index_version = 1").unwrap();
+    assert_eq!(reindex_if_outdated(&conn).unwrap(), 1);
+    assert_eq!(indexed(&conn, "camel"), 1);
+    assert_eq!(reindex_if_outdated(&conn).unwrap(), 0);
 }
 
 #[test]

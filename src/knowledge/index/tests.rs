@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use tertulia_actors::domain::{Entry, Timestamp};
 
-use super::super::entries::{KNOWLEDGE_MIGRATION, import, load_sample_if_empty};
+use super::super::entries::{KNOWLEDGE_MIGRATION, import, load_sample_once};
 use super::*;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -10,7 +10,7 @@ const NOW: Timestamp = Timestamp(1_700_000_000_000);
 fn sample() -> Connection {
     let conn = Connection::open_in_memory().unwrap();
     conn.execute_batch(KNOWLEDGE_MIGRATION).unwrap();
-    load_sample_if_empty(&conn, NOW).unwrap();
+    load_sample_once(&conn, NOW).unwrap();
     conn
 }
 
@@ -157,7 +157,7 @@ pub(super) fn file() -> (tempfile::TempDir, std::path::PathBuf, Connection) {
     let conn = Connection::open(&path).unwrap();
     conn.pragma_update(None, "journal_mode", "wal").unwrap();
     conn.execute_batch(KNOWLEDGE_MIGRATION).unwrap();
-    load_sample_if_empty(&conn, NOW).unwrap();
+    load_sample_once(&conn, NOW).unwrap();
     (folder, path, conn)
 }
 
