@@ -283,11 +283,11 @@ async fn start_services(config: &Config, services: &Arbiter) -> Result<Services,
         EmbeddingBackend::None => None,
         EmbeddingBackend::Hashed => {
             let embedder: Arc<dyn Embedder> = Arc::new(HashedEmbedder);
-            Some(front(services, EmbeddingService(embedder), config.embedding.front).await?)
+            Some(front(services, EmbeddingService(embedder), config.embedding.front.0).await?)
         }
     };
     let vectors = &config.vectors;
-    let index = SqliteVectors::open(&config.storage.path, vectors.threads, vectors.front.queue_max)?;
+    let index = SqliteVectors::open(&config.storage.path, vectors.threads, vectors.front.0.queue_max)?;
     let classifier = ExampleClassifier::new(&config.pipeline.languages, &config.classifier.examples);
     let llm = &config.query.llm;
     let query: Arc<dyn QueryService> = if llm.base_url.is_empty() {
@@ -297,9 +297,10 @@ async fn start_services(config: &Config, services: &Arbiter) -> Result<Services,
     };
     Ok(Services {
         embedding,
-        vectors: front(services, VectorsService(Arc::new(index)), vectors.front).await?,
-        classifier: front(services, ClassifierService(Arc::new(classifier)), config.classifier.front).await?,
-        query: front(services, QueryFrontService(query), config.query.front).await?,
+        vectors: front(services, VectorsService(Arc::new(index)), vectors.front.0).await?,
+        classifier: front(services, ClassifierService(Arc::new(classifier)), config.classifier.front.0)
+            .await?,
+        query: front(services, QueryFrontService(query), config.query.front.0).await?,
     })
 }
 
