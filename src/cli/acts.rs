@@ -1,5 +1,4 @@
 //! What the commands do. One that changes state asks the running server, or takes the lock where there is none.
-#![expect(clippy::print_stdout, reason = "a command line answers on the terminal")]
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,6 +11,7 @@ use tertulia_actors::ports::store::Views;
 use tertulia_actors::ports::{Admitted, Clock, Search, Tells};
 
 use super::Failure;
+use super::output::say;
 use crate::app::token_path;
 use crate::config::Config;
 use crate::knowledge::entries;
@@ -30,7 +30,7 @@ const fn done() -> Outcome {
 pub(super) fn list_dead_letters(config: &Config, limit: usize) -> Outcome {
     let letters = db::dead_letters(&config.storage.path, 0, limit)?;
     for letter in &letters {
-        println!("{}", serde_json::to_string(letter)?);
+        say(serde_json::to_string(letter)?)?;
     }
     done()
 }
@@ -41,7 +41,7 @@ pub(super) fn replay(config: &Config, ids: Vec<i64>, all: bool) -> Outcome {
         Err(LockError::Held { holder }) => replay_there(config, &holder, &ids, all)?,
         Err(error) => return Err(error.into()),
     };
-    println!("{replayed} messages are pending again");
+    say(format_args!("{replayed} messages are pending again"))?;
     done()
 }
 
@@ -94,17 +94,17 @@ fn replay_here(config: &Config, ids: Vec<i64>, all: bool) -> Result<u64, Failure
 pub(super) fn migrate(config: &Config) -> Outcome {
     let _lock = LockFile::acquire(&config.storage.path)?;
     let migrated = db::migrate(&config.storage)?;
-    println!("{}: schema {} (was {})", config.storage.path.display(), migrated.to, migrated.from);
+    say(format_args!("{}: schema {} (was {})", config.storage.path.display(), migrated.to, migrated.from))?;
     done()
 }
 
 pub(super) fn check(config: &Config) -> Outcome {
     let findings = db::check(&config.storage.path)?;
     for finding in &findings {
-        println!("{finding}");
+        say(finding)?;
     }
     if findings.is_empty() {
-        println!("the database is sound and its books balance");
+        say("the database is sound and its books balance")?;
         return done();
     }
     Ok(ExitCode::FAILURE)
@@ -112,7 +112,7 @@ pub(super) fn check(config: &Config) -> Outcome {
 
 pub(super) fn back_up(config: &Config, destination: &Path) -> Outcome {
     db::backup(&config.storage.path, destination)?;
-    println!("copied to {}", destination.display());
+    say(format_args!("copied to {}", destination.display()))?;
     done()
 }
 
@@ -127,7 +127,7 @@ fn connect(config: &Config) -> Result<Connection, Failure> {
 pub(super) fn search(config: &Config, question: String, limit: usize) -> Outcome {
     let search = Search { text: question, embedding: None, language: None, limit };
     for hit in find(&connect(config)?, &Stems::new(), &search)? {
-        println!("{}", serde_json::to_string(&hit)?);
+        say(serde_json::to_string(&hit)?)?;
     }
     done()
 }
@@ -136,13 +136,15 @@ pub(super) fn list_knowledge(config: &Config) -> Outcome {
     for line in entries::export(&connect(config)?)?.lines() {
         let entry: Value = serde_json::from_str(line)?;
         let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        println!("{}\t{}\t{}", text("id"), text("language"), text("question"));
+        say(format_args!("{}\t{}\t{}", text("id"), text("language"), text("question")))?;
     }
     done()
 }
 
 pub(super) fn export_knowledge(config: &Config) -> Outcome {
-    print!("{}", entries::export(&connect(config)?)?);
+    for line in entries::export(&connect(config)?)?.lines() {
+        say(line)?;
+    }
     done()
 }
 
@@ -152,6 +154,6 @@ pub(super) fn import_knowledge(config: &Config, file: &Path) -> Outcome {
     let entries = entries::parse(&lines)?;
     let now = SystemClock::anchored_behind(Tick(0)).now();
     let imported = entries::import(&connect(config)?, &entries, now)?;
-    println!("{imported} entries are in the knowledge base");
+    say(format_args!("{imported} entries are in the knowledge base"))?;
     done()
 }

@@ -1,7 +1,7 @@
 //! The command line. Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line answers on the terminal")]
 
 mod acts;
+mod output;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -123,8 +123,11 @@ pub fn run() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let sources =
-        Sources { file: cli.options.config, environment: std::env::vars().collect(), flags: cli.options.set };
+    let sources = Sources {
+        file: cli.options.config,
+        environment: std::env::vars_os().collect(),
+        flags: cli.options.set,
+    };
     let config = match load(&sources) {
         Ok(config) => config,
         Err(error) => return wrong(&error),
@@ -137,7 +140,7 @@ pub fn run() -> ExitCode {
     match carry_out(command, config) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("tertulia: {error}");
+            output::complain(format_args!("tertulia: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -153,7 +156,7 @@ fn quieted(config: &Config, is_serving: bool) -> Config {
 }
 
 fn wrong(error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("tertulia: configuration: {error}");
+    output::complain(format_args!("tertulia: configuration: {error}"));
     ExitCode::from(2)
 }
 
@@ -166,7 +169,7 @@ fn carry_out(command: Command, config: Config) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Command::CheckConfig => {
-            println!("the configuration is fine");
+            output::say("the configuration is fine")?;
             Ok(ExitCode::SUCCESS)
         }
         Command::DeadLetters(DeadLetters::List { limit }) => acts::list_dead_letters(&config, limit),
