@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -16,6 +17,10 @@ const STATEMENTS: usize = 128;
 /// Pages after which a commit would checkpoint by itself: far above `wal_limit_pages`, a safety if the checkpointing
 /// thread is gone.
 const AUTO_CHECKPOINT_FACTOR: u64 = 4;
+
+/// How long a checkpoint that lets the log start over waits for a reader. Writers wait for it meanwhile, and a reader such as
+/// a backup may read for long.
+const RESTART_WAIT: Duration = Duration::from_millis(100);
 
 /// Flags without SQLite's own mutex: a connection here belongs to one thread at a time.
 const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -73,7 +78,7 @@ fn configure_writer(conn: &Connection, settings: &StoreSettings) -> rusqlite::Re
 /// When the file cannot be opened.
 pub(super) fn checkpointer(settings: &StoreSettings) -> Result<Connection, OpenError> {
     let conn = Connection::open_with_flags(&settings.path, OpenFlags::SQLITE_OPEN_READ_WRITE | FLAGS)?;
-    conn.busy_timeout(settings.busy_timeout())?;
+    conn.busy_timeout(settings.busy_timeout().min(RESTART_WAIT))?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     Ok(conn)
 }
