@@ -7,8 +7,8 @@ use tertulia_actors::domain::{Account, Books, ConversationId, HistoryItem, Outbo
 use tertulia_actors::ports::Store;
 use tertulia_actors::ports::store::{
     Admission, CommitOutcome, CommitTurn, ConversationState, ConversationView, DeadLetter, Inbox, Mark,
-    MessageView, Outbox, Overdue, QuarantineView, ReleaseTurn, ReplyView, StartOutcome, StartTurn,
-    StoreFuture, Stored, TurnView, Turns, Views,
+    MessageView, Outbox, Overdue, QuarantineView, RecordView, ReleaseTurn, ReplyView, StartOutcome,
+    StartTurn, StoreFuture, Stored, TurnView, Turns, Views,
 };
 use tokio::sync::watch;
 
@@ -155,6 +155,18 @@ impl Views for SqliteStore {
 
     fn replay(&self, ids: Vec<i64>) -> StoreFuture<usize> {
         self.queue.write(Replay(ids))
+    }
+
+    fn needing_human(
+        &self,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> StoreFuture<Vec<ConversationView>> {
+        self.readers.read(move |conn| reads::views::needing_human(conn, after, limit))
+    }
+
+    fn records(&self, after: i64, limit: usize) -> StoreFuture<Vec<RecordView>> {
+        self.readers.read(move |conn| reads::views::records(conn, after, limit))
     }
 
     fn quarantined(&self, limit: usize) -> StoreFuture<Vec<QuarantineView>> {

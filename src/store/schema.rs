@@ -17,6 +17,7 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "conversations", sql: include_str!("migrations/0001_conversations.sql") },
     Migration { number: 2, name: "knowledge", sql: include_str!("migrations/0002_knowledge.sql") },
+    Migration { number: 3, name: "review", sql: include_str!("migrations/0003_review.sql") },
 ];
 
 /// SQLite's `application_id` of our databases: "TERT".
