@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use crate::domain::{Account, ConversationId, Language, OpenTurn, Retry, Tick, TurnId};
 use crate::failpoint;
@@ -63,11 +64,13 @@ enum Stopped {
     Drained,
 }
 
-/// Runs a turn once.
+/// Runs a turn once, in a span of its own: what is logged on the way carries the ids.
 pub async fn run(shard: Rc<Shard>, job: TurnJob) -> TurnEnd {
+    let (turn, attempt) = (job.turn.id, job.turn.attempt + 1);
+    let span = tracing::info_span!("turn", conversation.id = %job.conversation, turn.id = %turn, attempt);
     let run = Run { shard: &shard, job };
     // A panic outside the pipeline leaves the start mark; loading again finds it.
-    match AssertUnwindSafe(run.once()).catch_unwind().await {
+    match AssertUnwindSafe(run.once().instrument(span)).catch_unwind().await {
         Ok(end) => end,
         Err(_panic) => TurnEnd::Reload(shard.store.retry_after()),
     }
@@ -89,7 +92,7 @@ impl Run<'_> {
             Ok(StartOutcome::Newer | StartOutcome::Fenced) => return TurnEnd::Reload(Duration::ZERO),
             Err(error) => return self.store_away(&error),
         }
-        failpoint::hit("turn.started");
+        failpoint!("turn.started");
         match self.shard.turns.limits().next(&self.job.turn) {
             Retry::Again(_) => match self.answer(&input, prepared).await {
                 Ok(result) => self.commit(result).await,
@@ -114,7 +117,7 @@ impl Run<'_> {
             Err(panic) => return Err(Stopped::Failed(panic_text(&*panic))),
         };
         let finish = async {
-            failpoint::hit("turn.query");
+            failpoint!("turn.query");
             self.shard.pipeline.finish(input, plan).await
         };
         let limit = Duration::from_millis(self.shard.turns.timeout_ms);
@@ -137,10 +140,10 @@ impl Run<'_> {
         let commit = self.commit_of(result, permit.is_some());
         let language = commit.language.unwrap_or(Language::ENGLISH);
         loop {
-            failpoint::hit("turn.before_commit");
+            failpoint!("turn.before_commit");
             match self.shard.store.commit_turn(Box::new(commit.clone())).await {
                 Ok(CommitOutcome::Committed { parts, replies, last_seq, .. }) => {
-                    failpoint::hit("turn.committed");
+                    failpoint!("turn.committed");
                     if !parts.is_empty() {
                         let conversation = self.job.conversation;
                         self.shard.dispatcher.do_send(Enqueue { conversation, parts, permit });

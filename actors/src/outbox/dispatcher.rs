@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
 use actix::prelude::*;
+use tracing::Instrument;
 
 use super::lane::{Lane, Next};
 use super::retry::mark_of;
@@ -189,7 +190,10 @@ impl Dispatcher {
         self.in_flight += 1;
         let (shard, front, dispatcher) = (Rc::clone(&self.shard), channel.front.clone(), ctx.address());
         actix_rt::spawn(async move {
-            let end = send(&shard, &front, part).await;
+            let (id, turn) = (part.id, part.turn);
+            let span =
+                tracing::info_span!("send", conversation.id = %conversation, turn.id = %turn, part.id = %id);
+            let end = send(&shard, &front, part).instrument(span).await;
             dispatcher.do_send(SendEnded { conversation, end });
         });
     }
@@ -273,7 +277,7 @@ async fn send(shard: &Shard, front: &FrontHandle<ChannelService>, mut part: Outb
             Err(_away) => return End::StoreAway,
         }
     }
-    failpoint::hit("outbox.before_post");
+    failpoint!("outbox.before_post");
     let outbound = Outbound {
         part: part.id,
         account: part.account.clone(),
@@ -281,7 +285,7 @@ async fn send(shard: &Shard, front: &FrontHandle<ChannelService>, mut part: Outb
         text: part.text.clone(),
     };
     let result = front.call(outbound).await;
-    failpoint::hit("outbox.after_post");
+    failpoint!("outbox.after_post");
     if let Err(error) = &result {
         tracing::warn!(conversation.id = %part.conversation, part.id = %part.id, %error, "a part was not sent");
     }
