@@ -82,6 +82,9 @@ pub enum AppError {
     Http(io::Error),
 }
 
+/// The largest webhook of WhatsApp. Source: WhatsApp Cloud API, webhooks, "Payload size".
+const WHATSAPP_BODY_BYTES: usize = 3 * 1_024 * 1_024;
+
 /// What the adapters share.
 struct Ground {
     clock: Arc<dyn Clock>,
@@ -103,7 +106,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
     keep_console_token(&mut config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::anchored_behind(prepared.last_tick()));
     let vectors = &config.vectors;
-    let vectors = SqliteVectors::open(&config.storage.path, vectors.threads, vectors.front.queue_max)?;
+    let vectors = SqliteVectors::open(&config.storage.path, vectors.threads, vectors.front.0.queue_max)?;
     let ground = Ground {
         clock,
         entropy: Arc::new(SystemEntropy),
@@ -304,7 +307,7 @@ async fn start_services(config: &Config, ground: &Ground, services: &Arbiter) ->
         EmbeddingBackend::None => None,
         EmbeddingBackend::Hashed => {
             let embedder: Arc<dyn Embedder> = Arc::new(HashedEmbedder);
-            Some(front(services, EmbeddingService(embedder), config.embedding.front).await?)
+            Some(front(services, EmbeddingService(embedder), config.embedding.front.0).await?)
         }
     };
     let index = VectorsService(Arc::clone(&ground.vectors));
@@ -317,9 +320,10 @@ async fn start_services(config: &Config, ground: &Ground, services: &Arbiter) ->
     };
     Ok(Services {
         embedding,
-        vectors: front(services, index, config.vectors.front).await?,
-        classifier: front(services, ClassifierService(Arc::new(classifier)), config.classifier.front).await?,
-        query: front(services, QueryFrontService(query), config.query.front).await?,
+        vectors: front(services, index, config.vectors.front.0).await?,
+        classifier: front(services, ClassifierService(Arc::new(classifier)), config.classifier.front.0)
+            .await?,
+        query: front(services, QueryFrontService(query), config.query.front.0).await?,
     })
 }
 
@@ -339,6 +343,12 @@ fn whatsapp_inbound(config: &Config) -> Option<Arc<dyn InboundChannel>> {
     let whatsapp = &config.channels.whatsapp;
     if !whatsapp.enabled {
         return None;
+    }
+    if config.server.body_limit_bytes < WHATSAPP_BODY_BYTES {
+        tracing::warn!(
+            limit = config.server.body_limit_bytes,
+            "server.body_limit_bytes is less than the 3 MB that whatsapp's webhooks may have: large ones get 413"
+        );
     }
     if whatsapp.verify_token.is_empty() || whatsapp.access_token.is_empty() {
         tracing::warn!(

@@ -34,13 +34,35 @@ pub enum LogFormat {
     Json,
 }
 
+/// The levels by name.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// Checks a level, or a list of directives, before anything is logged by it.
+///
+/// # Errors
+/// When it is neither. A word that stands alone must be a level: the filter itself would take a typo such as `inof` for the
+/// name of a module, and say nothing from then on.
+pub fn check_level(level: &str) -> Result<(), String> {
+    let known = || format!("levels are {}, directives look like info,tertulia=debug", LEVELS.join(", "));
+    for directive in level.split(',') {
+        let is_alone = !directive.contains(['=', '[']);
+        if is_alone && !LEVELS.iter().any(|known| known.eq_ignore_ascii_case(directive.trim())) {
+            return Err(format!("'{directive}' is not a level: {}", known()));
+        }
+    }
+    match EnvFilter::try_new(level) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("'{level}' is not understood ({error}): {}", known())),
+    }
+}
+
 /// Starts to log to standard error. A second call changes nothing.
 ///
 /// # Errors
 /// When the level is not one.
 pub fn start(settings: &LogSettings) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&settings.level)
-        .map_err(|error| format!("log.level: '{}' is not a level such as info: {error}", settings.level))?;
+    check_level(&settings.level).map_err(|reason| format!("log.level: {reason}"))?;
+    let filter = EnvFilter::new(&settings.level);
     let is_pretty = match settings.format {
         LogFormat::Auto => std::io::stderr().is_terminal(),
         LogFormat::Pretty => true,
@@ -57,4 +79,33 @@ pub fn start(settings: &LogSettings) -> Result<(), String> {
         logs.json().flatten_event(true).try_init()
     };
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_alone_is_a_level_and_a_directive_has_one() {
+        for level in [
+            "info",
+            "WARN",
+            "off",
+            "info,tertulia=debug",
+            "warn,tertulia::store=trace",
+            "error,[outbox.send]=debug",
+        ] {
+            assert_eq!(check_level(level), Ok(()), "{level}");
+        }
+        for (level, word) in [
+            ("inof", "'inof'"),
+            ("", "''"),
+            ("info,tertulia", "'tertulia'"),
+            ("tertulia=inof", "tertulia=inof"),
+            ("3", "'3'"),
+        ] {
+            let refused = check_level(level).expect_err(level);
+            assert!(refused.contains(word) && refused.contains("trace"), "{refused}");
+        }
+    }
 }

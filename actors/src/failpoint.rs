@@ -1,22 +1,35 @@
-//! Named places where a test build can be made to die, fail or stall. Without the feature `failpoints` every call is an
-//! empty function and the names are gone from the binary.
+//! Named places where a test build can be made to die, fail or stall: `failpoint!("turn.started")`, and
+//! `failpoint!("tells.drop", return)` where something is done when an error is asked for.
+//!
+//! Without the feature `failpoints` a place expands to nothing: no call, no name, no variable is left in the program.
 //!
 //! A test build reads `TERTULIA_FAILPOINTS` once: `name=action` pairs separated by `;`. Actions: `kill` (as by `kill -9`),
 //! `panic`, `error`, `stall(MS)`; `N*action` acts on the N-th passage only, without `N*` on every one.
 
+/// A named place; in this build it is not there.
 #[cfg(not(feature = "failpoints"))]
-mod switch {
-    /// Passes a place; does nothing in this build.
-    #[inline(always)]
-    pub const fn hit(_name: &'static str) {}
-
-    /// Passes a place where an error can be asked for; never asks in this build.
-    #[inline(always)]
-    #[must_use]
-    pub const fn fails(_name: &'static str) -> bool {
-        false
-    }
+#[macro_export]
+macro_rules! failpoint {
+    ($name:literal $(, $on_error:expr)?) => {};
 }
+
+/// A named place: may kill, panic or stall, and does what stands behind its name where an error is asked for.
+#[cfg(feature = "failpoints")]
+#[macro_export]
+macro_rules! failpoint {
+    ($name:literal) => {
+        // An error that is asked for where nothing can fail is ignored.
+        let _ = $crate::failpoint::passes($name);
+    };
+    ($name:literal, $on_error:expr) => {
+        if $crate::failpoint::passes($name) == $crate::failpoint::Passage::Fails {
+            $on_error
+        }
+    };
+}
+
+#[cfg(feature = "failpoints")]
+pub use switch::{Passage, passes};
 
 #[cfg(feature = "failpoints")]
 mod switch {
@@ -24,6 +37,15 @@ mod switch {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
+
+    /// How a place was passed.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub enum Passage {
+        /// Nothing is asked for.
+        Goes,
+        /// An error is asked for.
+        Fails,
+    }
 
     /// What a place does when it is passed.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,28 +87,21 @@ mod switch {
         Some((name.to_owned(), Point { action, only, passed: AtomicU64::new(0) }))
     }
 
-    /// Passes a place: may kill, panic or stall.
-    pub fn hit(name: &'static str) {
-        // An error that is asked for where none can be returned is ignored.
-        let _ = fails(name);
-    }
-
-    /// Passes a place; true where an error is asked for.
-    #[must_use]
+    /// Passes a place.
     #[expect(clippy::panic, reason = "panicking on request is what a failpoint is for")]
-    pub fn fails(name: &'static str) -> bool {
-        let Some(point) = POINTS.get(name) else { return false };
+    pub fn passes(name: &'static str) -> Passage {
+        let Some(point) = POINTS.get(name) else { return Passage::Goes };
         let passage = point.passed.fetch_add(1, Ordering::Relaxed) + 1;
         if point.only.is_some_and(|only| only != passage) {
-            return false;
+            return Passage::Goes;
         }
         match point.action {
             Action::Kill => kill(),
             Action::Panic => panic!("failpoint {name}"),
             Action::Stall(duration) => std::thread::sleep(duration),
-            Action::Error => return true,
+            Action::Error => return Passage::Fails,
         }
-        false
+        Passage::Goes
     }
 
     /// Ends the process without a trace of order, as `kill -9` does: nothing is flushed, nothing is dropped.
@@ -95,8 +110,6 @@ mod switch {
         std::process::abort();
     }
 }
-
-pub use switch::{fails, hit};
 
 #[cfg(all(test, feature = "failpoints"))]
 mod tests {

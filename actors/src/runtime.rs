@@ -261,18 +261,14 @@ impl RouterTells {
 
 impl Tells for RouterTells {
     fn admitted(&self, admitted: Admitted) {
-        if failpoint::fails("tells.drop") {
-            return;
-        }
+        failpoint!("tells.drop", return);
         if let Some(shard) = self.shard_of(admitted.conversation) {
             shard.router.do_send(Route(Box::new(admitted)));
         }
     }
 
     fn changed(&self, conversation: ConversationId) {
-        if failpoint::fails("tells.drop") {
-            return;
-        }
+        failpoint!("tells.drop", return);
         if let Some(shard) = self.shard_of(conversation) {
             shard.router.do_send(RouteWake { conversation, last_seq: None });
             shard.dispatcher.do_send(LaneChanged(conversation));

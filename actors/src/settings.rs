@@ -1,5 +1,5 @@
 //! The named limits and choices that the actors work by. The binary reads them from its configuration; every default
-//! is stated here and nowhere else.
+//! is stated here and nowhere else, but for the fronts', which differ from front to front.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -295,9 +295,9 @@ impl Default for SweepSettings {
     }
 }
 
-/// The limits of one front.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// The limits of one front. They have no default of their own: how long a call may take depends on what stands behind the
+/// front, so each front's defaults are stated where it is configured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct FrontSettings {
     /// Calls under way at the same time.
     pub in_flight_max: usize,
@@ -305,12 +305,6 @@ pub struct FrontSettings {
     pub queue_max: usize,
     /// A call that has no answer after this long is refused.
     pub deadline_ms: u64,
-}
-
-impl Default for FrontSettings {
-    fn default() -> Self {
-        Self { in_flight_max: 64, queue_max: 4_096, deadline_ms: 2_000 }
-    }
 }
 
 impl FrontSettings {

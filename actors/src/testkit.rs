@@ -72,7 +72,7 @@ impl Turns for NoTurns {
 /// The services of a turn behind fronts of their own in the current arbiter, without an embedder.
 #[must_use]
 pub fn services(vectors: impl Vectors, classifier: impl Classifier, query: impl QueryService) -> Services {
-    let settings = FrontSettings::default();
+    let settings = FrontSettings { in_flight_max: 8, queue_max: 64, deadline_ms: 2_000 };
     Services {
         embedding: None,
         vectors: Front::start_with(VectorsService(Arc::new(vectors)), settings),

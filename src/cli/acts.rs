@@ -1,5 +1,4 @@
 //! What the commands do. One that changes state asks the running server, or takes the lock where there is none.
-#![expect(clippy::print_stdout, reason = "a command line answers on the terminal")]
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,6 +13,7 @@ use tertulia_actors::ports::store::Views;
 use tertulia_actors::ports::{Admitted, Clock, Tells};
 
 use super::Failure;
+use super::output::say;
 use crate::app::token_path;
 use crate::config::Config;
 use crate::lock_file::{Holder, LockError, LockFile};
@@ -29,7 +29,7 @@ pub(super) const fn done() -> Outcome {
 pub(super) fn list_dead_letters(config: &Config, limit: usize) -> Outcome {
     let letters = db::dead_letters(&config.storage.path, 0, limit)?;
     for letter in &letters {
-        println!("{}", serde_json::to_string(letter)?);
+        say(serde_json::to_string(letter)?)?;
     }
     done()
 }
@@ -40,7 +40,7 @@ pub(super) fn replay(config: &Config, ids: Vec<i64>, all: bool) -> Outcome {
         Err(LockError::Held { holder }) => replay_there(config, &holder, &ids, all)?,
         Err(error) => return Err(error.into()),
     };
-    println!("{replayed} messages are pending again");
+    say(format_args!("{replayed} messages are pending again"))?;
     done()
 }
 
@@ -128,17 +128,17 @@ fn replay_here(config: &Config, ids: Vec<i64>, all: bool) -> Result<u64, Failure
 pub(super) fn migrate(config: &Config) -> Outcome {
     let _lock = LockFile::acquire(&config.storage.path)?;
     let migrated = db::migrate(&config.storage)?;
-    println!("{}: schema {} (was {})", config.storage.path.display(), migrated.to, migrated.from);
+    say(format_args!("{}: schema {} (was {})", config.storage.path.display(), migrated.to, migrated.from))?;
     done()
 }
 
 pub(super) fn check(config: &Config) -> Outcome {
     let findings = db::check(&config.storage.path)?;
     for finding in &findings {
-        println!("{finding}");
+        say(finding)?;
     }
     if findings.is_empty() {
-        println!("the database is sound and its books balance");
+        say("the database is sound and its books balance")?;
         return done();
     }
     Ok(ExitCode::FAILURE)
@@ -146,6 +146,6 @@ pub(super) fn check(config: &Config) -> Outcome {
 
 pub(super) fn back_up(config: &Config, destination: &Path) -> Outcome {
     db::backup(&config.storage.path, destination)?;
-    println!("copied to {}", destination.display());
+    say(format_args!("copied to {}", destination.display()))?;
     done()
 }

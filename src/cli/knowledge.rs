@@ -1,6 +1,5 @@
 //! What the commands of the knowledge base do. Those that read want a database that exists; those that write ask the
 //! running server, or take the lock where there is none.
-#![expect(clippy::print_stdout, reason = "a command line answers on the terminal")]
 
 use std::path::Path;
 
@@ -12,6 +11,7 @@ use tertulia_actors::ports::{Clock, Search};
 
 use super::Failure;
 use super::acts::{Outcome, Server, done};
+use super::output::say;
 use crate::config::Config;
 use crate::knowledge::entries;
 use crate::knowledge::index::find;
@@ -29,20 +29,22 @@ const ENTRIES_PER_CALL: usize = 50;
 pub(super) fn search(config: &Config, question: String, limit: usize) -> Outcome {
     let search = Search { text: question, embedding: None, language: None, limit };
     for hit in find(&db::open_to_read(&config.storage.path)?, &Stems::new(), &search)? {
-        println!("{}", serde_json::to_string(&hit)?);
+        say(serde_json::to_string(&hit)?)?;
     }
     done()
 }
 
 pub(super) fn list(config: &Config) -> Outcome {
     for entry in entries::list(&db::open_to_read(&config.storage.path)?, None, usize::MAX)? {
-        println!("{}\t{}\t{}", entry.id, entry.language, entry.question);
+        say(format_args!("{}\t{}\t{}", entry.id, entry.language, entry.question))?;
     }
     done()
 }
 
 pub(super) fn export(config: &Config) -> Outcome {
-    print!("{}", entries::export(&db::open_to_read(&config.storage.path)?)?);
+    for line in entries::export(&db::open_to_read(&config.storage.path)?)?.lines() {
+        say(line)?;
+    }
     done()
 }
 
@@ -56,7 +58,7 @@ pub(super) fn import(config: &Config, file: &Path) -> Outcome {
         |conn| Ok(entries::import(conn, &entries, now)?),
         |server| import_there(server, &entries),
     )?;
-    println!("{imported} entries were imported");
+    say(format_args!("{imported} entries were imported"))?;
     done()
 }
 
@@ -81,7 +83,7 @@ pub(super) fn remove(config: &Config, ids: &[String]) -> Outcome {
             calls.map(|answer| Ok(count(&answer?, "removed"))).sum()
         },
     )?;
-    println!("{removed} entries were removed");
+    say(format_args!("{removed} entries were removed"))?;
     if removed == 0 { Err("there are no such entries".into()) } else { done() }
 }
 
@@ -95,7 +97,7 @@ pub(super) fn reindex(config: &Config) -> Outcome {
                 .into())
         },
     )?;
-    println!("{indexed} entries were indexed");
+    say(format_args!("{indexed} entries were indexed"))?;
     done()
 }
 

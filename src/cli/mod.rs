@@ -1,8 +1,8 @@
 //! The command line. Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line answers on the terminal")]
 
 mod acts;
 mod knowledge;
+mod output;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,9 +12,44 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Config, Sources, load};
 use crate::{app, telemetry};
 
+const HELP: &str = "\
+Examples:
+  tertulia                                      serve; the chat page is at http://127.0.0.1:8080/
+  tertulia --set conversation.quiet_ms=1000     serve, and answer a second after the last message
+  tertulia --config /etc/tertulia.toml check-config
+  TERTULIA__SERVER__BIND=0.0.0.0:80 tertulia    set a key by the environment
+
+Exit codes:
+  0  fine
+  1  failed; standard error says why
+  2  wrong usage or configuration; standard error names the key, its value and what is allowed";
+
+const SERVE_HELP: &str = "\
+SIGTERM and SIGINT drain within server.drain_ms and end with 0; a second server on the same database ends with 1.";
+
+const CHECK_CONFIG_HELP: &str = "\
+Exit codes:
+  0  the configuration is fine
+  2  it is not; the first thing that is wrong is named by its key, its value and what is allowed";
+
+const LETTERS_HELP: &str = "\
+Examples:
+  tertulia dead-letters list --limit 20     one JSON object a line: number, conversation, text, reason, time
+  tertulia dead-letters replay 17 23
+  tertulia dead-letters replay --all
+
+Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration";
+
+const DB_HELP: &str = "\
+Examples:
+  tertulia db check
+  tertulia db backup /backups/tertulia-monday.db     while the server runs, too
+
+Exit codes: 0 fine, 1 failed (of check: something was found), 2 wrong usage or configuration";
+
 /// A conversation server: gathers a person's short messages and answers the thought once.
 #[derive(Debug, Parser)]
-#[command(name = "tertulia", version, about)]
+#[command(name = "tertulia", version, about, after_help = HELP)]
 struct Cli {
     #[command(flatten)]
     options: Options,
@@ -37,16 +72,18 @@ struct Options {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve until SIGTERM or SIGINT (the default).
+    #[command(after_help = SERVE_HELP)]
     Serve,
-    /// Check the configuration and say what is wrong with it.
+    /// Check the configuration and say what is wrong with it; nothing is started or written.
+    #[command(after_help = CHECK_CONFIG_HELP)]
     CheckConfig,
-    /// Messages that failed alone.
-    #[command(subcommand)]
+    /// List messages that failed alone, or make them pending again.
+    #[command(subcommand, after_help = LETTERS_HELP)]
     DeadLetters(DeadLetters),
-    /// The database.
-    #[command(subcommand)]
+    /// Migrate, check or copy the database.
+    #[command(subcommand, after_help = DB_HELP)]
     Db(Db),
-    /// The knowledge base.
+    /// Search, list, export or import the knowledge base.
     #[command(subcommand)]
     Knowledge(Knowledge),
 }
@@ -54,13 +91,13 @@ enum Command {
 /// Messages that failed alone.
 #[derive(Debug, Subcommand)]
 enum DeadLetters {
-    /// List them, oldest first.
+    /// List them, oldest first, each as a line of JSON.
     List {
         /// At most this many.
         #[arg(long, default_value_t = 100)]
         limit: usize,
     },
-    /// Make them pending again; their conversations answer them.
+    /// Make them pending again; their conversations answer them. Asks the running server where there is one.
     Replay {
         /// Their numbers, as `list` shows them.
         #[arg(required_unless_present = "all")]
@@ -76,11 +113,11 @@ enum DeadLetters {
 enum Db {
     /// Bring it to the schema of this program; `serve` does so too.
     Migrate,
-    /// Check its integrity and its books.
+    /// Check its integrity and its books; exit code 1 with a line for each finding.
     Check,
-    /// Copy it, while it is in use or not.
+    /// Copy it to one new file, while it is in use or not.
     Backup {
-        /// The copy; must not exist.
+        /// The copy's path; must not exist.
         destination: PathBuf,
     },
 }
@@ -132,8 +169,11 @@ pub fn run() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let sources =
-        Sources { file: cli.options.config, environment: std::env::vars().collect(), flags: cli.options.set };
+    let sources = Sources {
+        file: cli.options.config,
+        environment: std::env::vars_os().collect(),
+        flags: cli.options.set,
+    };
     let config = match load(&sources) {
         Ok(config) => config,
         Err(error) => return wrong(&error),
@@ -146,7 +186,7 @@ pub fn run() -> ExitCode {
     match carry_out(command, config) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("tertulia: {error}");
+            output::complain(format_args!("tertulia: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -162,7 +202,7 @@ fn quieted(config: &Config, is_serving: bool) -> Config {
 }
 
 fn wrong(error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("tertulia: configuration: {error}");
+    output::complain(format_args!("tertulia: configuration: {error}"));
     ExitCode::from(2)
 }
 
@@ -175,7 +215,7 @@ fn carry_out(command: Command, config: Config) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Command::CheckConfig => {
-            println!("the configuration is fine");
+            output::say("the configuration is fine")?;
             Ok(ExitCode::SUCCESS)
         }
         Command::DeadLetters(DeadLetters::List { limit }) => acts::list_dead_letters(&config, limit),
@@ -200,6 +240,24 @@ mod tests {
     fn the_command_line_is_well_formed() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_the_program_and_of_each_command_says_how_it_exits() {
+        use clap::CommandFactory;
+        let mut program = Cli::command();
+        let mut helps = vec![program.render_help().to_string()];
+        let written_elsewhere = ["serve", "knowledge", "help"];
+        let commands = program.get_subcommands_mut();
+        helps.extend(
+            commands
+                .filter(|command| !written_elsewhere.contains(&command.get_name()))
+                .map(|command| command.render_help().to_string()),
+        );
+        assert!(helps.len() >= 4);
+        for help in helps {
+            assert!(help.contains("Exit codes:"), "{help}");
+        }
     }
 
     #[test]

@@ -1,18 +1,100 @@
-//! Checks that no single value can express.
+//! Checks of what the types of the values leave open: each number's range, numbers that make sense only together, and texts
+//! that must mean something.
 
 use std::net::ToSocketAddrs;
 
 use tertulia_actors::pipeline::phrases;
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, ranges};
+use crate::telemetry;
 
-/// Checks what belongs together.
+/// Checks what the types of the values leave open.
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    let table = toml::Table::try_from(config)
+        .map_err(|error| ConfigError::key("configuration", error.to_string()))?;
+    ranges::check(&table)?;
+    check_relations(config)?;
     check_server(config)?;
-    check_conversation(config)?;
     check_pipeline(config)?;
     check_channels(config)?;
     check_phrases(config)
+}
+
+/// A number that must lie below another one, or may be equal to it.
+struct Relation {
+    low: (&'static str, u64),
+    high: (&'static str, u64),
+    may_be_equal: bool,
+    why: &'static str,
+}
+
+impl Relation {
+    const fn below(low: (&'static str, u64), high: (&'static str, u64), why: &'static str) -> Self {
+        Self { low, high, may_be_equal: false, why }
+    }
+
+    const fn not_above(low: (&'static str, u64), high: (&'static str, u64), why: &'static str) -> Self {
+        Self { low, high, may_be_equal: true, why }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let ((key, low), (other, high)) = (self.low, self.high);
+        if low < high || self.may_be_equal && low == high {
+            return Ok(());
+        }
+        let allowed = if self.may_be_equal { "must not be above" } else { "must be below" };
+        refuse(key, format!("{low} {allowed} {other} ({high}): {}", self.why))
+    }
+}
+
+/// Numbers that make sense only together.
+fn check_relations(config: &Config) -> Result<(), ConfigError> {
+    let (storage, turns) = (&config.storage, &config.turns);
+    let (outbox, channels, query) = (&config.outbox, &config.channels, &config.query);
+    let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
+    let relations = [
+        Relation::below(
+            ("storage.admission_queue_max", count(storage.admission_queue_max)),
+            ("storage.queue_max", count(storage.queue_max)),
+            "turns and replies must find room",
+        ),
+        Relation::below(
+            ("storage.wal_checkpoint_pages", storage.wal_checkpoint_pages),
+            ("storage.wal_limit_pages", storage.wal_limit_pages),
+            "the log is copied in the background before writing has to wait for it",
+        ),
+        Relation::not_above(
+            ("turns.retry_base_ms", turns.retry_base_ms),
+            ("turns.retry_max_ms", turns.retry_max_ms),
+            "the first wait would be longer than the longest",
+        ),
+        Relation::not_above(
+            ("outbox.retry_base_ms", outbox.retry_base_ms),
+            ("outbox.retry_max_ms", outbox.retry_max_ms),
+            "the first wait would be longer than the longest",
+        ),
+        Relation::below(
+            ("channels.whatsapp.connect_timeout_ms", channels.whatsapp.connect_timeout_ms),
+            ("channels.whatsapp.timeout_ms", channels.whatsapp.timeout_ms),
+            "a send that never connected could not be told from one whose outcome is unknown",
+        ),
+        Relation::below(
+            ("channels.whatsapp.timeout_ms", channels.whatsapp.timeout_ms),
+            ("channels.front.deadline_ms", channels.front.0.deadline_ms),
+            "the channel knows better than its front how a send ended",
+        ),
+        Relation::below(
+            ("query.llm.timeout_ms", query.llm.timeout_ms),
+            ("query.front.deadline_ms", query.front.0.deadline_ms),
+            "the service knows better than its front how a call ended",
+        ),
+        Relation::below(
+            ("query.front.deadline_ms", query.front.0.deadline_ms),
+            ("turns.timeout_ms", turns.timeout_ms),
+            "a slow model would count as a failure of the turn",
+        ),
+    ];
+    relations.iter().try_for_each(Relation::check)
 }
 
 fn check_server(config: &Config) -> Result<(), ConfigError> {
@@ -20,66 +102,11 @@ fn check_server(config: &Config) -> Result<(), ConfigError> {
     if bind.to_socket_addrs().is_err() {
         return refuse("server.bind", format!("'{bind}' is not an address and port, as in 127.0.0.1:8080"));
     }
-    let storage = &config.storage;
-    let limits = [
-        ("server.body_limit_bytes", config.server.body_limit_bytes),
-        ("storage.queue_max", storage.queue_max),
-        ("storage.admission_queue_max", storage.admission_queue_max),
-        ("storage.commit_batch_max", storage.commit_batch_max),
-        ("storage.readers", storage.readers),
-        ("storage.read_queue_max", storage.read_queue_max),
-        ("runtime.live_max", config.runtime.live_max),
-        ("sweep.page_max", config.sweep.page_max),
-    ];
-    for (key, value) in limits {
-        at_least_one(key, value)?;
-    }
-    if storage.admission_queue_max >= storage.queue_max {
-        let (admissions, all) = (storage.admission_queue_max, storage.queue_max);
-        return refuse(
-            "storage.admission_queue_max",
-            format!(
-                "{admissions} leaves no room for turns and replies: it must be below storage.queue_max ({all})"
-            ),
-        );
-    }
-    Ok(())
-}
-
-fn check_conversation(config: &Config) -> Result<(), ConfigError> {
-    let conversation = &config.conversation;
-    at_least_one("conversation.max_messages", conversation.max_messages)?;
-    if conversation.quiet_ms > conversation.max_wait_ms {
-        let (quiet, wait) = (conversation.quiet_ms, conversation.max_wait_ms);
-        return refuse(
-            "conversation.quiet_ms",
-            format!("{quiet} is above conversation.max_wait_ms ({wait}); it must not be"),
-        );
-    }
-    if config.inbox.dedupe_days < 8 {
-        let days = config.inbox.dedupe_days;
-        return refuse(
-            "inbox.dedupe_days",
-            format!("{days} is too few: providers resend for 7 days, so at least 8"),
-        );
-    }
-    Ok(())
+    telemetry::check_level(&config.log.level).or_else(|reason| refuse("log.level", reason))
 }
 
 fn check_pipeline(config: &Config) -> Result<(), ConfigError> {
-    let pipeline = &config.pipeline;
-    let fractions = [
-        ("pipeline.reply_score_min", pipeline.reply_score_min),
-        ("pipeline.passage_score_min", pipeline.passage_score_min),
-        ("pipeline.class_confidence_min", pipeline.class_confidence_min),
-        ("query.stored_score_min", config.query.stored_score_min),
-    ];
-    for (key, value) in fractions {
-        if !(0.0..=1.0).contains(&value) {
-            return refuse(key, format!("{value} is outside 0 to 1"));
-        }
-    }
-    if pipeline.languages.is_empty() {
+    if config.pipeline.languages.is_empty() {
         return refuse("pipeline.languages", "is empty: name at least one language, as in [\"en\"]".into());
     }
     Ok(())
@@ -122,10 +149,6 @@ fn check_url(key: &str, value: &str) -> Result<(), ConfigError> {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
         _ => refuse(key, format!("'{value}' is not a URL that begins with http:// or https://")),
     }
-}
-
-fn at_least_one(key: &str, value: usize) -> Result<(), ConfigError> {
-    if value == 0 { refuse(key, "0 is too few: at least 1".into()) } else { Ok(()) }
 }
 
 fn refuse(key: &str, reason: String) -> Result<(), ConfigError> {

@@ -1,5 +1,6 @@
 //! Reads the configuration from its sources, and says exactly what is wrong with it.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,16 @@ pub enum ConfigError {
     /// A file cannot be read.
     #[error("cannot read '{}': {source}", path.display())]
     File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file that a key names cannot be read.
+    #[error("{key}: cannot read '{}': {source}", path.display())]
+    SecretFile {
+        /// The key, dotted.
+        key: String,
         /// The file.
         path: PathBuf,
         /// What the system said.
@@ -61,8 +72,8 @@ impl ConfigError {
 pub struct Sources {
     /// The file; without one, `config.toml` is read if it is there.
     pub file: Option<PathBuf>,
-    /// The environment, as names and values.
-    pub environment: Vec<(String, String)>,
+    /// The environment, as names and values. Of other programs' variables nothing is asked, not even that they be text.
+    pub environment: Vec<(OsString, OsString)>,
     /// Flags, as dotted keys and values.
     pub flags: Vec<(String, String)>,
 }
@@ -75,7 +86,8 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     let mut table = read_file(sources.file.as_deref())?;
     let hints = Table::try_from(Config::default()).unwrap_or_default();
     for (name, value) in &sources.environment {
-        if let Some(key) = name.strip_prefix(PREFIX) {
+        if name.as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
+            let (key, value) = variable(name, value)?;
             let path: Vec<String> = key.split("__").map(str::to_lowercase).collect();
             set(&mut table, &path, value, &hints)?;
         }
@@ -93,6 +105,19 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     })?;
     check::check(&config)?;
     Ok(config)
+}
+
+/// The key and the value of one of our variables.
+fn variable<'a>(name: &'a OsStr, value: &'a OsStr) -> Result<(&'a str, &'a str), ConfigError> {
+    let key = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+    match (key, value.to_str()) {
+        (Some(key), Some(value)) => Ok((key, value)),
+        (None, _) => Err(ConfigError::key(name.to_string_lossy(), "the variable's name is not UTF-8")),
+        (_, None) => {
+            let value = value.to_string_lossy();
+            Err(ConfigError::key(name.to_string_lossy(), format!("'{value}' is not UTF-8, and must be")))
+        }
+    }
 }
 
 fn read_file(file: Option<&Path>) -> Result<Table, ConfigError> {
@@ -155,7 +180,8 @@ fn read_secret(table: &mut Table, key: &str) -> Result<(), ConfigError> {
     if place.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty()) {
         return Err(ConfigError::key(key, format!("is given twice: here and by {file_key}")));
     }
-    let secret = fs::read_to_string(&path).map_err(|source| ConfigError::File { path, source })?;
+    let key = format!("{section}.{file_key}");
+    let secret = fs::read_to_string(&path).map_err(|source| ConfigError::SecretFile { key, path, source })?;
     place.insert(name.to_owned(), Value::String(secret.trim_end_matches(['\r', '\n']).to_owned()));
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What the sources say, and what is said about bad ones.
 
+use super::super::ranges;
 use super::*;
 
 fn config(text: &str) -> Result<Config, ConfigError> {
@@ -10,6 +11,10 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
+fn variables(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+    pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
 fn config_with(
     text: &str,
     environment: &[(&str, &str)],
@@ -18,7 +23,7 @@ fn config_with(
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config.toml");
     fs::write(&file, text).unwrap();
-    load(&Sources { file: Some(file), environment: pairs(environment), flags: pairs(flags) })
+    load(&Sources { file: Some(file), environment: variables(environment), flags: pairs(flags) })
 }
 
 fn complaint(text: &str) -> String {
@@ -88,12 +93,37 @@ fn bad_configuration_is_named_with_its_key_and_what_is_allowed() {
         ("[conversation]\nquiet_ms = \"soon\"", &["conversation.quiet_ms", "soon", "u64"]),
         ("[conversation]\nquiet_ms = -1", &["conversation.quiet_ms", "-1"]),
         ("[conversation]\non_new_message = \"drop\"", &["conversation.on_new_message", "drop", "queue"]),
-        ("[conversation]\nquiet_ms = 20000", &["conversation.quiet_ms", "20000", "max_wait_ms"]),
         ("[conversation]\nmax_messages = 0", &["conversation.max_messages", "0", "1"]),
         ("[routes]\nthanks = \"phone\"", &["routes.thanks", "phone", "silent"]),
         ("[pipeline]\nreply_score_min = 7.0", &["pipeline.reply_score_min", "7", "0 to 1"]),
         ("[server]\nbind = \"here\"", &["server.bind", "here", "127.0.0.1:8080"]),
         ("[inbox]\ndedupe_days = 3", &["inbox.dedupe_days", "3", "8"]),
+        ("[turns]\nmax_attempts = 0", &["turns.max_attempts", "0", "1 to 1000"]),
+        ("[turns]\nmax_interrupted = 0", &["turns.max_interrupted", "0", "1 to 1000"]),
+        ("[turns]\ntimeout_ms = 60000", &["query.front.deadline_ms", "60000", "turns.timeout_ms"]),
+        ("[turns]\nretry_base_ms = 40000", &["turns.retry_base_ms", "40000", "turns.retry_max_ms"]),
+        ("[channels.whatsapp]\ntimeout_ms = 0", &["channels.whatsapp.timeout_ms", "0", "1 to"]),
+        (
+            "[channels.whatsapp]\ntimeout_ms = 5000",
+            &["channels.whatsapp.connect_timeout_ms", "5000", "channels.whatsapp.timeout_ms"],
+        ),
+        (
+            "[channels.front]\ndeadline_ms = 15000",
+            &["channels.whatsapp.timeout_ms", "15000", "channels.front.deadline_ms"],
+        ),
+        ("[query.llm]\ntimeout_ms = 60000", &["query.llm.timeout_ms", "60000", "query.front.deadline_ms"]),
+        ("[query.llm]\ntemperature = -1.0", &["query.llm.temperature", "-1", "0 to 2"]),
+        ("[sweep]\nsweep_ms = 0", &["sweep.sweep_ms", "0", "10 to"]),
+        ("[storage]\nretry_after_ms = 0", &["storage.retry_after_ms", "0", "10 to"]),
+        ("[storage]\nprobe_ms = 0", &["storage.probe_ms", "0", "10 to"]),
+        ("[storage]\nqueue_max = 3072", &["storage.admission_queue_max", "3072", "storage.queue_max"]),
+        ("[storage]\nwal_limit_pages = 10", &["storage.wal_checkpoint_pages", "1000", "wal_limit_pages"]),
+        ("[conversation]\nidle_ms = 0", &["conversation.idle_ms", "0", "1 to"]),
+        ("[outbox]\nlanes_max = 0", &["outbox.lanes_max", "0", "1 to"]),
+        ("[outbox]\nretry_max_ms = 100", &["outbox.retry_base_ms", "500", "outbox.retry_max_ms"]),
+        ("[server]\nbody_limit_bytes = 0", &["server.body_limit_bytes", "0", "1024 to"]),
+        ("[log]\nlevel = \"inof\"", &["log.level", "inof", "info"]),
+        ("[query.front]\ndeadline = 1", &["query.front", "deadline", "deadline_ms"]),
         ("[storage]\nbackend = \"oracle\"", &["storage.backend", "oracle", "sqlite"]),
         ("[phrases.fallbak]\nen = \"x\"", &["phrases.fallbak", "fallback"]),
         ("[channels.whatsapp]\nenabled = true", &["channels.whatsapp.app_secret"]),
@@ -129,4 +159,42 @@ fn a_secret_is_read_from_its_file_and_never_shown() {
     assert!(!format!("{read:?}").contains("hush"));
     let twice = config_with("[console]\ntoken = \"x\"", &[], &flags).expect_err("given twice");
     assert!(twice.to_string().contains("console.token"), "{twice}");
+}
+
+#[test]
+fn a_front_of_which_one_key_is_set_keeps_its_own_defaults_for_the_others() {
+    let defaults = Table::try_from(Config::default()).unwrap();
+    for front in ["channels", "query", "embedding", "vectors", "classifier"] {
+        let own = ranges::find(&defaults, &format!("{front}.front.deadline_ms")).unwrap().clone();
+        for (name, value) in [("in_flight_max", 3_i64), ("queue_max", 7), ("deadline_ms", 80_000)] {
+            let set = config(&format!("[{front}.front]\n{name} = {value}\n")).unwrap();
+            let mut expected = defaults.clone();
+            let section = expected.get_mut(front).unwrap().get_mut("front").unwrap().as_table_mut().unwrap();
+            section.insert(name.to_owned(), Value::Integer(value));
+            assert_eq!(
+                Table::try_from(set).unwrap(),
+                expected,
+                "{front}.front.{name}; its deadline is {own}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_not_text_in_the_environment_matters_only_in_our_own_variables() {
+    use std::os::unix::ffi::OsStringExt;
+    let not_text = || OsString::from_vec(vec![b'a', 0xff]);
+    let read = |name: OsString, value: OsString| {
+        load(&Sources { environment: vec![(name, value)], flags: vec![], ..Sources::default() })
+    };
+    assert!(read("LS_COLORS".into(), not_text()).is_ok());
+    assert!(read(not_text(), "x".into()).is_ok());
+    let refused = read("TERTULIA__SERVER__BIND".into(), not_text()).expect_err("not text").to_string();
+    assert!(refused.contains("TERTULIA__SERVER__BIND") && refused.contains("UTF-8"), "{refused}");
+}
+
+#[test]
+fn a_missing_file_of_a_secret_is_named_with_its_key() {
+    let refused = complaint("[console]\ntoken_file = \"/nowhere/token\"");
+    assert!(refused.contains("console.token_file") && refused.contains("/nowhere/token"), "{refused}");
 }

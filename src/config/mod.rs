@@ -1,17 +1,19 @@
 //! The configuration: a file, overridden by the environment, overridden by flags.
 
 mod check;
+mod front;
 mod load;
+mod ranges;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tertulia_actors::domain::Class;
 use tertulia_actors::settings::{
-    ConversationSettings, FrontSettings, OutboxSettings, Phrases, PipelineSettings, Routes, SweepSettings,
-    TurnSettings,
+    ConversationSettings, OutboxSettings, Phrases, PipelineSettings, Routes, SweepSettings, TurnSettings,
 };
 
+pub use front::Front;
 pub use load::{ConfigError, Sources, load};
 
 use crate::channels::whatsapp::WhatsappSettings;
@@ -93,15 +95,11 @@ pub struct Channels {
 }
 
 /// The front of the channels that send. Its deadline lies above a channel's own, which knows better how a send ended.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ChannelFront(pub FrontSettings);
-
-impl Default for ChannelFront {
-    fn default() -> Self {
-        Self(FrontSettings { in_flight_max: 512, deadline_ms: 30_000, ..FrontSettings::default() })
-    }
-}
+pub type ChannelFront = Front<512, 30_000>;
+/// The front of the query service. Its deadline lies above a model's own.
+pub type QueryFront = Front<256, 60_000>;
+/// The front of a service that is embedded here.
+pub type EmbeddedFront = Front<64, 2_000>;
 
 /// The query service.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -112,13 +110,12 @@ pub struct QuerySection {
     /// Without a model, the best passage's answer is given from this score on, 0 to 1; below, a person is asked for.
     pub stored_score_min: f32,
     /// The service's front.
-    pub front: FrontSettings,
+    pub front: QueryFront,
 }
 
 impl Default for QuerySection {
     fn default() -> Self {
-        let front = FrontSettings { in_flight_max: 256, deadline_ms: 60_000, ..FrontSettings::default() };
-        Self { llm: LlmSettings::default(), stored_score_min: 0.5, front }
+        Self { llm: LlmSettings::default(), stored_score_min: 0.5, front: QueryFront::default() }
     }
 }
 
@@ -129,7 +126,7 @@ pub struct EmbeddingSection {
     /// How texts are embedded.
     pub backend: EmbeddingBackend,
     /// The service's front.
-    pub front: FrontSettings,
+    pub front: EmbeddedFront,
 }
 
 /// How texts are embedded.
@@ -152,12 +149,12 @@ pub struct VectorsSection {
     /// Threads that search.
     pub threads: usize,
     /// The service's front.
-    pub front: FrontSettings,
+    pub front: EmbeddedFront,
 }
 
 impl Default for VectorsSection {
     fn default() -> Self {
-        Self { backend: VectorsBackend::default(), threads: 1, front: FrontSettings::default() }
+        Self { backend: VectorsBackend::default(), threads: 1, front: EmbeddedFront::default() }
     }
 }
 
@@ -177,7 +174,7 @@ pub struct ClassifierSection {
     /// Example phrases beside the built-in ones, by class.
     pub examples: BTreeMap<Class, Vec<String>>,
     /// The service's front.
-    pub front: FrontSettings,
+    pub front: EmbeddedFront,
 }
 
 /// The knowledge base.

@@ -9,6 +9,7 @@ use tertulia_actors::domain::{Account, Channel, ConversationId};
 
 use super::problem::Problem;
 use super::state::{HttpState, no_such_conversation};
+use super::trace::note_conversation;
 use crate::secret::hex;
 
 /// The cookie that fixes who a visitor is.
@@ -92,9 +93,11 @@ pub(super) async fn readable_conversation(
     if let Caller::Visitor(handle) = &caller {
         let own = own_conversation(state, handle).await?.ok_or_else(no_such_conversation)?;
         let asked = id == "me" || id.parse() == Ok(own);
+        note_conversation(own);
         return if asked { Ok(own) } else { Err(no_such_conversation()) };
     }
     let id: ConversationId = id.parse().map_err(|_| no_such_conversation())?;
+    note_conversation(id);
     if caller == Caller::Program && state.conversation(id).await?.channel != Channel::Api {
         return Err(no_such_conversation());
     }

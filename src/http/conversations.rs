@@ -9,6 +9,7 @@ use super::auth::{Caller, caller, console, own_conversation, readable_conversati
 use super::messages::shown_id;
 use super::problem::Problem;
 use super::state::{HttpState, no_such_conversation};
+use super::trace::note_conversation;
 
 /// The most rows of one answer, which is made in memory.
 const LIMIT_MAX: usize = 200;
@@ -81,6 +82,7 @@ pub(super) async fn turns(
     console(&request, &state)?;
     let limit = limit(query::<Page>(&request)?.limit)?;
     let id = id.parse().map_err(|_| no_such_conversation())?;
+    note_conversation(id);
     state.conversation(id).await?;
     let turns = state.store.turns(id, limit).await.map_err(|error| state.problem(&error))?;
     Ok(HttpResponse::Ok().json(json!({"turns": turns})))

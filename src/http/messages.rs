@@ -12,6 +12,7 @@ use super::auth::{Caller, caller, own_conversation};
 use super::body::{expect_json, read_body};
 use super::problem::Problem;
 use super::state::HttpState;
+use super::trace::note_conversation;
 
 /// The longest `from` and `id`, in Unicode scalar values.
 const NAME_MAX_CHARS: usize = 200;
@@ -67,6 +68,7 @@ pub(super) async fn receive(
         receipt,
     };
     let stored = admit(&state, message).await?;
+    note_conversation(stored.conversation);
     if stored.duplicate {
         refuse_foreign_id(&state, account, handle, stored).await?;
     }

@@ -36,12 +36,14 @@ pub fn configure(config: &mut web::ServiceConfig, state: HttpState) {
                 .route(web::post().to(webhooks::receive)),
         )
         .service(resource("/v1/messages").route(web::post().to(messages::receive)))
+        .service(resource("/v1/conversations").route(web::get().to(review::conversations)))
         .service(resource("/v1/conversations/{id}").route(web::get().to(conversations::show)))
         .service(resource("/v1/conversations/{id}/messages").route(web::get().to(conversations::messages)))
         .service(resource("/v1/conversations/{id}/turns").route(web::get().to(conversations::turns)))
         .service(resource("/v1/conversations/{id}/events").route(web::get().to(events::stream)))
         .service(resource("/v1/dead-letters").route(web::get().to(review::dead_letters)))
         .service(resource("/v1/dead-letters/replay").route(web::post().to(review::replay)))
+        .service(resource("/v1/records").route(web::get().to(review::records)))
         .service(resource("/v1/quarantine").route(web::get().to(review::quarantine)))
         .service(
             resource("/v1/knowledge")

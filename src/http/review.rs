@@ -1,8 +1,10 @@
-//! What people look through: messages that failed alone, and bodies that were not understood.
+//! What people look through: conversations that need them, what turns recorded for them, messages that failed alone, and
+//! bodies that were not understood.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tertulia_actors::domain::ConversationId;
 
 use super::auth::console;
 use super::body::{expect_json, read_body};
@@ -14,10 +16,18 @@ use super::state::HttpState;
 /// Dead letters that are replayed in one transaction.
 const REPLAY_MAX: usize = 500;
 
+/// A page of what is numbered.
 #[derive(Deserialize)]
-struct DeadLettersPage {
+struct NumberedPage {
     #[serde(default)]
     after: i64,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct ConversationsPage {
+    needs_human: Option<bool>,
+    after: Option<ConversationId>,
     limit: Option<usize>,
 }
 
@@ -33,13 +43,40 @@ enum Chosen {
     Ids(Vec<i64>),
 }
 
+/// Conversations that a person should look at, in the order in which they began.
+pub(super) async fn conversations(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let page: ConversationsPage = query(&request)?;
+    if page.needs_human != Some(true) {
+        return Err(Problem::query("needs_human=true is expected: only those conversations are listed"));
+    }
+    let found = state.store.needing_human(page.after, limit(page.limit)?).await;
+    let found = found.map_err(|error| state.problem(&error))?;
+    Ok(HttpResponse::Ok().json(json!({"conversations": found})))
+}
+
+/// Complaints, suggestions and answers to templates, oldest first.
+pub(super) async fn records(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let page: NumberedPage = query(&request)?;
+    let records = state.store.records(page.after, limit(page.limit)?).await;
+    let records = records.map_err(|error| state.problem(&error))?;
+    Ok(HttpResponse::Ok().json(json!({"records": records})))
+}
+
 /// Messages that failed alone, oldest first.
 pub(super) async fn dead_letters(
     request: HttpRequest,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
-    let page: DeadLettersPage = query(&request)?;
+    let page: NumberedPage = query(&request)?;
     let letters = state.store.dead_letters(page.after, limit(page.limit)?).await;
     let letters = letters.map_err(|error| state.problem(&error))?;
     Ok(HttpResponse::Ok().json(json!({"dead_letters": letters})))

@@ -140,7 +140,8 @@ impl Default for WebSettings {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConsoleSettings {
-    /// What they must show; while it is empty nobody is let in.
+    /// What they must show. An empty one is replaced when the server starts, by one that is kept beside the database; here an
+    /// empty token lets nobody in.
     pub token: Secret,
 }
 

@@ -7,7 +7,8 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
-use tracing::Instrument;
+use tertulia_actors::domain::ConversationId;
+use tracing::{Instrument, Span, field};
 
 use super::state::HttpState;
 
@@ -28,6 +29,7 @@ pub(super) async fn trace(
         request.id = id.to_str().unwrap_or_default(),
         http.method = %request.method(),
         http.path = request.path(),
+        conversation.id = field::Empty,
     );
     let log = span.clone();
     let result = next.call(request).instrument(span).await;
@@ -44,6 +46,11 @@ pub(super) async fn trace(
     headers.insert(REQUEST_ID, id);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     Ok(response)
+}
+
+/// Notes in the request's span which conversation it is about, as soon as that is known.
+pub(super) fn note_conversation(id: ConversationId) {
+    Span::current().record("conversation.id", field::display(id));
 }
 
 /// The caller's id where it is a short word, else a new one.

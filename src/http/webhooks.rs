@@ -9,6 +9,7 @@ use tertulia_actors::ports::store::Admission;
 use super::body::read_body;
 use super::problem::Problem;
 use super::state::HttpState;
+use super::trace::note_conversation;
 
 /// The parameters of the handshake. They hold a secret: a query is never logged.
 #[derive(Deserialize)]
@@ -58,7 +59,13 @@ pub(super) async fn receive(
     }
     let admission = channel.read(&body, state.admissions.receipts());
     if admission != Admission::default() {
-        state.admissions.admit(admission).await.map_err(|error| state.problem(&error))?;
+        let stored = state.admissions.admit(admission).await.map_err(|error| state.problem(&error))?;
+        // A webhook that brings messages of several people belongs to none of their conversations.
+        if let Some(first) = stored.first()
+            && stored.iter().all(|stored| stored.conversation == first.conversation)
+        {
+            note_conversation(first.conversation);
+        }
     }
     Ok(HttpResponse::Ok().finish())
 }

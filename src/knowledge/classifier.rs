@@ -108,7 +108,6 @@ fn features(text: &str) -> Features {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
 
     use super::*;
 
@@ -182,10 +181,8 @@ mod tests {
         assert_eq!(classifier.classify_now("").class, Class::Other);
         assert_eq!(classifier.classify_now(&"😀".repeat(4_096)).class, Class::Other);
         assert_eq!(classifier.classify_now("\0\0").language, None);
-        let began = Instant::now();
         let found = classifier.classify_now(&"where is my order? ".repeat(100_000));
         assert!((0.0..=1.0).contains(&found.confidence));
-        assert!(began.elapsed().as_millis() < 500, "{:?}", began.elapsed());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::normalise::{INDEX_VERSION, Stems};
 /// The tables of the knowledge base; two of the store's numbered migrations.
 pub const KNOWLEDGE_MIGRATION: &str = concat!(
     include_str!("../store/migrations/0002_knowledge.sql"),
-    include_str!("../store/migrations/0004_knowledge_state.sql")
+    include_str!("../store/migrations/0005_knowledge_state.sql")
 );
 
 /// The sample: a shop that delivers water, in English and Arabic, made up for this project. JSON Lines.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::backup::Backup;
+use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 use tertulia_actors::ports::store::DeadLetter;
 
@@ -14,8 +14,9 @@ use super::{connect, ledger, reads, schema};
 /// How long a command waits for a lock of the running server.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Pages that a backup copies before it lets the server write.
-const BACKUP_PAGES: i32 = 1_024;
+/// All pages in one step: a copy in several begins anew whenever another connection committed in between, and so might
+/// never end beside a busy server. In WAL mode a reader keeps nobody from writing, however long it reads.
+const ALL_PAGES: i32 = -1;
 
 /// Findings of a damaged database that are listed; the first few tell enough.
 const FINDINGS_MAX: usize = 100;
@@ -90,7 +91,11 @@ pub fn backup(path: &Path, destination: &Path) -> Result<(), OpenError> {
 
 fn copy(source: &Connection, destination: &Path) -> Result<(), OpenError> {
     let mut copy = Connection::open(destination)?;
-    Backup::new(source, &mut copy)?.run_to_completion(BACKUP_PAGES, Duration::ZERO, None)?;
+    let backup = Backup::new(source, &mut copy)?;
+    if backup.step(ALL_PAGES)? != StepResult::Done {
+        return Err(OpenError::Busy { path: destination.to_owned() });
+    }
+    drop(backup);
     // A backup is one file, without a log beside it.
     copy.pragma_update(None, "journal_mode", "DELETE")?;
     Ok(())

@@ -63,6 +63,12 @@ pub enum OpenError {
         /// The destination.
         path: PathBuf,
     },
+    /// Another process kept the database locked for too long.
+    #[error("'{}' could not be copied to: a database stayed locked, try again", path.display())]
+    Busy {
+        /// The destination.
+        path: PathBuf,
+    },
     /// The database has no conversations' tables yet, and this command does not create them.
     #[error("'{}' has schema {found}, not {known}: run `tertulia db migrate`", path.display())]
     OlderSchema {

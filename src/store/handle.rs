@@ -9,8 +9,8 @@ use tertulia_actors::domain::{
 };
 use tertulia_actors::ports::store::{
     Admission, CommitOutcome, CommitTurn, ConversationState, ConversationView, DeadLetter, Inbox, Mark,
-    MessageView, Outbox, Overdue, QuarantineView, ReleaseTurn, ReplyView, StartOutcome, StartTurn,
-    StoreFuture, Stored, TurnView, Turns, Views,
+    MessageView, Outbox, Overdue, QuarantineView, RecordView, ReleaseTurn, ReplyView, StartOutcome,
+    StartTurn, StoreFuture, Stored, TurnView, Turns, Views,
 };
 use tertulia_actors::ports::{Store, StoreError};
 use tokio::sync::watch;
@@ -178,6 +178,18 @@ impl Views for SqliteStore {
 
     fn replay(&self, ids: Vec<i64>) -> StoreFuture<usize> {
         self.queue.write(Replay(ids))
+    }
+
+    fn needing_human(
+        &self,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> StoreFuture<Vec<ConversationView>> {
+        self.readers.read(move |conn| reads::views::needing_human(conn, after, limit))
+    }
+
+    fn records(&self, after: i64, limit: usize) -> StoreFuture<Vec<RecordView>> {
+        self.readers.read(move |conn| reads::views::records(conn, after, limit))
     }
 
     fn quarantined(&self, limit: usize) -> StoreFuture<Vec<QuarantineView>> {

@@ -17,11 +17,12 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "conversations", sql: include_str!("migrations/0001_conversations.sql") },
     Migration { number: 2, name: "knowledge", sql: include_str!("migrations/0002_knowledge.sql") },
-    Migration { number: 3, name: "merged", sql: include_str!("migrations/0003_merged.sql") },
+    Migration { number: 3, name: "review", sql: include_str!("migrations/0003_review.sql") },
+    Migration { number: 4, name: "merged", sql: include_str!("migrations/0004_merged.sql") },
     Migration {
-        number: 4,
+        number: 5,
         name: "knowledge_state",
-        sql: include_str!("migrations/0004_knowledge_state.sql"),
+        sql: include_str!("migrations/0005_knowledge_state.sql"),
     },
 ];
 

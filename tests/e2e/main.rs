@@ -2,7 +2,6 @@
 
 #![expect(unreachable_pub, reason = "modules of one test binary")]
 #![expect(clippy::panic, reason = "a test that cannot go on says so")]
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 mod bad_input;
 mod bursts;

@@ -1,9 +1,12 @@
 //! Stopping, refusing and recovering, as an operator meets them.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use rusqlite::Connection;
+use serde_json::Value;
 use tertulia::load::bursts::{Bursts, sign};
 use tertulia::load::providers::{ModelBehaviour, ProviderOptions};
 
@@ -55,6 +58,62 @@ fn a_bad_value_exits_2_and_names_the_key_the_value_and_what_is_allowed() {
     assert_eq!(refused.status.code(), Some(2));
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(["routes.thanks", "phone", "silent"].iter().all(|word| said.contains(word)), "{said}");
+}
+
+#[test]
+fn a_command_whose_output_nobody_reads_ends_quietly() {
+    let bench = Bench::new();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let ended = bench.command(&["check-config"]).stdout(writer).output().expect("the binary runs");
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!((ended.status.code(), said.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn a_variable_that_is_not_text_stops_no_command_unless_it_is_ours() {
+    let bench = Bench::new();
+    let not_text = OsStr::from_bytes(b"a\xff");
+    let check =
+        |name: &str| bench.command(&["check-config"]).env(name, not_text).output().expect("the binary runs");
+    assert_eq!(check("LS_COLORS").status.code(), Some(0));
+    let refused = check("TERTULIA__LOG__LEVEL");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("TERTULIA__LOG__LEVEL"), "{said}");
+}
+
+#[test]
+fn what_is_logged_of_a_request_and_of_a_turn_carries_their_ids() {
+    run(async {
+        let mut bench = Bench::new();
+        bench.set("log.level", "info,tertulia::http=debug");
+        bench.set("turns.retry_base_ms", "20");
+        let _server = bench.start_with_failpoints("turn.query=1*panic").await;
+        let burst = Bursts::new(3, "spans").burst(0, 0);
+        bench.sender().deliver(&burst.person, &burst.messages[..1]).await.expect("acknowledged");
+        bench.wait_until_idle().await;
+        let text = |sql| bench.read().query_row(sql, [], |row| row.get::<_, String>(0)).expect("a row");
+        let (conversation, turn) = (text("SELECT id FROM conversations"), text("SELECT id FROM turns"));
+        let shown = client().get(bench.url(&format!("/v1/conversations/{conversation}")));
+        let shown = shown.bearer_auth(CONSOLE_TOKEN).header("x-request-id", "my-request").send().await;
+        assert_eq!(shown.expect("an answer").status(), 200);
+        let log = bench.log();
+        let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let has = |message: &str, fields: &[(&str, &str)]| {
+            let mut spans = lines.iter().filter(|line| line["message"] == message).map(|line| &line["span"]);
+            spans.any(|span| fields.iter().all(|(name, value)| span[name] == *value))
+        };
+        assert!(
+            has("a turn did not end", &[("conversation.id", &conversation), ("turn.id", &turn)]),
+            "{log}"
+        );
+        let served = [("conversation.id", &*conversation), ("request.id", "my-request")];
+        assert!(has("request served", &served), "{log}");
+        let webhook = [("conversation.id", &*conversation), ("http.path", "/webhooks/whatsapp")];
+        assert!(has("request served", &webhook), "{log}");
+        assert!(!log.contains(&burst.messages[0].token.text("spans")), "a text was logged: {log}");
+    });
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub struct Browser {
 
 impl Browser {
     /// Starts a browser that nobody has used yet; none where the machine has none, which was said loudly.
+    #[expect(clippy::print_stderr, reason = "what is skipped is said loudly")]
     pub async fn start() -> Option<Self> {
         if std::env::var_os("TERTULIA_SKIP_BROWSER").is_some() {
             eprintln!("SKIPPED: no chromium or chromedriver (TERTULIA_SKIP_BROWSER is set)");

@@ -41,6 +41,29 @@ fn documents_name_only_files_that_exist() {
     );
 }
 
+/// Whether a quoted word is the name of a test, which is a sentence.
+fn is_test(word: &str) -> bool {
+    let is_name = word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    is_name && word.matches('_').count() >= 4 && !word.starts_with("tertulia_")
+}
+
+#[test]
+fn documents_name_only_tests_that_exist() {
+    let mut code = sources("tests", &[".rs"]);
+    code.extend(shipped());
+    let exists = |name: &str| code.iter().any(|file| file.text.contains(&format!("fn {name}(")));
+    let rule = |files: &[Source]| {
+        let mut findings = vec![];
+        for file in files {
+            let lost = quoted(file).into_iter().filter(|word| is_test(word) && !exists(word));
+            findings.extend(lost.map(|word| format!("{}: there is no test {word}", file.path)));
+        }
+        findings
+    };
+    check(rule, documents(), &[("docs/X.md", "`nobody_ever_wrote_this_test`")]);
+    assert!(documents().iter().flat_map(quoted).any(is_test), "no test is named at all");
+}
+
 #[test]
 fn the_code_map_names_every_module() {
     let map = source("docs/ARCHITECTURE.md");

@@ -2,6 +2,7 @@
 //! things that exist. Every rule is tried on a planted violation too, so that it cannot pass by finding nothing.
 
 mod documents;
+mod failpoints;
 
 use std::fs;
 use std::path::Path;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 
-use crate::domain::{Account, ConversationId, Language, OpenTurn, Retry, Tick, TurnId};
+use crate::domain::{Account, ConversationId, Language, OpenTurn, OutboxPart, Retry, Tick, TurnId};
 use crate::failpoint;
 use crate::outbox::dispatcher::{Enqueue, Reserve, SendPermit};
 use crate::pipeline::run::is_out_of_patience;
@@ -63,20 +64,12 @@ enum Stopped {
     Drained,
 }
 
-/// Runs a turn once.
+/// Runs a turn once, in a span of its own: what is logged on the way carries the ids.
 pub async fn run(shard: Rc<Shard>, job: TurnJob) -> TurnEnd {
+    let (turn, attempt) = (job.turn.id, job.turn.attempt + 1);
+    let span = tracing::info_span!("turn", conversation.id = %job.conversation, turn.id = %turn, attempt);
     let deadline = Instant::now() + Duration::from_millis(shard.turns.timeout_ms);
-    let mut run = Run { shard: &shard, job, deadline };
-    let panicked = match AssertUnwindSafe(run.once()).catch_unwind().await {
-        Ok(end) => return end,
-        Err(panic) => Stopped::Failed(panic_text(&*panic)),
-    };
-    // A panic outside of the pipeline counts like any other, so that a turn that always panics ends.
-    let input = run.input();
-    match AssertUnwindSafe(run.stop(&input, panicked)).catch_unwind().await {
-        Ok(end) => end,
-        Err(panic) => run.release(true, &panic_text(&*panic), shard.turns.limits().retry_max, false).await,
-    }
+    Run { shard: &shard, job, deadline }.run().instrument(span).await
 }
 
 struct Run<'a> {
@@ -87,6 +80,22 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Runs the turn; a panic outside of the pipeline counts like any other, so that a turn that always panics ends.
+    async fn run(mut self) -> TurnEnd {
+        let panicked = match AssertUnwindSafe(self.once()).catch_unwind().await {
+            Ok(end) => return end,
+            Err(panic) => Stopped::Failed(panic_text(&*panic)),
+        };
+        let input = self.input();
+        match AssertUnwindSafe(self.stop(&input, panicked)).catch_unwind().await {
+            Ok(end) => end,
+            Err(panic) => {
+                let wait = self.shard.turns.limits().retry_max;
+                self.release(true, &panic_text(&*panic), wait, false).await
+            }
+        }
+    }
+
     async fn once(&mut self) -> TurnEnd {
         let input = self.input();
         let next = self.shard.turns.limits().next(&self.job.turn);
@@ -105,7 +114,7 @@ impl Run<'_> {
             Ok(StartOutcome::Fenced) => return self.fenced(),
             Err(error) => return self.store_away(&error),
         }
-        failpoint::hit("turn.started");
+        failpoint!("turn.started");
         match next {
             Retry::Again(_) => match self.answer(&input, plan).await {
                 Ok(result) => self.end(&input, result).await,
@@ -137,7 +146,7 @@ impl Run<'_> {
             None => self.prepare(input).await?,
         };
         let finish = async {
-            failpoint::hit("turn.query");
+            failpoint!("turn.query");
             self.shard.pipeline.finish(input, plan).await
         };
         self.guard(finish).await
@@ -185,14 +194,11 @@ impl Run<'_> {
         let commit = self.commit_of(result, permit.is_some());
         let language = commit.language.unwrap_or(Language::ENGLISH);
         loop {
-            failpoint::hit("turn.before_commit");
+            failpoint!("turn.before_commit");
             match self.shard.store.commit_turn(Box::new(commit.clone())).await {
                 Ok(CommitOutcome::Committed { parts, replies, last_seq, .. }) => {
-                    failpoint::hit("turn.committed");
-                    if !parts.is_empty() && !failpoint::fails("tells.drop") {
-                        let conversation = self.job.conversation;
-                        self.shard.dispatcher.do_send(Enqueue { conversation, parts, permit });
-                    }
+                    failpoint!("turn.committed");
+                    self.enqueue(parts, permit);
                     return Ok(TurnEnd::Committed { at: commit.tick, language, last_seq, replies });
                 }
                 Ok(CommitOutcome::Fenced) => return Ok(self.fenced()),
@@ -208,13 +214,18 @@ impl Run<'_> {
         }
     }
 
+    /// Hands committed parts to the dispatcher; a hint, since the sweep finds them too.
+    fn enqueue(&self, parts: Vec<OutboxPart>, permit: Option<SendPermit>) {
+        failpoint!("tells.drop", return);
+        if !parts.is_empty() {
+            self.shard.dispatcher.do_send(Enqueue { conversation: self.job.conversation, parts, permit });
+        }
+    }
+
     /// A permit for the first part, so that the commit carries its `sending` mark.
     async fn reserve(&self, result: &TurnResult) -> Option<SendPermit> {
-        let channel = self.job.account.channel;
-        if result.text.is_none()
-            || !self.shard.channels.contains_key(&channel)
-            || failpoint::fails("tells.drop")
-        {
+        failpoint!("tells.drop", return None);
+        if result.text.is_none() || !self.shard.channels.contains_key(&self.job.account.channel) {
             return None;
         }
         self.shard.dispatcher.send(Reserve(self.job.conversation)).await.ok().flatten()

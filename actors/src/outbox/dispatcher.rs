@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use actix::prelude::*;
 use futures_util::FutureExt;
+use tracing::Instrument;
 
 use super::lane::{Lane, Next};
 use super::retry::mark_of;
@@ -197,9 +198,13 @@ impl Dispatcher {
         self.in_flight += 1;
         let (shard, front, dispatcher) = (Rc::clone(&self.shard), channel.front.clone(), ctx.address());
         actix_rt::spawn(async move {
+            let (id, turn) = (part.id, part.turn);
+            let span =
+                tracing::info_span!("send", conversation.id = %conversation, turn.id = %turn, part.id = %id);
             // After a panic nobody knows how far the send came; what the store has of it is settled when it is loaded.
-            let end = AssertUnwindSafe(send(&shard, &front, part)).catch_unwind().await;
-            dispatcher.do_send(SendEnded { conversation, end: end.unwrap_or(End::Contradicted) });
+            let send = AssertUnwindSafe(send(&shard, &front, part)).catch_unwind();
+            let end = send.instrument(span).await.unwrap_or(End::Contradicted);
+            dispatcher.do_send(SendEnded { conversation, end });
         });
     }
 
@@ -291,7 +296,7 @@ async fn send(shard: &Shard, front: &FrontHandle<ChannelService>, mut part: Outb
             Err(_away) => return End::StoreAway,
         }
     }
-    failpoint::hit("outbox.before_post");
+    failpoint!("outbox.before_post");
     let outbound = Outbound {
         part: part.id,
         account: part.account.clone(),
@@ -299,7 +304,7 @@ async fn send(shard: &Shard, front: &FrontHandle<ChannelService>, mut part: Outb
         text: part.text.clone(),
     };
     let result = front.call(outbound).await;
-    failpoint::hit("outbox.after_post");
+    failpoint!("outbox.after_post");
     if let Err(error) = &result {
         tracing::warn!(conversation.id = %part.conversation, part.id = %part.id, %error, "a part was not sent");
     }

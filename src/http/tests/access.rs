@@ -59,7 +59,8 @@ async fn reviews_are_for_the_console_only() {
     let (program, _, visitor_cookie) = two_conversations(&app).await;
     let turns = format!("/v1/conversations/{program}/turns");
     let replay = || post("/v1/dead-letters/replay", &json!({"all": true}));
-    for uri in [turns.as_str(), "/v1/dead-letters", "/v1/quarantine"] {
+    let flagged = "/v1/conversations?needs_human=true";
+    for uri in [turns.as_str(), flagged, "/v1/records", "/v1/dead-letters", "/v1/quarantine"] {
         assert_eq!(app.call(bearer(get(uri), CONSOLE_TOKEN)).await.status.as_u16(), 200, "{uri}");
         for request in [get(uri), bearer(get(uri), API_TOKEN), cookie(get(uri), &visitor_cookie)] {
             app.call(request).await.assert_problem(401, "unauthorized");

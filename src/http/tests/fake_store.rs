@@ -12,8 +12,8 @@ use tertulia_actors::domain::{
 use tertulia_actors::ports::KnowledgeBase;
 use tertulia_actors::ports::store::{
     Admission, CommitOutcome, CommitTurn, ConversationState, ConversationView, DeadLetter, Inbox, Mark,
-    MessageView, Outbox, Overdue, QuarantineView, ReleaseTurn, ReplyView, StartOutcome, StartTurn, Store,
-    StoreError, StoreFuture, Stored, TurnView, Turns, Views,
+    MessageView, Outbox, Overdue, QuarantineView, RecordView, ReleaseTurn, ReplyView, StartOutcome,
+    StartTurn, Store, StoreError, StoreFuture, Stored, TurnView, Turns, Views,
 };
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -35,6 +35,9 @@ pub(super) struct State {
     pub(super) dead_letters: Vec<DeadLetter>,
     pub(super) replayed: Vec<i64>,
     pub(super) entries: Vec<Entry>,
+    pub(super) records: Vec<RecordView>,
+    /// Conversations that need a person.
+    pub(super) flagged: Vec<ConversationId>,
     /// What every call answers from now on.
     pub(super) failure: Option<StoreError>,
     /// Whether a probe never ends.
@@ -118,7 +121,7 @@ impl State {
             created_at: Timestamp(0),
             messages: self.messages.iter().filter(|(of, _)| *of == id).count() as u64,
             pending: 0,
-            needs_human: false,
+            needs_human: self.flagged.contains(&id),
             language: None,
             merged_into: None,
         })
@@ -231,6 +234,23 @@ impl Views for FakeStore {
         self.with(|state| {
             state.replayed.extend(&ids);
             ids.len()
+        })
+    }
+
+    fn needing_human(
+        &self,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> StoreFuture<Vec<ConversationView>> {
+        self.with(|state| {
+            let behind = state.flagged.iter().filter(|id| after.is_none_or(|after| **id > after));
+            behind.take(limit).filter_map(|id| state.view(*id)).collect()
+        })
+    }
+
+    fn records(&self, after: i64, limit: usize) -> StoreFuture<Vec<RecordView>> {
+        self.with(|state| {
+            state.records.iter().filter(|record| record.id > after).take(limit).cloned().collect()
         })
     }
 

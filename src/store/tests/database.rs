@@ -1,4 +1,8 @@
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use tertulia_actors::domain::Tick;
 
@@ -76,6 +80,39 @@ fn a_backup_of_a_running_store_is_whole_and_overwrites_nothing() {
 }
 
 #[test]
+fn a_backup_ends_while_another_connection_commits_all_the_time() {
+    let bench = Bench::new();
+    bench.say("a", "1");
+    // Several thousand pages, so that the copy takes longer than many commits.
+    let big = "INSERT INTO quarantine (channel, reason, body, received_at) VALUES ('whatsapp', 'big', zeroblob(32000000), 0)";
+    bench.sql().execute_batch(big).unwrap();
+    let (conn, stop) = (bench.sql(), Arc::new(AtomicBool::new(false)));
+    let (committed, first) = channel();
+    let stopped = Arc::clone(&stop);
+    let writer = std::thread::spawn(move || {
+        let mut commits = 0_u64;
+        conn.execute_batch("PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 100").unwrap();
+        conn.busy_timeout(Duration::from_secs(10)).unwrap();
+        while !stopped.load(Ordering::Relaxed) {
+            conn.execute("INSERT OR REPLACE INTO probe (id, filler) VALUES (7, randomblob(64))", []).unwrap();
+            commits += 1;
+            let _ = committed.send(());
+        }
+        commits
+    });
+    first.recv().unwrap();
+    let (path, copy) = (bench.settings.path.clone(), bench.dir.path().join("copy.db"));
+    let (done, ended) = channel();
+    let destination = copy.clone();
+    std::thread::spawn(move || done.send(db::backup(&path, &destination)));
+    let ended = ended.recv_timeout(Duration::from_secs(30));
+    stop.store(true, Ordering::Relaxed);
+    ended.expect("the backup ends").unwrap();
+    assert!(writer.join().unwrap() > 1, "nothing was committed beside it");
+    assert_eq!(db::check(&copy).unwrap(), Vec::<String>::new());
+}
+
+#[test]
 fn the_queries_of_every_message_and_turn_use_an_index() {
     let bench = Bench::new();
     let conn = bench.sql();
@@ -99,6 +136,10 @@ fn the_queries_of_every_message_and_turn_use_an_index() {
             "SELECT id FROM conversations WHERE wake_at IS NOT NULL AND wake_at <= ?1 \
              AND (wake_at, id) > (?2, COALESCE(?3, '')) ORDER BY wake_at, id LIMIT ?4",
             "conversations_wake",
+        ),
+        (
+            "SELECT id FROM conversations WHERE needs_human = 1 AND id > COALESCE(?1, '') ORDER BY id LIMIT ?2",
+            "conversations_human",
         ),
         ("SELECT id FROM messages WHERE state = 'dead_lettered' AND id > ?1 ORDER BY id", "messages_dead"),
     ] {

@@ -155,6 +155,35 @@ fn a_dead_lettered_message_keeps_its_reason_and_a_person_stays_asked_for() {
 }
 
 #[test]
+fn people_page_through_records_and_through_conversations_that_need_them() {
+    let bench = Bench::new();
+    let people: Vec<_> = ["1", "2", "3"].map(|phone| bench.say(phone, phone)).into();
+    for (n, conversation) in people.iter().enumerate() {
+        let start = bench.turn(*conversation, &[1]);
+        let record = |text: &str| Record { class: Class::Complaint, text: text.into() };
+        bench.commit(CommitTurn {
+            needs_human: n != 1,
+            records: vec![record(&format!("late {n}")), record("again")],
+            ..bench.commit_of(&start, &[])
+        });
+    }
+    let flagged = |after, limit| {
+        let found = bench.wait(bench.store().needing_human(after, limit)).unwrap();
+        assert!(found.iter().all(|view| view.needs_human));
+        found.into_iter().map(|view| view.id).collect::<Vec<_>>()
+    };
+    assert_eq!(flagged(None, 9), [people[0], people[2]]);
+    assert_eq!(flagged(None, 1), [people[0]]);
+    assert_eq!(flagged(Some(people[0]), 9), [people[2]]);
+    assert_eq!(flagged(Some(people[2]), 9), []);
+    let all = bench.wait(bench.store().records(0, 9)).unwrap();
+    assert_eq!(all.len(), 6);
+    assert_eq!((all[2].text.as_str(), all[2].class.as_str()), ("late 1", "complaint"));
+    assert_eq!((all[2].conversation, all[2].at), (people[1], Timestamp(1_000_000)));
+    assert_eq!(bench.wait(bench.store().records(all[2].id, 2)).unwrap(), all[3..5]);
+}
+
+#[test]
 fn a_replay_makes_dead_letters_pending_and_alone_or_changes_nothing() {
     let bench = Bench::new();
     let conversation = bench.say("a", "1");

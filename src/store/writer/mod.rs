@@ -217,7 +217,7 @@ impl Writer {
     /// The transaction is on disk: answer, tell, publish.
     fn committed(&mut self, group: &mut Vec<Box<dyn Job>>, committed: Committed, took: Duration) {
         // Durable, and nobody knows yet.
-        failpoint::hit("store.committed");
+        failpoint!("store.committed");
         self.ledger = committed.ledger;
         if self.next_probe.take().is_some() {
             tracing::info!("the database can be written again");

@@ -13,7 +13,9 @@ use thiserror::Error;
 pub use inbox::{Admission, Inbox, Overdue, Quarantined, Stored};
 pub use outbox::{Mark, Outbox};
 pub use turns::{CommitOutcome, CommitTurn, ConversationState, ReleaseTurn, StartOutcome, StartTurn, Turns};
-pub use views::{ConversationView, DeadLetter, MessageView, QuarantineView, ReplyView, TurnView, Views};
+pub use views::{
+    ConversationView, DeadLetter, MessageView, QuarantineView, RecordView, ReplyView, TurnView, Views,
+};
 
 use super::PortFuture;
 

@@ -110,6 +110,23 @@ pub struct DeadLetter {
     pub received_at: Timestamp,
 }
 
+/// What a turn left for people to read: a complaint, a suggestion, the answer to a template.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct RecordView {
+    /// Its number.
+    pub id: i64,
+    /// Its class.
+    pub class: String,
+    /// What the person wrote.
+    pub text: String,
+    /// Whose conversation.
+    pub conversation: ConversationId,
+    /// The turn that recorded it.
+    pub turn: TurnId,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// A quarantined body.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct QuarantineView {
@@ -148,6 +165,16 @@ pub trait Views: Send + Sync + 'static {
     /// Makes dead-lettered messages pending again; answers how many. An unknown id, or one that is not dead-lettered,
     /// refuses the whole request.
     fn replay(&self, ids: Vec<i64>) -> StoreFuture<usize>;
+
+    /// Conversations that a person should look at, in the order in which they began; at most `limit`, behind `after`.
+    fn needing_human(
+        &self,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> StoreFuture<Vec<ConversationView>>;
+
+    /// What turns left for people to read, oldest first; at most `limit`, after the id `after`.
+    fn records(&self, after: i64, limit: usize) -> StoreFuture<Vec<RecordView>>;
 
     /// Quarantined bodies, newest first; at most `limit`.
     fn quarantined(&self, limit: usize) -> StoreFuture<Vec<QuarantineView>>;
