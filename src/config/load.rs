@@ -101,7 +101,12 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
     }
     let config: Config = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let key = error.path().to_string();
-        ConfigError::key(key, error.into_inner().message().trim().to_owned())
+        // The message quotes the value.
+        let reason = match SECRETS.contains(&key.as_str()) {
+            true => "must be a text in quotes".to_owned(),
+            false => error.into_inner().message().trim().to_owned(),
+        };
+        ConfigError::key(key, reason)
     })?;
     check::check(&config)?;
     Ok(config)
@@ -113,10 +118,8 @@ fn variable<'a>(name: &'a OsStr, value: &'a OsStr) -> Result<(&'a str, &'a str),
     match (key, value.to_str()) {
         (Some(key), Some(value)) => Ok((key, value)),
         (None, _) => Err(ConfigError::key(name.to_string_lossy(), "the variable's name is not UTF-8")),
-        (_, None) => {
-            let value = value.to_string_lossy();
-            Err(ConfigError::key(name.to_string_lossy(), format!("'{value}' is not UTF-8, and must be")))
-        }
+        // Without the value, which may be a secret.
+        (_, None) => Err(ConfigError::key(name.to_string_lossy(), "the value is not UTF-8, and must be")),
     }
 }
 
@@ -127,9 +130,13 @@ fn read_file(file: Option<&Path>) -> Result<Table, ConfigError> {
     }
     let text =
         fs::read_to_string(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
-    text.parse().map_err(|error: toml::de::Error| ConfigError::Syntax {
-        path: path.to_owned(),
-        message: error.to_string(),
+    text.parse().map_err(|error: toml::de::Error| {
+        // Without the line itself, which may hold a secret.
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let (line, column) =
+            (before.split('\n').count(), before.chars().rev().take_while(|c| *c != '\n').count());
+        let message = format!("line {line}, column {}: {}", column + 1, error.message());
+        ConfigError::Syntax { path: path.to_owned(), message }
     })
 }
 
@@ -181,8 +188,16 @@ fn read_secret(table: &mut Table, key: &str) -> Result<(), ConfigError> {
         return Err(ConfigError::key(key, format!("is given twice: here and by {file_key}")));
     }
     let key = format!("{section}.{file_key}");
-    let secret = fs::read_to_string(&path).map_err(|source| ConfigError::SecretFile { key, path, source })?;
-    place.insert(name.to_owned(), Value::String(secret.trim_end_matches(['\r', '\n']).to_owned()));
+    let secret = fs::read_to_string(&path).map_err(|source| ConfigError::SecretFile {
+        key: key.clone(),
+        path,
+        source,
+    })?;
+    let secret = secret.trim_end_matches(['\r', '\n']);
+    if secret.is_empty() {
+        return Err(ConfigError::key(key, "the file is empty: write the secret into it, or remove the key"));
+    }
+    place.insert(name.to_owned(), Value::String(secret.to_owned()));
     Ok(())
 }
 

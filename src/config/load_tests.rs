@@ -194,6 +194,29 @@ fn what_is_not_text_in_the_environment_matters_only_in_our_own_variables() {
 }
 
 #[test]
+fn no_complaint_shows_a_secret() {
+    for text in [
+        "[channels.whatsapp]\napp_secret = \"topsecret\nenabled = true",
+        "[channels.whatsapp]\napp_secret = 31337001",
+        "[console]\ntoken = [\"topsecret\"]",
+    ] {
+        let complaint = complaint(text);
+        assert!(!complaint.contains("topsecret") && !complaint.contains("31337001"), "{complaint}");
+    }
+    assert!(complaint("[console]\ntoken = 5").contains("console.token"));
+}
+
+#[test]
+fn an_empty_file_of_a_secret_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("secret");
+    fs::write(&file, "\n").unwrap();
+    let flags = [("channels.api.token_file", file.to_str().unwrap())];
+    let refused = config_with("", &[], &flags).expect_err("an empty token opens the channel").to_string();
+    assert!(refused.contains("channels.api.token_file") && refused.contains("empty"), "{refused}");
+}
+
+#[test]
 fn a_missing_file_of_a_secret_is_named_with_its_key() {
     let refused = complaint("[console]\ntoken_file = \"/nowhere/token\"");
     assert!(refused.contains("console.token_file") && refused.contains("/nowhere/token"), "{refused}");

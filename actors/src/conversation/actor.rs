@@ -10,7 +10,7 @@ use super::turn::{self, TurnEnd, TurnJob};
 use super::turn_gate::{TurnPermit, acquire};
 use crate::domain::{Account, ConversationId, Language, OpenTurn, Tick, TurnId};
 use crate::feed::{FeedEvent, Publish};
-use crate::inbox::router::Passivate;
+use crate::inbox::router::Rests;
 use crate::ports::store::{ConversationState, ReplyView};
 use crate::ports::{Admitted, StoreError};
 use crate::shard::Shard;
@@ -82,20 +82,18 @@ pub struct Conversation {
     language: Option<Language>,
     /// Loads since the buffer last caught up with the store.
     loads: u8,
-    /// How many messages of the router were handled, for the handshake of passivation.
+    /// How many messages of the router were handled, for the handshake by which it lets go.
     handled: u64,
     /// When the armed timer fires, if one is armed.
     armed: Option<Tick>,
     /// Told in every timer, so that one from before is recognised.
     timer_epoch: u32,
-    idle_since: Tick,
 }
 
 impl Conversation {
     /// A conversation that knows nothing yet.
     #[must_use]
     pub fn new(id: ConversationId, shard: Rc<Shard>) -> Self {
-        let idle_since = shard.clock.tick();
         Self {
             id,
             shard,
@@ -108,7 +106,6 @@ impl Conversation {
             handled: 0,
             armed: None,
             timer_epoch: 0,
-            idle_since,
         }
     }
 
@@ -130,18 +127,15 @@ impl Conversation {
         match self.buffer.verdict(now, &self.shard.batch_limits()) {
             Verdict::Close(_) => self.queue_up(ctx),
             Verdict::Wait(until) => self.arm(until, ctx),
-            Verdict::Empty => self.rest(now, ctx),
+            Verdict::Empty => self.rest(),
         }
     }
 
-    /// Nothing to do: offers to leave once it has been idle for long enough.
-    fn rest(&mut self, now: Tick, ctx: &mut Context<Self>) {
-        let leaves_at = self.idle_since.after(self.shard.conversation.idle());
-        if now >= leaves_at {
-            self.shard.router.do_send(Passivate { conversation: self.id, handled: self.handled });
-        } else {
-            self.arm(leaves_at, ctx);
-        }
+    /// Nothing to do until something comes: tells the router, and keeps what costs memory no longer. The next message
+    /// brings its account with it, and so does a load.
+    fn rest(&mut self) {
+        self.account = None;
+        self.shard.router.do_send(Rests { conversation: self.id, handled: self.handled });
     }
 
     /// Makes sure that a timer fires at `at` or earlier. Lazy: a timer that fires too early arms the next one, so that a
@@ -252,7 +246,6 @@ impl Handler<Deliver> for Conversation {
 
     fn handle(&mut self, Deliver(admitted): Deliver, ctx: &mut Self::Context) {
         self.handled += 1;
-        self.idle_since = admitted.message.receipt.tick;
         let Admitted { account, message, pending, previous_end, language, .. } = *admitted;
         if self.account.is_none() {
             self.account = Some(Box::new(account));
@@ -312,7 +305,8 @@ impl Handler<Loaded> for Conversation {
             }
             Ok(None) => {
                 tracing::error!(conversation.id = %self.id, "an unknown conversation was woken");
-                self.shard.router.do_send(Passivate { conversation: self.id, handled: self.handled });
+                self.phase = Phase::Cold;
+                self.rest();
             }
             Err(error) => {
                 tracing::warn!(conversation.id = %self.id, %error, "a conversation cannot be loaded; it tries again");
@@ -345,7 +339,6 @@ impl Handler<TurnEnded> for Conversation {
 
     fn handle(&mut self, TurnEnded(end): TurnEnded, ctx: &mut Self::Context) {
         self.phase = Phase::Gathering;
-        self.idle_since = self.shard.clock.tick();
         match end {
             TurnEnd::Committed { at, language, last_seq, replies } => {
                 self.language = Some(language);

@@ -1,12 +1,12 @@
 //! The router of one shard: conversation id to actor.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use actix::prelude::*;
 
 use crate::conversation::actor::{Conversation, Deliver, Leave, Wake};
-use crate::domain::ConversationId;
+use crate::domain::{ConversationId, Tick};
 use crate::ports::Admitted;
 use crate::shard::Shard;
 
@@ -25,15 +25,22 @@ pub struct RouteWake {
     pub last_seq: Option<u64>,
 }
 
-/// A conversation has nothing to do and offers to leave memory; `handled` says how many messages of the router it has
-/// handled.
+/// A conversation has nothing to do until it is sent something, and may leave memory when that takes too long; `handled`
+/// says how many messages of the router it has handled.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Passivate {
+pub struct Rests {
     /// Who.
     pub conversation: ConversationId,
     /// How many forwarded messages it has handled.
     pub handled: u64,
+}
+
+/// A conversation at rest.
+struct Resting {
+    since: Tick,
+    conversation: ConversationId,
+    handled: u64,
 }
 
 /// No conversation is started or told anything from now on.
@@ -53,15 +60,20 @@ struct Live {
     forwarded: u64,
 }
 
-/// Owns the addresses of its shard's conversations. Starts them on demand and lets them go by a handshake: a conversation
-/// leaves only if it has handled everything that was forwarded to it.
+/// Owns the addresses of its shard's conversations, and the line of those at rest. Starts conversations on demand and lets
+/// them go by a handshake: after `conversation.idle_ms` at rest a conversation leaves, if it has handled everything that
+/// was forwarded to it. So one timer serves all of them, and one at rest holds none.
 ///
 /// Sent to by the store's writer, by the sweep and by conversations. Holds at most `live_max` conversations; a message
-/// to one more waits in the store for a later sweep. A restart loses nothing: the sweep wakes who has something to do.
+/// to one more waits in the store for a later sweep. The line holds one place for each time that a conversation came to
+/// rest in the last `idle_ms`. A restart loses nothing: the sweep wakes who has something to do.
 pub struct Router {
     shard: Rc<Shard>,
     live: HashMap<ConversationId, Live>,
     live_max: usize,
+    /// In the order in which they came to rest.
+    resting: VecDeque<Resting>,
+    is_armed: bool,
     is_closed: bool,
 }
 
@@ -69,7 +81,38 @@ impl Router {
     /// A router without conversations.
     #[must_use]
     pub fn new(shard: Rc<Shard>, live_max: usize) -> Self {
-        Self { shard, live: HashMap::new(), live_max, is_closed: false }
+        Self {
+            shard,
+            live: HashMap::new(),
+            live_max,
+            resting: VecDeque::new(),
+            is_armed: false,
+            is_closed: false,
+        }
+    }
+
+    /// Makes sure that a timer fires when the one that rests the longest may leave.
+    fn arm(&mut self, ctx: &mut Context<Self>) {
+        let Some(first) = self.resting.front().filter(|_| !self.is_armed) else { return };
+        self.is_armed = true;
+        let leaves_at = first.since.after(self.shard.conversation.idle());
+        ctx.run_later(leaves_at.since(self.shard.clock.tick()), |router, ctx| {
+            router.is_armed = false;
+            router.let_go();
+            router.arm(ctx);
+        });
+    }
+
+    /// Lets those go that have rested long enough, and were sent nothing since.
+    fn let_go(&mut self) {
+        let (now, idle) = (self.shard.clock.tick(), self.shard.conversation.idle());
+        while let Some(resting) = self.resting.pop_front_if(|resting| resting.since.after(idle) <= now) {
+            let live = self.live.get(&resting.conversation);
+            let rests_still = live.is_some_and(|live| live.forwarded == resting.handled);
+            if rests_still && let Some(live) = self.live.remove(&resting.conversation) {
+                live.conversation.do_send(Leave);
+            }
+        }
     }
 
     /// The conversation, started if need be, with one more message counted; none when there is no room.
@@ -116,15 +159,13 @@ impl Handler<RouteWake> for Router {
     }
 }
 
-impl Handler<Passivate> for Router {
+impl Handler<Rests> for Router {
     type Result = ();
 
-    fn handle(&mut self, passivate: Passivate, _: &mut Self::Context) {
-        let may_leave =
-            self.live.get(&passivate.conversation).is_some_and(|live| live.forwarded == passivate.handled);
-        if may_leave && let Some(live) = self.live.remove(&passivate.conversation) {
-            live.conversation.do_send(Leave);
-        }
+    fn handle(&mut self, rests: Rests, ctx: &mut Self::Context) {
+        let Rests { conversation, handled } = rests;
+        self.resting.push_back(Resting { since: self.shard.clock.tick(), conversation, handled });
+        self.arm(ctx);
     }
 }
 
