@@ -177,7 +177,7 @@ impl Default for PipelineSettings {
         Self {
             skip: true,
             skip_texts: skip_texts.map(String::from).to_vec(),
-            silent_kinds: ["reaction", "system"].map(String::from).to_vec(),
+            silent_kinds: ["reaction", "system", "request_welcome", "revoke"].map(String::from).to_vec(),
             knowledge_hits: 3,
             reply_score_min: 0.6,
             passage_score_min: 0.15,

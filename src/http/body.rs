@@ -6,7 +6,7 @@ use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use actix_web::web::{Bytes, BytesMut};
+use actix_web::web::{self, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 
 use super::problem::Problem;
@@ -61,9 +61,19 @@ fn too_large(limit: usize) -> Problem {
     Problem::new(413, "body_too_large", format!("the body is longer than {limit} bytes"))
 }
 
+/// Reads the whole body of a request that says that it is JSON.
+pub(super) async fn read_json(
+    request: &HttpRequest,
+    payload: web::Payload,
+    settings: &ServerSettings,
+) -> Result<Bytes, Problem> {
+    expect_json(request)?;
+    read_body(request, payload.into_inner(), settings).await
+}
+
 /// Whether the body is said to be JSON. Asked for although JSON is all that is taken: a browser sends this type to a
 /// foreign site only after asking it, so that no page can write in a visitor's name.
-pub(super) fn expect_json(request: &HttpRequest) -> Result<(), Problem> {
+fn expect_json(request: &HttpRequest) -> Result<(), Problem> {
     let header = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = header.and_then(|value| value.split(';').next()).unwrap_or_default();
     if essence.trim().eq_ignore_ascii_case("application/json") {

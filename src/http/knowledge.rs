@@ -7,7 +7,7 @@ use tertulia_actors::domain::{Entry, Language};
 use tertulia_actors::ports::Search;
 
 use super::auth::console;
-use super::body::{expect_json, read_body};
+use super::body::read_json;
 use super::conversations::{limit, query};
 use super::problem::Problem;
 use super::state::HttpState;
@@ -81,8 +81,7 @@ pub(super) async fn import(
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
-    expect_json(&request)?;
-    let body = read_body(&request, payload.into_inner(), &state.settings.server).await?;
+    let body = read_json(&request, payload, &state.settings.server).await?;
     let imported = state.knowledge.put(read_entries(&body)?).await.map_err(|error| state.problem(&error))?;
     Ok(HttpResponse::Ok().json(json!({"imported": imported})))
 }

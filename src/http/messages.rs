@@ -9,7 +9,7 @@ use tertulia_actors::domain::{Account, ConversationId, InboundMessage, Sender};
 use tertulia_actors::ports::store::{Admission, Stored};
 
 use super::auth::{Caller, caller, own_conversation};
-use super::body::{expect_json, read_body};
+use super::body::read_json;
 use super::problem::Problem;
 use super::state::HttpState;
 use super::trace::note_conversation;
@@ -44,8 +44,7 @@ pub(super) async fn receive(
     let Some(account) = caller.account() else {
         return Err(Problem::new(403, "forbidden", "the console's token does not write messages"));
     };
-    expect_json(&request)?;
-    let body = read_body(&request, payload.into_inner(), &state.settings.server).await?;
+    let body = read_json(&request, payload, &state.settings.server).await?;
     let receipt = state.admissions.receipt();
     let text_max_chars = match caller {
         Caller::Visitor(_) => state.settings.web.text_max_chars,
@@ -63,6 +62,7 @@ pub(super) async fn receive(
         sender: Sender { handle: Some(handle.clone()), ..Sender::default() },
         kind: "text".to_owned(),
         text: Some(posted.text),
+        content: None,
         provider_at: None,
         suppressed: None,
         receipt,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use tertulia_actors::domain::ConversationId;
 
 use super::auth::console;
-use super::body::{expect_json, read_body};
+use super::body::read_json;
 use super::conversations::{limit, query};
 use super::messages::read_object;
 use super::problem::Problem;
@@ -89,8 +89,7 @@ pub(super) async fn replay(
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
-    expect_json(&request)?;
-    let body = read_body(&request, payload.into_inner(), &state.settings.server).await?;
+    let body = read_json(&request, payload, &state.settings.server).await?;
     let replayed = match read_chosen(read_object(&body)?)? {
         Chosen::Ids(ids) => state.store.replay(ids).await.map_err(|error| state.problem(&error))?,
         Chosen::All => replay_all(&state).await?,

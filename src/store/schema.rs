@@ -24,6 +24,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "knowledge_state",
         sql: include_str!("migrations/0005_knowledge_state.sql"),
     },
+    Migration { number: 6, name: "content", sql: include_str!("migrations/0006_content.sql") },
 ];
 
 /// SQLite's `application_id` of our databases: "TERT".

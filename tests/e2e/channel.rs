@@ -106,6 +106,8 @@ fn kinds_without_words_get_the_phrase_and_our_own_echoes_get_nothing() {
         bench.wait_for("SELECT count(*) FROM messages WHERE state = 'answered'", 4).await;
         bench.wait_until_idle().await;
         assert_eq!(bench.count("SELECT count(*) FROM messages"), 4, "an echo is not a message");
+        let places = "SELECT count(*) FROM messages WHERE content LIKE '%latitude%' AND text IS NULL";
+        assert_eq!(bench.count(places), 1, "people see where");
         let mut answers: Vec<_> =
             bench.providers.sent().into_iter().map(|sent| (sent.to.unwrap_or_default(), sent.text)).collect();
         answers.sort();

@@ -120,6 +120,8 @@ pub struct InboundMessage {
     pub kind: String,
     /// The text to answer; none for a kind that cannot be read.
     pub text: Option<String>,
+    /// The whole message as the provider wrote it, in JSON, where it holds more than a text: for people to read.
+    pub content: Option<String>,
     /// When the provider says it was written.
     pub provider_at: Option<Timestamp>,
     /// Set when the message is stored but not answered, with the reason.

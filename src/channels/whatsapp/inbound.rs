@@ -208,12 +208,15 @@ impl Reader<'_> {
         let text = message.words().map(str::to_owned);
         let kind = message.kind.as_ref().map(Text::as_str);
         let kind = kind.unwrap_or(if text.is_some() { "text" } else { "unknown" });
+        // A text is all there is to a text; of other kinds people may want to see where, what or whom.
+        let content = (kind != "text").then(|| raw.get().to_owned());
         self.admission.messages.push(InboundMessage {
             account: context.account.clone(),
             provider_id: message.id.as_str().to_owned(),
             sender,
             kind: kind.to_owned(),
             text,
+            content,
             provider_at: seconds(message.timestamp.as_ref()),
             suppressed: None,
             receipt: self.receipts.receipt(),

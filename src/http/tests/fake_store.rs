@@ -196,6 +196,7 @@ impl Views for FakeStore {
                 id: message.provider_id.clone(),
                 kind: message.kind.clone(),
                 text: message.text.clone(),
+                content: None,
                 at: message.receipt.at,
                 state: "pending".into(),
                 turn: None,

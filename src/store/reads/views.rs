@@ -81,7 +81,7 @@ pub(in crate::store) fn messages(
 ) -> rusqlite::Result<Vec<MessageView>> {
     let mut lines = conn
         .prepare_cached(
-            "SELECT provider_id, kind, text, received_at, state, turn_id FROM messages WHERE conversation_id = ?1 \
+            "SELECT provider_id, kind, text, received_at, state, turn_id, content FROM messages WHERE conversation_id = ?1 \
              ORDER BY seq DESC LIMIT ?2",
         )?
         .query_map(params![id.text(), rows_max(limit)], customers_line)?
@@ -106,6 +106,7 @@ fn customers_line(row: &Row<'_>) -> rusqlite::Result<MessageView> {
         id: row.get(0)?,
         kind: row.get(1)?,
         text: row.get(2)?,
+        content: row.get::<_, Option<String>>(6)?.and_then(|text| serde_json::from_str(&text).ok()),
         at: at(row, 3)?,
         state: row.get(4)?,
         turn: parsed_or_none(row, 5)?,
@@ -119,6 +120,7 @@ fn bots_line(row: &Row<'_>) -> rusqlite::Result<MessageView> {
         id: row.get(0)?,
         kind: "text".into(),
         text: row.get(1)?,
+        content: None,
         at: at(row, 2)?,
         state: row.get(3)?,
         turn: parsed_or_none(row, 4)?,

@@ -294,6 +294,7 @@ pub(super) fn message(id: &str, phone: &str) -> InboundMessage {
         sender: Sender { phone: Some(phone.into()), ..Sender::default() },
         kind: "text".into(),
         text: Some(format!("text of {id}")),
+        content: None,
         provider_at: None,
         suppressed: None,
         receipt: Receipt {

@@ -16,7 +16,8 @@ impl Write for Admission {
     const ADMISSION: bool = true;
 
     fn bytes(&self) -> usize {
-        let texts = self.messages.iter().filter_map(|message| message.text.as_deref()).map(str::len);
+        let texts = self.messages.iter().flat_map(|message| [&message.text, &message.content]);
+        let texts = texts.flatten().map(String::len);
         texts.chain(self.quarantined.iter().map(|body| body.body.len())).sum()
     }
 
@@ -111,7 +112,8 @@ fn insert(
     unit.conn
         .prepare_cached(
             "INSERT INTO messages (conversation_id, seq, provider_id, kind, text, provider_at, received_at, \
-             received_tick, receipt_seq, state, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             received_tick, receipt_seq, state, reason, content) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
             conversation.text(),
@@ -125,6 +127,7 @@ fn insert(
             message.receipt.seq,
             if waits { "pending" } else { "suppressed" },
             message.suppressed,
+            message.content,
         ])?;
     let entry = &mut unit.effects.entry;
     entry.books.received += 1;

@@ -39,6 +39,9 @@ pub struct MessageView {
     pub kind: String,
     /// What was said.
     pub text: Option<String>,
+    /// The whole message as the provider wrote it, where it holds more than a text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<serde_json::Value>,
     /// When.
     pub at: Timestamp,
     /// Where it stands.

@@ -70,6 +70,7 @@ fn a_text_is_read_whole() {
         },
         kind: "text".into(),
         text: Some("Does it come in another colour?".into()),
+        content: None,
         provider_at: Some(Timestamp(1_749_416_383_000)),
         suppressed: None,
         receipt: Receipt { at: Timestamp(7), tick: Tick(7), seq: 1 },
@@ -119,6 +120,8 @@ fn every_kind_of_message_gives_its_words() {
         let [read] = admission.messages.as_slice() else { panic!("{kind} {content}: {admission:?}") };
         assert_eq!((read.kind.as_str(), read.text.as_deref()), (kind, expected), "{content}");
         assert_eq!(admission.quarantined, [], "{content}");
+        let kept = read.content.as_deref().map(|kept| serde_json::from_str::<Json>(kept).unwrap());
+        assert_eq!(kept, (kind != "text").then(|| message(kind, content.clone())), "{content}");
     }
 }
 
