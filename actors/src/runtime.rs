@@ -107,6 +107,7 @@ fn start_shard(
         feed: Feed::new().start(),
     };
     let shard = Rc::new(Shard {
+        started: parts.clock.tick(),
         store: parts.store,
         clock: parts.clock,
         entropy: parts.entropy,

@@ -101,7 +101,7 @@ impl Default for TurnSettings {
             retry_max_ms: 30_000,
             unavailable_retry_ms: 1_000,
             patience_ms: 60_000,
-            timeout_ms: 90_000,
+            timeout_ms: 150_000,
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::conversation::buffer::BatchLimits;
 use crate::conversation::turn_gate::TurnGate;
-use crate::domain::{Channel, Epoch};
+use crate::domain::{Channel, Epoch, Tick};
 use crate::feed::Feed;
 use crate::inbox::router::Router;
 use crate::outbox::dispatcher::Dispatcher;
@@ -40,6 +40,8 @@ pub struct Shard {
     pub entropy: Arc<dyn Entropy>,
     /// The epoch of this process's ownership.
     pub epoch: Epoch,
+    /// When this process began to work. A message from before may be what ended the last one.
+    pub started: Tick,
     /// How messages are gathered.
     pub conversation: ConversationSettings,
     /// How turns are run and rerun.

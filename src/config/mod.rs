@@ -95,9 +95,9 @@ pub struct Channels {
 }
 
 /// The front of the channels that send. Its deadline lies above a channel's own, which knows better how a send ended.
-pub type ChannelFront = Front<512, 30_000>;
+pub type ChannelFront = Front<512, 60_000>;
 /// The front of the query service. Its deadline lies above a model's own.
-pub type QueryFront = Front<256, 60_000>;
+pub type QueryFront = Front<256, 120_000>;
 /// The front of a service that is embedded here.
 pub type EmbeddedFront = Front<64, 2_000>;
 

@@ -13,7 +13,7 @@ use super::problem::Problem;
 use super::state::HttpState;
 
 /// Entries of one request, which are written in one commit: messages wait for it.
-const ENTRIES_MAX: usize = 500;
+const ENTRIES_MAX: usize = 50;
 
 /// Hits of one search.
 const HITS_MAX: usize = 50;

@@ -30,19 +30,23 @@ pub(super) fn app(
     App::new().configure(|config| configure(config, state)).wrap(from_fn(trace))
 }
 
-/// Listens on every address that `server.bind` names; connections wait until the server runs. Also answers the first of
-/// them, with the port that was taken.
+/// Listens on every address that `server.bind` names and this machine has; connections wait until the server runs. Also
+/// answers the first of them, with the port that was taken.
 ///
 /// # Errors
-/// When one of them cannot be listened on.
+/// When none of them can be listened on.
 pub fn listen(settings: &ServerSettings) -> io::Result<(Vec<TcpListener>, SocketAddr)> {
-    let listeners = settings
-        .bind
-        .to_socket_addrs()?
-        .map(|address| listen_on(address, settings.backlog))
-        .collect::<io::Result<Vec<_>>>()?;
-    let first = listeners.first().ok_or_else(|| io::Error::other("no address to listen on"))?;
-    let address = first.local_addr()?;
+    let (mut listeners, mut failed) = (vec![], io::Error::other("no address to listen on"));
+    for address in settings.bind.to_socket_addrs()? {
+        match listen_on(address, settings.backlog) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => {
+                tracing::warn!(%address, %error, "cannot listen on one of the addresses of server.bind");
+                failed = error;
+            }
+        }
+    }
+    let address = listeners.first().ok_or(failed)?.local_addr()?;
     Ok((listeners, address))
 }
 

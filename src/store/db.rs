@@ -79,7 +79,8 @@ pub fn backup(path: &Path, destination: &Path) -> Result<(), OpenError> {
     if destination.exists() {
         return Err(OpenError::Exists { path: destination.to_owned() });
     }
-    let source = open_to_read(path)?;
+    // Of an older schema, too: it is wise to have one before a migration.
+    let source = open_ours(path)?.0;
     connect::create_file(destination)?;
     let copied = copy(&source, destination);
     if copied.is_err() {
@@ -115,6 +116,14 @@ pub fn dead_letters(path: &Path, after: i64, limit: usize) -> Result<Vec<DeadLet
 /// # Errors
 /// When there is no such database, or it has another schema.
 pub fn open_to_read(path: &Path) -> Result<Connection, OpenError> {
+    match open_ours(path)? {
+        (conn, found) if found == schema::known() => Ok(conn),
+        (_, found) => Err(OpenError::OlderSchema { path: path.to_owned(), found, known: schema::known() }),
+    }
+}
+
+/// Opens a database that exists and is not newer than this program; answers its schema, too.
+fn open_ours(path: &Path) -> Result<(Connection, u32), OpenError> {
     if !path.exists() {
         return Err(OpenError::Missing { path: path.to_owned() });
     }
@@ -122,9 +131,6 @@ pub fn open_to_read(path: &Path) -> Result<Connection, OpenError> {
         .map_err(|error| OpenError::of(path, error))?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     let found = schema::version(&conn, path)?;
-    if found < schema::known() {
-        return Err(OpenError::OlderSchema { path: path.to_owned(), found, known: schema::known() });
-    }
     conn.pragma_update(None, "query_only", true)?;
-    Ok(conn)
+    Ok((conn, found))
 }

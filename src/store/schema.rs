@@ -24,7 +24,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "knowledge_state",
         sql: include_str!("migrations/0005_knowledge_state.sql"),
     },
-    Migration { number: 6, name: "content", sql: include_str!("migrations/0006_content.sql") },
+    Migration {
+        number: 6,
+        name: "content_and_age",
+        sql: include_str!("migrations/0006_content_and_age.sql"),
+    },
 ];
 
 /// SQLite's `application_id` of our databases: "TERT".

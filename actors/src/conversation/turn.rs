@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 use tracing::Instrument;
 
 use crate::domain::{Account, ConversationId, Language, OpenTurn, OutboxPart, Retry, Tick, TurnId};
@@ -68,15 +68,12 @@ enum Stopped {
 pub async fn run(shard: Rc<Shard>, job: TurnJob) -> TurnEnd {
     let (turn, attempt) = (job.turn.id, job.turn.attempt + 1);
     let span = tracing::info_span!("turn", conversation.id = %job.conversation, turn.id = %turn, attempt);
-    let deadline = Instant::now() + Duration::from_millis(shard.turns.timeout_ms);
-    Run { shard: &shard, job, deadline }.run().instrument(span).await
+    Run { shard: &shard, job }.run().instrument(span).await
 }
 
 struct Run<'a> {
     shard: &'a Shard,
     job: TurnJob,
-    /// When both halves of the pipeline together have taken too long.
-    deadline: Instant,
 }
 
 impl Run<'_> {
@@ -100,8 +97,7 @@ impl Run<'_> {
         let input = self.input();
         let next = self.shard.turns.limits().next(&self.job.turn);
         let start = self.shard.store.start_turn(self.start());
-        // A turn that was cut off before is not looked at until its start counts: it may end the process at once.
-        let overlaps = matches!(next, Retry::Again(_)) && self.job.turn.interruptions == 0;
+        let overlaps = matches!(next, Retry::Again(_)) && !self.may_end_the_process();
         let (started, plan) = if overlaps {
             let (started, plan) = futures_util::join!(start, self.prepare(&input));
             (started, Some(plan))
@@ -130,6 +126,14 @@ impl Run<'_> {
         }
     }
 
+    /// Whether the turn may be what ended an earlier process: it was cut off before, or its messages were there already.
+    /// It is not looked at until its start is on the disk, so that it counts when it does so again.
+    fn may_end_the_process(&self) -> bool {
+        let started = self.shard.started;
+        self.job.turn.interruptions > 0
+            || self.job.turn.messages.iter().any(|message| message.receipt.tick < started)
+    }
+
     /// The first half of the pipeline.
     async fn prepare(&self, input: &TurnInput) -> Result<Plan, Stopped> {
         self.guard(self.shard.pipeline.prepare(input)).await
@@ -154,16 +158,15 @@ impl Run<'_> {
 
     /// Runs a half of the pipeline against the clock, the end of a drain, and its own panics.
     async fn guard<T>(&self, half: impl Future<Output = Result<T, TurnError>>) -> Result<T, Stopped> {
-        let half = timeout_at(self.deadline, AssertUnwindSafe(half).catch_unwind());
+        let limit = Duration::from_millis(self.shard.turns.timeout_ms);
+        let half = timeout(limit, AssertUnwindSafe(half).catch_unwind());
         let mut cutoff = self.shard.cutoff.clone();
         tokio::select! {
             biased;
             result = half => match result {
                 Ok(Ok(result)) => result.map_err(Stopped::from),
                 Ok(Err(panic)) => Err(Stopped::Failed(panic_text(&*panic))),
-                Err(_elapsed) => {
-                    Err(Stopped::Failed(format!("no answer within {} ms", self.shard.turns.timeout_ms)))
-                }
+                Err(_elapsed) => Err(Stopped::Failed(format!("no answer within {} ms", limit.as_millis()))),
             },
             _ = cutoff.wait_for(|is_over| *is_over) => Err(Stopped::Drained),
         }

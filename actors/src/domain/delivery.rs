@@ -164,7 +164,7 @@ pub struct OutboxPart {
     /// How many sends were marked so far.
     pub attempt: u32,
     /// When it was stored.
-    pub created_at: Timestamp,
+    pub created: Tick,
     /// Not sent before this tick; for an ambiguous part, the end of its hold.
     pub not_before: Tick,
 }

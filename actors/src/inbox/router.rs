@@ -36,10 +36,18 @@ pub struct Rests {
     pub handled: u64,
 }
 
-/// A conversation at rest.
-struct Resting {
+/// A place in the line of conversations at rest.
+struct Place {
     since: Tick,
     conversation: ConversationId,
+    /// Which of the actors that this conversation had over time.
+    life: u64,
+}
+
+/// How a conversation came to rest.
+#[derive(Clone, Copy)]
+struct Rest {
+    since: Tick,
     handled: u64,
 }
 
@@ -56,8 +64,12 @@ pub struct CountConversations;
 /// A conversation in memory.
 struct Live {
     conversation: Addr<Conversation>,
+    life: u64,
     /// How many messages were forwarded to it.
     forwarded: u64,
+    /// How it came to rest the last time.
+    rest: Option<Rest>,
+    has_place: bool,
 }
 
 /// Owns the addresses of its shard's conversations, and the line of those at rest. Starts conversations on demand and lets
@@ -65,14 +77,14 @@ struct Live {
 /// was forwarded to it. So one timer serves all of them, and one at rest holds none.
 ///
 /// Sent to by the store's writer, by the sweep and by conversations. Holds at most `live_max` conversations; a message
-/// to one more waits in the store for a later sweep. The line holds one place for each time that a conversation came to
-/// rest in the last `idle_ms`. A restart loses nothing: the sweep wakes who has something to do.
+/// to one more waits in the store for a later sweep. The line holds one place a conversation at the most. A restart loses nothing: the sweep wakes who has something to do.
 pub struct Router {
     shard: Rc<Shard>,
     live: HashMap<ConversationId, Live>,
     live_max: usize,
     /// In the order in which they came to rest.
-    resting: VecDeque<Resting>,
+    resting: VecDeque<Place>,
+    lives: u64,
     is_armed: bool,
     is_closed: bool,
 }
@@ -86,6 +98,7 @@ impl Router {
             live: HashMap::new(),
             live_max,
             resting: VecDeque::new(),
+            lives: 0,
             is_armed: false,
             is_closed: false,
         }
@@ -106,11 +119,25 @@ impl Router {
     /// Lets those go that have rested long enough, and were sent nothing since.
     fn let_go(&mut self) {
         let (now, idle) = (self.shard.clock.tick(), self.shard.conversation.idle());
-        while let Some(resting) = self.resting.pop_front_if(|resting| resting.since.after(idle) <= now) {
-            let live = self.live.get(&resting.conversation);
-            let rests_still = live.is_some_and(|live| live.forwarded == resting.handled);
-            if rests_still && let Some(live) = self.live.remove(&resting.conversation) {
-                live.conversation.do_send(Leave);
+        while let Some(place) = self.resting.pop_front_if(|place| place.since.after(idle) <= now) {
+            let Some(live) = self.live.get_mut(&place.conversation) else { continue };
+            // A place of an actor that is gone says nothing of the one that is here now.
+            if live.life != place.life {
+                continue;
+            }
+            live.has_place = false;
+            match live.rest.filter(|rest| rest.handled == live.forwarded) {
+                Some(rest) if rest.since.after(idle) <= now => {
+                    live.conversation.do_send(Leave);
+                    self.live.remove(&place.conversation);
+                }
+                // It was busy in between, and rests again.
+                Some(rest) => {
+                    live.has_place = true;
+                    self.resting.push_back(Place { since: rest.since, ..place });
+                }
+                // It is busy; when it comes to rest it takes a place again.
+                None => {}
             }
         }
     }
@@ -127,7 +154,9 @@ impl Router {
                 return None;
             }
             let conversation = Conversation::new(id, Rc::clone(&self.shard)).start();
-            self.live.insert(id, Live { conversation, forwarded: 0 });
+            self.lives += 1;
+            let life = self.lives;
+            self.live.insert(id, Live { conversation, life, forwarded: 0, rest: None, has_place: false });
         }
         let live = self.live.get_mut(&id)?;
         live.forwarded += 1;
@@ -164,8 +193,14 @@ impl Handler<Rests> for Router {
 
     fn handle(&mut self, rests: Rests, ctx: &mut Self::Context) {
         let Rests { conversation, handled } = rests;
-        self.resting.push_back(Resting { since: self.shard.clock.tick(), conversation, handled });
-        self.arm(ctx);
+        let since = self.shard.clock.tick();
+        let Some(live) = self.live.get_mut(&conversation) else { return };
+        live.rest = Some(Rest { since, handled });
+        if !live.has_place {
+            live.has_place = true;
+            self.resting.push_back(Place { since, conversation, life: live.life });
+            self.arm(ctx);
+        }
     }
 }
 

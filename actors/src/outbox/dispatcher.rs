@@ -234,6 +234,11 @@ impl Dispatcher {
     /// Gives a place back to the lanes that wait for one.
     fn release(&mut self, ctx: &mut Context<Self>) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.fill(ctx);
+    }
+
+    /// Lets lanes that wait for a place go on.
+    fn fill(&mut self, ctx: &mut Context<Self>) {
         while self.has_room() {
             let Some(conversation) = self.ready.pop_front() else { return };
             if let Some(lane) = self.lanes.get_mut(&conversation) {
@@ -360,6 +365,7 @@ impl Handler<Enqueue> for Dispatcher {
             self.in_flight = self.in_flight.saturating_sub(1);
         }
         self.advance(conversation, ctx);
+        self.fill(ctx);
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Next {
 pub struct Lane {
     parts: VecDeque<OutboxPart>,
     is_busy: bool,
+    /// What it is busy with is a load.
+    is_loading: bool,
     /// The store may have parts behind those that are here.
     is_stale: bool,
     /// Others changed the store's parts: what is here may not be what is there.
@@ -66,6 +68,8 @@ impl Lane {
         if ends_reservation {
             self.is_busy = false;
         }
+        // What is being loaded may be older than these.
+        self.is_changed |= self.is_loading;
         for part in parts {
             let fits = !self.is_stale && !self.is_changed && self.parts.len() < lane_max;
             if !fits && part.state != PartState::Sending {
@@ -81,6 +85,8 @@ impl Lane {
         if self.parts.is_empty() {
             self.is_stale = true;
         }
+        // What is being loaded may be older than this.
+        self.is_changed |= self.is_loading;
     }
 
     /// Hears that the store was changed by others: nothing that is held is sent before it is loaded again.
@@ -91,12 +97,14 @@ impl Lane {
     /// A load has begun; a change from now on asks for another one.
     pub const fn begin_load(&mut self) {
         self.is_busy = true;
+        self.is_loading = true;
         self.is_changed = false;
     }
 
     /// A load failed; it is tried again later.
     pub const fn failed_to_load(&mut self) {
         self.is_busy = false;
+        self.is_loading = false;
         self.is_changed = true;
     }
 
@@ -113,6 +121,7 @@ impl Lane {
     /// Takes what the store says.
     pub fn loaded(&mut self, parts: Vec<OutboxPart>, lane_max: usize) {
         self.is_busy = false;
+        self.is_loading = false;
         self.is_stale = parts.len() >= lane_max.max(1);
         self.parts = parts.into();
     }
@@ -204,7 +213,7 @@ mod tests {
             text: "x".into(),
             state,
             attempt: 1,
-            created_at: Timestamp(0),
+            created: Tick(0),
             not_before: Tick(not_before),
         }
     }
@@ -317,6 +326,14 @@ mod tests {
         lane.invalidate();
         lane.loaded(vec![pending(1, 1)], 9);
         assert_eq!(lane.next(Tick(0)), Next::Load, "it changed while it was loaded");
+        lane.begin_load();
+        lane.hear();
+        lane.loaded(vec![], 9);
+        assert_eq!(lane.next(Tick(0)), Next::Load, "something came while it was loaded");
+        lane.begin_load();
+        lane.append(vec![pending(1, 1)], 9, false);
+        lane.loaded(vec![], 9);
+        assert_eq!(lane.next(Tick(0)), Next::Load, "parts came while it was loaded");
         lane.begin_load();
         lane.failed_to_load();
         assert_eq!(lane.next(Tick(0)), Next::Load);

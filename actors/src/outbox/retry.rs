@@ -29,7 +29,7 @@ pub fn mark_of(
             let hold_until = tick.after(Duration::from_millis(settings.ambiguous_hold_ms));
             Mark::Ambiguous { part: id, attempt, hold_until, error }
         }
-        SendError::Retryable { reason, .. } if is_too_old(part, now, settings) => {
+        SendError::Retryable { reason, .. } if is_too_old(part, tick, settings) => {
             Mark::Failed { part: id, attempt, error: format!("gave up after {attempt} sends: {reason}") }
         }
         SendError::Retryable { reason, retry_after } => {
@@ -41,8 +41,8 @@ pub fn mark_of(
 }
 
 /// Whether an answer comes too late to be of use.
-fn is_too_old(part: &OutboxPart, now: Timestamp, settings: &OutboxSettings) -> bool {
-    now.before(Duration::from_millis(settings.give_up_ms)) >= part.created_at
+fn is_too_old(part: &OutboxPart, now: Tick, settings: &OutboxSettings) -> bool {
+    now >= part.created.after(Duration::from_millis(settings.give_up_ms))
 }
 
 /// A front that never began the work surely sent nothing; once it began, nobody knows.
@@ -78,7 +78,7 @@ mod tests {
             text: "x".into(),
             state: PartState::Sending,
             attempt,
-            created_at: Timestamp(0),
+            created: Tick(0),
             not_before: Tick(0),
         }
     }
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn a_part_that_is_too_old_is_given_up() {
         let settings = OutboxSettings { give_up_ms: 100, ..OutboxSettings::default() };
-        let mark = |now| mark_of(&part(1), retryable(None), (Timestamp(now), Tick(1_000)), &settings, 0.0);
+        let mark = |now| mark_of(&part(1), retryable(None), (Timestamp(7), Tick(now)), &settings, 0.0);
         assert!(matches!(mark(99), Mark::Retry { .. }));
         assert!(matches!(mark(100), Mark::Failed { .. }));
     }

@@ -136,6 +136,9 @@ pub fn unanswered(class: Class, is_sure: bool, text: &str, passages: &[Hit]) -> 
     }
 }
 
+/// What to say where the query service is away for too long: that tells nothing about the text, so a person reads it.
+pub const AWAY: Unanswered = Unanswered { phrase: phrases::FALLBACK, needs_human: true };
+
 /// Whether the classifier is sure enough of what it found.
 #[must_use]
 pub fn is_sure(classified: Option<&Classification>, settings: &PipelineSettings) -> bool {

@@ -169,9 +169,13 @@ impl Pipeline {
             Next::Stay(reason) => (Disposition::Suppressed(reason), None),
             Next::Say(text) => (Disposition::Answered, Some(text)),
             Next::Ask { query, otherwise } => {
-                let composed = self.compose(query, input, &mut journal).await?;
-                needs_human |= composed.is_none() && otherwise.needs_human;
-                let text = composed.unwrap_or_else(|| self.phrase(otherwise.phrase, language));
+                let otherwise = match self.compose(query, input, &mut journal).await? {
+                    Some(Answer::Text { text, .. }) => Err(text),
+                    Some(Answer::NotKnown) => Ok(otherwise),
+                    None => Ok(decide::AWAY),
+                };
+                needs_human |= otherwise.as_ref().is_ok_and(|otherwise| otherwise.needs_human);
+                let text = otherwise.map_or_else(|text| text, |said| self.phrase(said.phrase, language));
                 (Disposition::Answered, Some(text))
             }
         };
@@ -259,36 +263,35 @@ impl Pipeline {
     async fn history(&self, input: &TurnInput) -> Result<Vec<HistoryItem>, TurnError> {
         match self.settings.history_messages {
             0 => Ok(vec![]),
-            limit => self
-                .store
-                .history(input.conversation, input.turn, limit)
-                .await
-                .map_err(|error| TurnError::Unavailable(error.to_string())),
+            limit => match self.store.history(input.conversation, input.turn, limit).await {
+                // A history that cannot be read for good must not keep the answer back for ever.
+                Err(error) if input.out_of_patience => {
+                    tracing::warn!(conversation.id = %input.conversation, %error, "answering without the history");
+                    Ok(vec![])
+                }
+                history => history.map_err(|error| TurnError::Unavailable(error.to_string())),
+            },
         }
     }
 
-    /// Asks the query service; none where it knows nothing, or is away for too long.
+    /// Asks the query service; none where it is away for too long.
     async fn compose(
         &self,
         query: Query,
         input: &TurnInput,
         journal: &mut Journal,
-    ) -> Result<Option<String>, TurnError> {
+    ) -> Result<Option<Answer>, TurnError> {
         let begun = Instant::now();
         let result = match self.services.query.call(query).await {
             Err(CallError::Failed(QueryError::Failed(reason))) => return Err(TurnError::Failed(reason)),
             result => result,
         };
-        let answer = settle("query", result, input, begun, journal, |answer| match answer {
+        settle("query", result, input, begun, journal, |answer| match answer {
             Answer::Text { prompt_tokens, completion_tokens, .. } => {
                 json!({ "prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens })
             }
             Answer::NotKnown => json!("not known"),
-        })?;
-        Ok(answer.and_then(|answer| match answer {
-            Answer::Text { text, .. } => Some(text),
-            Answer::NotKnown => None,
-        }))
+        })
     }
 
     fn phrase(&self, name: &str, language: Language) -> String {

@@ -163,6 +163,15 @@ fn a_service_that_is_away_is_waited_for_and_then_done_without() {
 }
 
 #[test]
+fn what_would_have_gone_to_a_model_that_is_away_goes_to_a_person_also_where_it_looks_like_small_talk() {
+    let small_talk = Case { class: (Class::Other, 0.9), ..Case::default() };
+    let known = run(small_talk.clone()).unwrap();
+    assert_eq!((known.text.as_deref(), known.needs_human), (Some("phrase other"), false));
+    let without_model = run(Case { answer: away(), out_of_patience: true, ..small_talk }).unwrap();
+    assert_eq!((without_model.text.as_deref(), without_model.needs_human), (Some("phrase fallback"), true));
+}
+
+#[test]
 fn an_error_of_the_query_service_fails_the_turn_also_without_patience() {
     for out_of_patience in [false, true] {
         let answer = Err(QueryError::Failed("nonsense".into()));

@@ -50,7 +50,7 @@ impl Default for WhatsappSettings {
             graph_base_url: "https://graph.facebook.com".to_owned(),
             api_version: "v23.0".to_owned(),
             timeout_ms: 15_000,
-            connect_timeout_ms: 5_000,
+            connect_timeout_ms: 3_000,
         }
     }
 }

@@ -11,11 +11,6 @@ use tertulia_actors::ports::SendError;
 /// 131056 pair rate, 133016 registration).
 const THROTTLING: [i64; 6] = [4, 80_007, 130_429, 131_048, 131_056, 133_016];
 
-/// Error codes by which Meta says that its service is away for a while: the message was not accepted and may be sent again.
-///
-/// Source: WhatsApp Cloud API, error codes (2 API service, 131016 service unavailable, 133004 server temporarily unavailable).
-const UNAVAILABLE: [i64; 3] = [2, 131_016, 133_004];
-
 /// The token is wrong or has expired; it can be renewed while the part waits.
 const TOKEN_EXPIRED: i64 = 190;
 
@@ -66,8 +61,7 @@ fn judge_refusal(status: u16, retry_after: Option<Duration>, error: Option<Graph
         || format!("{status} without a well-formed error"),
         |error| format!("{status}, code {}: {}", error.code, clip(&error.message)),
     );
-    let is_told_to_wait = |code| THROTTLING.contains(&code) || UNAVAILABLE.contains(&code);
-    if status == 429 || code.is_some_and(is_told_to_wait) {
+    if status == 429 || code.is_some_and(|code| THROTTLING.contains(&code)) {
         SendError::Retryable { reason, retry_after }
     } else if status == 401 || code == Some(TOKEN_EXPIRED) {
         SendError::Retryable { reason, retry_after: retry_after.or(Some(TOKEN_RETRY)) }
@@ -139,8 +133,8 @@ mod tests {
             (404, None, error(131_000), Kind::Refused),
             (404, None, "<html>".to_owned(), Kind::Ambiguous),
             (500, None, error(1), Kind::Ambiguous),
-            (503, None, error(2), Kind::Retryable(None)),
-            (500, None, error(131_016), Kind::Retryable(None)),
+            (503, None, error(2), Kind::Ambiguous),
+            (500, None, error(131_016), Kind::Ambiguous),
             (500, None, error(131_000), Kind::Ambiguous),
             (502, Some(9), "bad gateway".to_owned(), Kind::Ambiguous),
         ] {

@@ -1,7 +1,7 @@
 //! Parts that have not ended.
 
 use rusqlite::{Connection, Row, params};
-use tertulia_actors::domain::{Account, Channel, ConversationId, OutboxPart, Recipient, Tick, Timestamp};
+use tertulia_actors::domain::{Account, Channel, ConversationId, OutboxPart, Recipient, Tick};
 
 use super::super::row::{AsText, parsed, small, tick};
 use super::limit as rows_max;
@@ -15,7 +15,7 @@ pub(in crate::store) fn load_lane(
 ) -> rusqlite::Result<Vec<OutboxPart>> {
     let mut statement = conn.prepare_cached(
         "SELECT id, position, conversation_id, turn_id, channel, account, phone, user_id, text, state, attempt, \
-         not_before, created_at FROM outbox WHERE conversation_id = ?1 AND state IN ('pending', 'sending', 'ambiguous') \
+         not_before, created_tick FROM outbox WHERE conversation_id = ?1 AND state IN ('pending', 'sending', 'ambiguous') \
          AND (state <> 'ambiguous' OR not_before > ?2) ORDER BY position LIMIT ?3",
     )?;
     let rows = statement.query_map(params![conversation.text(), now.0, rows_max(limit)], part)?;
@@ -34,7 +34,7 @@ fn part(row: &Row<'_>) -> rusqlite::Result<OutboxPart> {
         state: parsed(row, 9)?,
         attempt: small(row, 10)?,
         not_before: tick(row, 11)?,
-        created_at: Timestamp(row.get(12)?),
+        created: tick(row, 12)?,
     })
 }
 

@@ -80,6 +80,16 @@ fn a_backup_of_a_running_store_is_whole_and_overwrites_nothing() {
 }
 
 #[test]
+fn a_backup_can_be_made_before_a_migration() {
+    let mut bench = Bench::new();
+    bench.shutdown();
+    bench.sql().pragma_update(None, "user_version", 1).unwrap();
+    let copy = bench.dir.path().join("old.db");
+    db::backup(&bench.settings.path, &copy).unwrap();
+    assert!(matches!(db::check(&copy), Err(OpenError::OlderSchema { found: 1, .. })));
+}
+
+#[test]
 fn a_backup_ends_while_another_connection_commits_all_the_time() {
     let bench = Bench::new();
     bench.say("a", "1");

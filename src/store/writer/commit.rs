@@ -195,7 +195,8 @@ fn insert_part(
     unit.conn
         .prepare_cached(
             "INSERT INTO outbox (id, conversation_id, turn_id, channel, account, phone, user_id, text, state, attempt, \
-             not_before, created_at, sent_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             not_before, created_tick, created_at, sent_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12, ?13)",
         )?
         .execute(params![
             part.id.text(),
@@ -242,7 +243,7 @@ fn outbox_part(
         text: part.text,
         state,
         attempt: attempts(state),
-        created_at: commit.at,
+        created: commit.tick,
         not_before: Tick(commit.tick.0),
     }
 }
