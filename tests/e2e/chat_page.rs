@@ -55,6 +55,12 @@ fn another_visitor_sees_nothing_of_it_and_markup_stays_text() {
         browser.wait_for("#log li.bot", 1).await;
         assert_eq!(browser.texts("#log li.customer p").await, [markup]);
         assert_eq!(browser.script("return document.title").await, "Chat · Tertulia");
+        // A conversation longer than the window scrolls by itself; the page does not.
+        let grow = "const log = document.querySelector('#log'); const one = log.lastElementChild;
+            for (let n = 0; n < 60; n++) log.append(one.cloneNode(true));
+            log.getAnimations({ subtree: true }).forEach((animation) => animation.finish());
+            return document.documentElement.scrollHeight <= innerHeight && log.scrollHeight > innerHeight";
+        assert_eq!(browser.script(grow).await, true, "the whole page scrolls");
         let own = bench.read().query_row("SELECT id FROM conversations", [], |row| row.get::<_, String>(0));
         let own = own.expect("one conversation");
         let Some(other) = Browser::start().await else { return };
