@@ -1,6 +1,7 @@
 //! The composition root: the only place where adapters meet actors.
 
 mod keeper;
+mod services;
 
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,31 +9,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_rt::Arbiter;
-use tertulia_actors::domain::Channel;
 use tertulia_actors::inbox::admission::Admissions;
 use tertulia_actors::pipeline::Pipeline;
-use tertulia_actors::ports::{
-    Clock, Embedder, Entropy, InboundChannel, OutboundChannel, QueryService, ReceiptSource, Store, Vectors,
-};
-use tertulia_actors::runtime::{ConversationCounter, Runtime, RuntimeParts, arbiter, start_on};
-use tertulia_actors::services::{
-    ChannelService, ClassifierService, EmbeddingService, QueryFrontService, Services, VectorsService,
-};
-use tertulia_actors::settings::FrontSettings;
-use tertulia_actors::shard::{ChannelOut, ChannelsOut};
-use tertulia_actors::supervision::{Front, FrontHandle, Service};
+use tertulia_actors::ports::{Clock, Entropy, InboundChannel, ReceiptSource, Store, Vectors};
+use tertulia_actors::runtime::{ConversationCounter, Runtime, RuntimeParts};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use keeper::Keeper;
+use services::ServiceThread;
 
-use crate::channels::whatsapp::{WhatsappInbound, WhatsappOutbound};
-use crate::config::{Config, EmbeddingBackend};
+use crate::channels::whatsapp::WhatsappInbound;
+use crate::config::Config;
 use crate::http::{HttpState, Parts, listen, run_server};
-use crate::knowledge::{ExampleClassifier, HashedEmbedder, SqliteVectors, index::IndexError};
-use crate::llm::{OpenAiQuery, StoredQuery};
+use crate::knowledge::{SqliteVectors, index::IndexError};
 use crate::lock_file::{LockError, LockFile};
 use crate::metrics::Metrics;
 use crate::secret::Secret;
@@ -116,9 +107,9 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
     let receipts: Arc<dyn ReceiptSource> =
         Arc::new(Receipts::after(prepared.last_receipt_seq(), Arc::clone(&ground.clock)));
     prepare_knowledge(&config, &ground)?;
-    let services = arbiter();
+    let services = ServiceThread::start(&config, &ground).await?;
     let parts = runtime_parts(&config, &ground, &mut prepared, &services).await?;
-    let runtime = Runtime::start(parts).await.ok_or(AppError::Thread("shards"))?;
+    let runtime = Runtime::start(parts, services.watched()).await.ok_or(AppError::Thread("shards"))?;
     let deps = StoreDeps {
         clock: Arc::clone(&ground.clock),
         entropy: Arc::clone(&ground.entropy),
@@ -172,11 +163,9 @@ const fn grace(config: &Config) -> Duration {
     Duration::from_millis(config.server.drain_ms / 2)
 }
 
-async fn drain(runtime: Runtime, services: Arbiter, store: RunningStore, deadline: Instant) {
+async fn drain(runtime: Runtime, services: ServiceThread, store: RunningStore, deadline: Instant) {
     runtime.drain(deadline - deadline.saturating_duration_since(Instant::now()) / 4).await;
     services.stop();
-    // A service that panicked has nothing more to do either.
-    let _ = services.join();
     store.shutdown();
 }
 
@@ -248,22 +237,11 @@ fn prepare_knowledge(config: &Config, ground: &Ground) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Puts a service's front on the services' thread.
-async fn front<S: Service + Send>(
-    services: &Arbiter,
-    service: S,
-    settings: FrontSettings,
-) -> Result<FrontHandle<S>, AppError> {
-    start_on(&services.handle(), move || Front::start_with(service, settings))
-        .await
-        .ok_or(AppError::Thread("services"))
-}
-
 async fn runtime_parts(
     config: &Config,
     ground: &Ground,
     prepared: &mut PreparedStore,
-    services: &Arbiter,
+    services: &ServiceThread,
 ) -> Result<RuntimeParts, AppError> {
     let hold = Duration::from_millis(config.outbox.ambiguous_hold_ms);
     let takeover = prepared.take_over(ground.clock.tick(), hold)?;
@@ -280,7 +258,7 @@ async fn runtime_parts(
         pipeline_settings.history_messages = 0;
     }
     let pipeline = Pipeline {
-        services: start_services(config, ground, services).await?,
+        services: services::start_services(config, ground, services).await?,
         store: ground.store.clone(),
         settings: Arc::new(pipeline_settings),
         routes: Arc::new(config.routes.clone()),
@@ -296,47 +274,11 @@ async fn runtime_parts(
         outbox: config.outbox.clone(),
         sweep: config.sweep.clone(),
         pipeline,
-        channels: start_channels(config, services).await?,
+        channels: services::start_channels(config, services).await?,
         shards: config.shards(),
         live_max: config.runtime.live_max,
+        root: services.root.clone(),
     })
-}
-
-async fn start_services(config: &Config, ground: &Ground, services: &Arbiter) -> Result<Services, AppError> {
-    let embedding = match config.embedding.backend {
-        EmbeddingBackend::None => None,
-        EmbeddingBackend::Hashed => {
-            let embedder: Arc<dyn Embedder> = Arc::new(HashedEmbedder);
-            Some(front(services, EmbeddingService(embedder), config.embedding.front.0).await?)
-        }
-    };
-    let index = VectorsService(Arc::clone(&ground.vectors));
-    let classifier = ExampleClassifier::new(&config.pipeline.languages, &config.classifier.examples);
-    let llm = &config.query.llm;
-    let query: Arc<dyn QueryService> = if llm.base_url.is_empty() {
-        Arc::new(StoredQuery::new(config.query.stored_score_min))
-    } else {
-        Arc::new(OpenAiQuery::new(crate::channels::client(llm.connect_timeout())?, llm.clone()))
-    };
-    Ok(Services {
-        embedding,
-        vectors: front(services, index, config.vectors.front.0).await?,
-        classifier: front(services, ClassifierService(Arc::new(classifier)), config.classifier.front.0)
-            .await?,
-        query: front(services, QueryFrontService(query), config.query.front.0).await?,
-    })
-}
-
-async fn start_channels(config: &Config, services: &Arbiter) -> Result<ChannelsOut, AppError> {
-    let mut channels = ChannelsOut::new();
-    let whatsapp = &config.channels.whatsapp;
-    if whatsapp.enabled {
-        let client = crate::channels::client(whatsapp.connect_timeout())?;
-        let port: Arc<dyn OutboundChannel> = Arc::new(WhatsappOutbound::new(client, whatsapp));
-        let front = front(services, ChannelService(Arc::clone(&port)), config.channels.front.0).await?;
-        channels.insert(Channel::Whatsapp, ChannelOut { front, port });
-    }
-    Ok(channels)
 }
 
 fn whatsapp_inbound(config: &Config) -> Option<Arc<dyn InboundChannel>> {

@@ -1,11 +1,16 @@
 //! The live events of conversations that somebody reads: one actor per shard.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use actix::prelude::*;
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::domain::{ConversationId, PartId, Timestamp, TurnId};
+use crate::failpoint;
+use crate::supervision::snapshot::{Act, Action, Inspect, Kind, Snapshot};
+use crate::supervision::supervised::{Keeper, unwind_for_restart};
 
 /// Something that a reader of a conversation sees happen.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,7 +70,9 @@ pub struct Publish {
 /// Sent to by the HTTP streams (`Subscribe`) and by conversation actors (`Publish`). Bounded by `server.streams_max`
 /// streams in all and by sixteen readers of a conversation, where the oldest goes first. A restart loses the readers, who connect again.
 pub struct Feed {
+    keeper: Rc<Keeper>,
     readers: HashMap<ConversationId, Vec<mpsc::Sender<FeedEvent>>>,
+    published: u64,
 }
 
 /// Readers of one conversation at the same time: a few tabs.
@@ -74,25 +81,31 @@ const READERS_PER_CONVERSATION_MAX: usize = 16;
 impl Feed {
     /// A feed without readers.
     #[must_use]
-    pub fn new() -> Self {
-        Self { readers: HashMap::new() }
-    }
-}
-
-impl Default for Feed {
-    fn default() -> Self {
-        Self::new()
+    pub fn new(keeper: Rc<Keeper>) -> Self {
+        Self { keeper, readers: HashMap::new(), published: 0 }
     }
 }
 
 impl Actor for Feed {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let (inspect, act) = (ctx.address().recipient(), ctx.address().recipient());
+        self.keeper.reporter.register(Kind::Actor, inspect, Some(act), &[Action::Restart]);
+    }
+}
+
+impl Supervised for Feed {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        *self = Self::new(Rc::clone(&self.keeper));
+    }
 }
 
 impl Handler<Subscribe> for Feed {
     type Result = ();
 
     fn handle(&mut self, subscribe: Subscribe, _: &mut Self::Context) {
+        failpoint!("feed.subscribe");
         self.readers.retain(|_, readers| {
             readers.retain(|reader| !reader.is_closed());
             !readers.is_empty()
@@ -109,11 +122,35 @@ impl Handler<Publish> for Feed {
     type Result = ();
 
     fn handle(&mut self, publish: Publish, _: &mut Self::Context) {
+        failpoint!("feed.publish");
+        self.published += 1;
         let Some(readers) = self.readers.get_mut(&publish.conversation) else { return };
         readers.retain(|reader| reader.try_send(publish.event.clone()).is_ok());
         if readers.is_empty() {
             self.readers.remove(&publish.conversation);
         }
+    }
+}
+
+impl Handler<Inspect> for Feed {
+    type Result = MessageResult<Inspect>;
+
+    fn handle(&mut self, _: Inspect, _: &mut Self::Context) -> Self::Result {
+        let readers: usize = self.readers.values().map(Vec::len).sum();
+        MessageResult(Snapshot {
+            handled: Some(self.published),
+            detail: json!({ "readers": readers }),
+            ..Snapshot::default()
+        })
+    }
+}
+
+impl Handler<Act> for Feed {
+    type Result = ();
+
+    /// The monitor passes on restarts only.
+    fn handle(&mut self, _: Act, _: &mut Self::Context) {
+        unwind_for_restart()
     }
 }
 

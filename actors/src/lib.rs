@@ -9,6 +9,7 @@ pub mod domain;
 pub mod failpoint;
 pub mod feed;
 pub mod inbox;
+pub mod operations;
 pub mod outbox;
 pub mod pipeline;
 pub mod ports;

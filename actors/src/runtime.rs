@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use actix_rt::{Arbiter, ArbiterHandle};
-use tokio::sync::{oneshot, watch};
+use actix_rt::Arbiter;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::conversation::turn_gate::{CloseGate, CountPermits, TurnGate};
@@ -14,15 +14,19 @@ use crate::domain::{ConversationId, Epoch};
 use crate::failpoint;
 use crate::feed::{Feed, Feeds};
 use crate::inbox::router::{CloseRouter, CountConversations, Route, RouteWake, Router};
-use crate::inbox::sweep::Sweep;
+use crate::inbox::sweep::{Sweep, SweepParts};
+use crate::operations::Operations;
 use crate::outbox::dispatcher::{CloseDispatcher, CountSends, Dispatcher, LaneChanged};
 use crate::pipeline::Pipeline;
 use crate::ports::{Admitted, Clock, Entropy, Store, Tells};
 use crate::settings::{ConversationSettings, OutboxSettings, SweepSettings, TurnSettings};
-use crate::shard::{ChannelsOut, Shard};
-
-/// Threads of a shard's pool for blocking work; the actors block nowhere, the pool only must not grow.
-const BLOCKING_THREADS_MAX: usize = 1;
+use crate::shard::{ChannelsOut, Keepers, Shard};
+use crate::supervision::arbiter::{arbiter, start_on};
+use crate::supervision::policy::Strategy;
+use crate::supervision::root::Root;
+use crate::supervision::snapshot::Depth;
+use crate::supervision::supervised::Keeper;
+use crate::supervision::watchdog::{Watchdog, Watched};
 
 /// What all shards are made of.
 #[derive(Clone)]
@@ -51,62 +55,53 @@ pub struct RuntimeParts {
     pub shards: usize,
     /// Conversations that one shard holds in memory.
     pub live_max: usize,
+    /// What supervises them.
+    pub root: Root,
 }
 
 /// The addresses of one shard's actors.
 #[derive(Clone)]
 struct ShardAddrs {
     router: Addr<Router>,
+    routed: Depth,
     dispatcher: Addr<Dispatcher>,
     turn_gate: Addr<TurnGate>,
     feed: Addr<Feed>,
 }
 
-/// A named thread with an arbiter on it.
-///
-/// # Errors
-/// When the thread's runtime cannot be built.
-#[must_use]
-pub fn arbiter() -> Arbiter {
-    Arbiter::with_tokio_rt(|| {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .max_blocking_threads(BLOCKING_THREADS_MAX)
-            .build()
-            .expect("a thread that could be started can poll its events")
-    })
-}
-
-/// Starts `make` on an arbiter and answers what it made.
-///
-/// # Errors
-/// When the arbiter is gone.
-pub async fn start_on<T: Send + 'static>(
-    arbiter: &ArbiterHandle,
-    make: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
-    let (made, answer) = oneshot::channel();
-    arbiter.spawn_fn(move || {
-        // The caller waits right below.
-        let _ = made.send(make());
-    });
-    answer.await.ok()
+/// What keeps the actors of a shard alive. Nothing of a conversation is lost with one of them for long, but without any of
+/// them no conversation goes on.
+fn keepers(root: &Root, index: usize) -> Keepers {
+    let keeper = |name, strategy| root.keeper(&format!("shards/{index}/{name}"), strategy);
+    Keepers {
+        router: keeper("router", Strategy::EndProcess),
+        dispatcher: keeper("dispatcher", Strategy::EndProcess),
+        turns: keeper("turns", Strategy::EndProcess),
+        feed: keeper("feed", Strategy::EndProcess),
+        conversation: keeper("router/conversations", Strategy::KeepTrying),
+    }
 }
 
 /// Starts the actors of one shard in the current arbiter. Their addresses exist before they do, since they know each other.
 fn start_shard(
     parts: RuntimeParts,
+    index: usize,
     suspect_gate: Addr<TurnGate>,
     cutoff: watch::Receiver<bool>,
 ) -> ShardAddrs {
     let (router_ctx, dispatcher_ctx) = (Context::<Router>::new(), Context::<Dispatcher>::new());
+    let (turns_ctx, feed_ctx) = (Context::<TurnGate>::new(), Context::<Feed>::new());
     let addrs = ShardAddrs {
         router: router_ctx.address(),
+        routed: Depth::default(),
         dispatcher: dispatcher_ctx.address(),
-        turn_gate: TurnGate::new(parts.turns.in_flight_max).start(),
-        feed: Feed::new().start(),
+        turn_gate: turns_ctx.address(),
+        feed: feed_ctx.address(),
     };
+    let (in_flight_max, live_max) = (parts.turns.in_flight_max, parts.live_max);
     let shard = Rc::new(Shard {
+        index,
+        count: parts.shards.max(1),
         started: parts.clock.tick(),
         store: parts.store,
         clock: parts.clock,
@@ -122,11 +117,36 @@ fn start_shard(
         router: addrs.router.clone(),
         dispatcher: addrs.dispatcher.clone(),
         feed: addrs.feed.clone(),
+        keepers: keepers(&parts.root, index),
         cutoff,
     });
-    router_ctx.run(Router::new(Rc::clone(&shard), parts.live_max));
-    dispatcher_ctx.run(Dispatcher::new(shard));
+    let Keepers { router, dispatcher, turns, feed, .. } = &shard.keepers;
+    turns.run(turns_ctx, TurnGate::new(in_flight_max, Rc::clone(turns)));
+    feed.run(feed_ctx, Feed::new(Rc::clone(feed)));
+    router.run(router_ctx, Router::new(Rc::clone(&shard), live_max, addrs.routed.clone()));
+    dispatcher.run(dispatcher_ctx, Dispatcher::new(Rc::clone(&shard)));
     addrs
+}
+
+/// Starts an actor of the common thread.
+async fn start_common<A>(
+    common: &Arbiter,
+    root: &Root,
+    path: &'static str,
+    make: impl FnOnce(Rc<Keeper>) -> A + Send + 'static,
+) -> Option<Addr<A>>
+where
+    A: Actor<Context = Context<A>> + Supervised,
+{
+    let root = root.clone();
+    start_on(&common.handle(), move || {
+        let keeper = root.keeper(path, Strategy::EndProcess);
+        let ctx = Context::new();
+        let address = ctx.address();
+        keeper.run(ctx, make(Rc::clone(&keeper)));
+        address
+    })
+    .await
 }
 
 /// The running actors.
@@ -135,32 +155,42 @@ pub struct Runtime {
     suspect_gate: Addr<TurnGate>,
     sweep: Addr<Sweep>,
     cutoff: watch::Sender<bool>,
+    root: Root,
+    watchdog: Watchdog,
     arbiters: Vec<Arbiter>,
 }
 
 impl Runtime {
-    /// Starts every shard on a thread of its own, and the sweep, which wakes whatever waits since the last run.
+    /// Starts every shard on a thread of its own, and the sweep, which wakes whatever waits since the last run. The threads
+    /// are watched from then on, and `others` with them.
     ///
     /// # Errors
-    /// None when a shard's thread did not come up.
-    pub async fn start(parts: RuntimeParts) -> Option<Self> {
+    /// None when a thread did not come up.
+    pub async fn start(parts: RuntimeParts, others: Vec<Watched>) -> Option<Self> {
         let (cutoff, is_cut_off) = watch::channel(false);
-        let common = arbiter();
-        let suspect_gate = start_on(&common.handle(), || TurnGate::new(1).start()).await?;
-        let mut arbiters = vec![];
-        let mut shards = vec![];
-        for _ in 0..parts.shards.max(1) {
+        let (common, root) = (arbiter(), parts.root.clone());
+        let suspect_gate =
+            start_common(&common, &root, "suspects", |keeper| TurnGate::new(1, keeper)).await?;
+        let (mut arbiters, mut shards, mut watched) = (vec![], vec![], others);
+        for index in 0..parts.shards.max(1) {
             let shard = arbiter();
             let (parts, gate, cutoff) = (parts.clone(), suspect_gate.clone(), is_cut_off.clone());
-            shards.push(start_on(&shard.handle(), move || start_shard(parts, gate, cutoff)).await?);
+            shards.push(start_on(&shard.handle(), move || start_shard(parts, index, gate, cutoff)).await?);
+            watched.push(watch_over(&root, &format!("shards/{index}"), &shard));
             arbiters.push(shard);
         }
-        let routers = shards.iter().map(|shard| shard.router.clone()).collect();
+        let routers = shards.iter().map(|shard| (shard.router.clone(), shard.routed.clone())).collect();
         let dispatchers = shards.iter().map(|shard| shard.dispatcher.clone()).collect();
-        let sweep = Sweep::new(parts.store, parts.clock, routers, dispatchers, parts.sweep);
-        let sweep = start_on(&common.handle(), || sweep.start()).await?;
+        let RuntimeParts { store, clock, sweep: settings, .. } = parts;
+        let sweep = start_common(&common, &root, "sweep", |keeper| {
+            Sweep::new(Rc::new(SweepParts { store, clock, routers, dispatchers, settings, keeper }))
+        });
+        let sweep = sweep.await?;
+        watched.push(watch_over(&root, "sweep", &common));
         arbiters.push(common);
-        Some(Self { shards, suspect_gate, sweep, cutoff, arbiters })
+        let watchdog =
+            Watchdog::start(watched, root.settings().clone(), Arc::clone(root.end_process())).ok()?;
+        Some(Self { shards, suspect_gate, sweep, cutoff, root, watchdog, arbiters })
     }
 
     /// Where the store's writer tells what it has committed.
@@ -173,6 +203,13 @@ impl Runtime {
     #[must_use]
     pub fn feeds(&self) -> Feeds {
         Feeds::new(self.shards.iter().map(|shard| shard.feed.clone()).collect())
+    }
+
+    /// What operators see and ask for.
+    #[must_use]
+    pub fn operations(&self) -> Operations {
+        let routers = self.shards.iter().map(|shard| shard.router.clone()).collect();
+        Operations::new(self.root.monitor().clone(), routers)
     }
 
     /// A handle that counts the conversations in memory.
@@ -204,6 +241,7 @@ impl Runtime {
             shard.dispatcher.do_send(CloseDispatcher);
         }
         self.is_quiet_before(deadline).await;
+        self.watchdog.stop();
         for arbiter in self.arbiters {
             arbiter.stop();
             // A shard that panicked has nothing more to do either.
@@ -232,6 +270,11 @@ impl Runtime {
         }
         running
     }
+}
+
+/// A thread of actors to watch; its place in the tree is that of the thread.
+fn watch_over(root: &Root, path: &str, arbiter: &Arbiter) -> Watched {
+    Watched { reporter: root.reporter(path), arbiter: arbiter.handle() }
 }
 
 /// Counts the conversations in memory.
@@ -264,14 +307,16 @@ impl Tells for RouterTells {
     fn admitted(&self, admitted: Admitted) {
         failpoint!("tells.drop", return);
         if let Some(shard) = self.shard_of(admitted.conversation) {
-            shard.router.do_send(Route(Box::new(admitted)));
+            let ticket = shard.routed.ticket();
+            shard.router.do_send(Route { admitted: Box::new(admitted), ticket });
         }
     }
 
     fn changed(&self, conversation: ConversationId) {
         failpoint!("tells.drop", return);
         if let Some(shard) = self.shard_of(conversation) {
-            shard.router.do_send(RouteWake { conversation, last_seq: None });
+            let ticket = shard.routed.ticket();
+            shard.router.do_send(RouteWake { conversation, last_seq: None, ticket });
             shard.dispatcher.do_send(LaneChanged(conversation));
         }
     }

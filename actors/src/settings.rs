@@ -295,6 +295,58 @@ impl Default for SweepSettings {
     }
 }
 
+/// How what fails is started anew, and when it is given up.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SupervisionSettings {
+    /// Restarts of one thing within `window_ms`; one more failure and it is given up.
+    pub restarts_max: usize,
+    /// How long a restart counts.
+    pub window_ms: u64,
+    /// The wait before the second restart within the window; it doubles with each further one. The first is at once.
+    pub backoff_base_ms: u64,
+    /// The longest such wait, and the wait after giving up.
+    pub backoff_max_ms: u64,
+    /// Failures of a service in a row after which it is not called any more.
+    pub breaker_failures: u32,
+    /// The wait before one call may find out whether such a service is back; it doubles with each that finds it is not.
+    pub probe_ms: u64,
+    /// The longest such wait.
+    pub probe_max_ms: u64,
+    /// A thread that neither answers nor yields for this long is reported as frozen; one that computes is replaced.
+    pub heartbeat_ms: u64,
+    /// A thread of actors that is frozen for this long ends the process, so that the service manager starts it again.
+    pub frozen_exit_ms: u64,
+    /// Frozen threads of one service that are left behind, each replaced by a new one; one more is not replaced.
+    pub abandoned_max: usize,
+    /// Calls of one conversation that wait before one front.
+    pub share_max: usize,
+    /// Events that are kept for people to read; then the oldest goes.
+    pub events_max: usize,
+    /// Readers of the stream of events at the same time; one more is refused.
+    pub readers_max: usize,
+}
+
+impl Default for SupervisionSettings {
+    fn default() -> Self {
+        Self {
+            restarts_max: 5,
+            window_ms: 60_000,
+            backoff_base_ms: 100,
+            backoff_max_ms: 3_000,
+            breaker_failures: 5,
+            probe_ms: 500,
+            probe_max_ms: 3_000,
+            heartbeat_ms: 5_000,
+            frozen_exit_ms: 15_000,
+            abandoned_max: 4,
+            share_max: 16,
+            events_max: 1_000,
+            readers_max: 32,
+        }
+    }
+}
+
 /// The limits of one front. They have no default of their own: how long a call may take depends on what stands behind the
 /// front, so each front's defaults are stated where it is configured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]

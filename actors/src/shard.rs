@@ -1,6 +1,7 @@
 //! What every actor of a shard works with.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use actix::prelude::*;
@@ -8,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::conversation::buffer::BatchLimits;
 use crate::conversation::turn_gate::TurnGate;
-use crate::domain::{Channel, Epoch, Tick};
+use crate::domain::{Channel, ConversationId, Epoch, Tick};
 use crate::feed::Feed;
 use crate::inbox::router::Router;
 use crate::outbox::dispatcher::Dispatcher;
@@ -17,6 +18,7 @@ use crate::ports::{Clock, Entropy, OutboundChannel, Store};
 use crate::services::ChannelService;
 use crate::settings::{ConversationSettings, OutboxSettings, TurnSettings};
 use crate::supervision::FrontHandle;
+use crate::supervision::supervised::Keeper;
 
 /// A channel's way out: its front, and the pure part of its port.
 #[derive(Clone)]
@@ -30,8 +32,26 @@ pub struct ChannelOut {
 /// The channels that replies are sent by. A channel that is read from the store is not among them.
 pub type ChannelsOut = BTreeMap<Channel, ChannelOut>;
 
+/// What keeps the actors of a shard alive, by kind.
+pub struct Keepers {
+    /// The router.
+    pub router: Rc<Keeper>,
+    /// The dispatcher.
+    pub dispatcher: Rc<Keeper>,
+    /// The turn gate.
+    pub turns: Rc<Keeper>,
+    /// The feed.
+    pub feed: Rc<Keeper>,
+    /// Every conversation.
+    pub conversation: Rc<Keeper>,
+}
+
 /// The collaborators of a shard's actors, built once and shared within the shard's thread by `Rc`. Nothing in it changes.
 pub struct Shard {
+    /// Which of the shards this is.
+    pub index: usize,
+    /// How many there are.
+    pub count: usize,
     /// The durable truth.
     pub store: Arc<dyn Store>,
     /// Time.
@@ -62,11 +82,19 @@ pub struct Shard {
     pub dispatcher: Addr<Dispatcher>,
     /// Tells the readers of this shard's conversations.
     pub feed: Addr<Feed>,
+    /// What keeps them alive.
+    pub keepers: Keepers,
     /// Turns true when a drain has no time left: what runs gives itself back.
     pub cutoff: watch::Receiver<bool>,
 }
 
 impl Shard {
+    /// Whether a conversation lives here.
+    #[must_use]
+    pub fn owns(&self, conversation: ConversationId) -> bool {
+        conversation.partition().shard(self.count) == self.index
+    }
+
     /// When batches close.
     #[must_use]
     pub fn batch_limits(&self) -> BatchLimits {

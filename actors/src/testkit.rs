@@ -1,7 +1,11 @@
 //! Ports in memory, for tests: each answers what it was made with.
 
+use std::cell::Cell;
 use std::future::ready;
+use std::rc::Rc;
 use std::sync::Arc;
+
+use uuid::Uuid;
 
 use crate::domain::{Class, ConversationId, Embedding, HistoryItem, Hit, PendingMessage, Receipt, Tick};
 use crate::domain::{Timestamp, TurnId};
@@ -9,12 +13,15 @@ use crate::ports::store::{
     CommitOutcome, CommitTurn, ConversationState, ReleaseTurn, StartOutcome, StartTurn, StoreFuture, Turns,
 };
 use crate::ports::{
-    Answer, Classification, Classifier, ClassifierError, PortFuture, Query, QueryError, QueryService, Search,
-    StoreError, Vectors, VectorsError,
+    Answer, Classification, Classifier, ClassifierError, Entropy, PortFuture, Query, QueryError,
+    QueryService, Search, StoreError, Vectors, VectorsError,
 };
 use crate::services::{ClassifierService, QueryFrontService, Services, VectorsService};
-use crate::settings::FrontSettings;
+use crate::settings::{FrontSettings, SupervisionSettings};
 use crate::supervision::Front;
+use crate::supervision::events::Reporter;
+use crate::supervision::policy::{RestartPolicy, Strategy};
+use crate::supervision::supervised::Keeper;
 
 /// A port that answers every call alike.
 #[derive(Clone, Debug)]
@@ -69,15 +76,58 @@ impl Turns for NoTurns {
     }
 }
 
+/// Chance that is always the same, and ids that are not.
+#[derive(Clone, Copy, Debug)]
+pub struct NoChance;
+
+impl Entropy for NoChance {
+    fn uuid(&self) -> Uuid {
+        Uuid::now_v7()
+    }
+
+    fn fraction(&self) -> f64 {
+        0.0
+    }
+}
+
+/// Keeps actors alive as the settings say, and tells nobody.
+#[must_use]
+pub fn keeper(path: &str, limits: &SupervisionSettings, strategy: Strategy) -> Rc<Keeper> {
+    Rc::new(Keeper {
+        policy: RestartPolicy::from(limits),
+        strategy,
+        reporter: Reporter::silent(path),
+        entropy: Arc::new(NoChance),
+        end_process: Arc::new(|_| {}),
+        alive: Cell::new(0),
+    })
+}
+
+/// Keeps actors alive as it comes, and tells nobody.
+#[must_use]
+pub fn silent_keeper(path: &str) -> Rc<Keeper> {
+    keeper(path, &SupervisionSettings::default(), Strategy::KeepTrying)
+}
+
 /// The services of a turn behind fronts of their own in the current arbiter, without an embedder.
 #[must_use]
 pub fn services(vectors: impl Vectors, classifier: impl Classifier, query: impl QueryService) -> Services {
     let settings = FrontSettings { in_flight_max: 8, queue_max: 64, deadline_ms: 2_000 };
+    let limits = SupervisionSettings::default();
+    let keeper = keeper("services", &limits, Strategy::KeepTrying);
+    let (vectors, classifier): (Arc<dyn Vectors>, Arc<dyn Classifier>) =
+        (Arc::new(vectors), Arc::new(classifier));
+    let query: Arc<dyn QueryService> = Arc::new(query);
     Services {
         embedding: None,
-        vectors: Front::start_with(VectorsService(Arc::new(vectors)), settings),
-        classifier: Front::start_with(ClassifierService(Arc::new(classifier)), settings),
-        query: Front::start_with(QueryFrontService(Arc::new(query)), settings),
+        vectors: Front::start_with(move || VectorsService(Arc::clone(&vectors)), settings, &limits, &keeper),
+        classifier: Front::start_with(
+            move || ClassifierService(Arc::clone(&classifier)),
+            settings,
+            &limits,
+            &keeper,
+        ),
+        query: Front::start_with(move || QueryFrontService(Arc::clone(&query)), settings, &limits, &keeper),
     }
 }
 

@@ -51,6 +51,7 @@ impl Relation {
 fn check_relations(config: &Config) -> Result<(), ConfigError> {
     let (storage, turns) = (&config.storage, &config.turns);
     let (outbox, channels, query) = (&config.outbox, &config.channels, &config.query);
+    let supervision = &config.supervision;
     let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
     let relations = [
         Relation::below(
@@ -72,6 +73,21 @@ fn check_relations(config: &Config) -> Result<(), ConfigError> {
             ("outbox.retry_base_ms", outbox.retry_base_ms),
             ("outbox.retry_max_ms", outbox.retry_max_ms),
             "the first wait would be longer than the longest",
+        ),
+        Relation::not_above(
+            ("supervision.backoff_base_ms", supervision.backoff_base_ms),
+            ("supervision.backoff_max_ms", supervision.backoff_max_ms),
+            "the first wait would be longer than the longest",
+        ),
+        Relation::not_above(
+            ("supervision.probe_ms", supervision.probe_ms),
+            ("supervision.probe_max_ms", supervision.probe_max_ms),
+            "the first wait would be longer than the longest",
+        ),
+        Relation::not_above(
+            ("supervision.heartbeat_ms", supervision.heartbeat_ms),
+            ("supervision.frozen_exit_ms", supervision.frozen_exit_ms),
+            "a frozen thread is reported before it ends the process",
         ),
         Relation::below(
             ("channels.whatsapp.connect_timeout_ms", channels.whatsapp.connect_timeout_ms),

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tertulia_actors::domain::Class;
 use tertulia_actors::settings::{
-    ConversationSettings, OutboxSettings, Phrases, PipelineSettings, Routes, SweepSettings, TurnSettings,
+    ConversationSettings, OutboxSettings, Phrases, PipelineSettings, Routes, SupervisionSettings,
+    SweepSettings, TurnSettings,
 };
 
 pub use front::Front;
@@ -46,6 +47,8 @@ pub struct Config {
     pub outbox: OutboxSettings,
     /// How lost hints are found.
     pub sweep: SweepSettings,
+    /// How what fails is started anew, and when it is given up.
+    pub supervision: SupervisionSettings,
     /// The channels.
     pub channels: Channels,
     /// The query service.

@@ -149,6 +149,10 @@ impl Outbox for SqliteStore {
     ) -> StoreFuture<Vec<ConversationId>> {
         self.readers.read(move |conn| reads::outbox::due_lanes(conn, until, after, limit))
     }
+
+    fn sending_lanes(&self, limit: usize) -> StoreFuture<Vec<ConversationId>> {
+        self.readers.read(move |conn| reads::outbox::sending_lanes(conn, limit))
+    }
 }
 
 impl Views for SqliteStore {

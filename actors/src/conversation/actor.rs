@@ -1,32 +1,44 @@
 //! The actor of one conversation.
 
+mod inspect;
+mod recovery;
+
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use futures_util::FutureExt;
 
-use super::buffer::{Buffer, Offer, Verdict};
+use super::buffer::{BatchLimits, Buffer, Offer, Verdict};
 use super::turn::{self, TurnEnd, TurnJob};
 use super::turn_gate::{TurnPermit, acquire};
 use crate::domain::{Account, ConversationId, Language, OpenTurn, Tick, TurnId};
+use crate::failpoint;
 use crate::feed::{FeedEvent, Publish};
 use crate::inbox::router::Rests;
 use crate::ports::store::{ConversationState, ReplyView};
 use crate::ports::{Admitted, StoreError};
 use crate::shard::Shard;
 
-/// A message became durable. The router counts it as forwarded.
+/// A message became durable.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Deliver(pub Box<Admitted>);
+pub struct Deliver {
+    /// The message.
+    pub admitted: Box<Admitted>,
+    /// The how-manieth message of the router this is.
+    pub number: u64,
+}
 
-/// The conversation has something to do, as the store says; `last_seq` is the number of its last message. The router
-/// counts it as forwarded.
+/// The conversation has something to do, as the store says.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Wake {
     /// The number of the conversation's last message, where the sender knows it.
     pub last_seq: Option<u64>,
+    /// The how-manieth message of the router this is.
+    pub number: u64,
 }
 
 /// The router has let go; nothing else will come.
@@ -37,12 +49,18 @@ pub struct Leave;
 /// The store has answered.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Loaded(Result<Option<ConversationState>, StoreError>);
+struct Loaded {
+    life: u32,
+    state: Result<Option<ConversationState>, StoreError>,
+}
 
 /// A turn may run; none when the server drains.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Granted(Option<TurnPermit>);
+struct Granted {
+    life: u32,
+    permit: Option<TurnPermit>,
+}
 
 /// A run of a turn has ended.
 #[derive(Message)]
@@ -70,8 +88,10 @@ enum Phase {
 
 /// Owns the batch buffer, the timer and the one turn of a conversation; nobody else decides for it.
 ///
-/// Sent to by its shard's router (`Deliver`, `Wake`, `Leave`) and by its own tasks. Holds at most
-/// `conversation.max_messages` messages. A restart loses nothing: everything here is also in the store.
+/// Sent to by its shard's router (`Deliver`, `Wake`, `Leave`, `Inspect`) and by its own tasks. Holds at most
+/// `conversation.max_messages` messages. A restart loses nothing: everything here is also in the store, and a turn that runs
+/// is waited for. One that panics again and again reads its messages one by one, and the one that it panics over
+/// `turns.max_attempts` times is dead-lettered by a task beside it.
 pub struct Conversation {
     id: ConversationId,
     shard: Rc<Shard>,
@@ -82,12 +102,21 @@ pub struct Conversation {
     language: Option<Language>,
     /// Loads since the buffer last caught up with the store.
     loads: u8,
-    /// How many messages of the router were handled, for the handshake by which it lets go.
+    /// The number of the router's last message that was begun, for the handshake by which it lets go.
     handled: u64,
     /// When the armed timer fires, if one is armed.
     armed: Option<Tick>,
     /// Told in every timer, so that one from before is recognised.
     timer_epoch: u32,
+    /// Which of the values that this actor had over time; told in every question, so that an answer to a former one is
+    /// recognised.
+    life: u32,
+    /// Panics since a turn last ended.
+    panics: u8,
+    /// It panicked more than once in a row: until nothing waits any more, messages are read one by one.
+    isolates: bool,
+    /// An operator asked for its restart, which is no failure.
+    is_killed: bool,
 }
 
 impl Conversation {
@@ -106,7 +135,17 @@ impl Conversation {
             handled: 0,
             armed: None,
             timer_epoch: 0,
+            life: 0,
+            panics: 0,
+            isolates: false,
+            is_killed: false,
         }
+    }
+
+    /// When batches close; one message at a time where they are suspected.
+    fn limits(&self) -> BatchLimits {
+        let limits = self.shard.batch_limits();
+        if self.isolates { BatchLimits { max_messages: 1, ..limits } } else { limits }
     }
 
     /// Does what there is to do now: the only place where the phase moves forward.
@@ -116,7 +155,7 @@ impl Conversation {
             Phase::Cold => return self.load(ctx),
             Phase::Gathering => {}
         }
-        if self.buffer.is_behind(&self.shard.batch_limits()) {
+        if self.buffer.is_behind(&self.limits()) {
             return self.load(ctx);
         }
         self.loads = 0;
@@ -124,16 +163,27 @@ impl Conversation {
         if let Some(turn) = &self.open_turn {
             return if turn.not_before > now { self.arm(turn.not_before, ctx) } else { self.queue_up(ctx) };
         }
-        match self.buffer.verdict(now, &self.shard.batch_limits()) {
+        match self.buffer.verdict(now, &self.limits()) {
             Verdict::Close(_) => self.queue_up(ctx),
             Verdict::Wait(until) => self.arm(until, ctx),
             Verdict::Empty => self.rest(),
         }
     }
 
+    /// Runs `turn` beside this actor, and hears of its end whatever happens to it.
+    fn run_beside(&mut self, turn: impl Future<Output = TurnEnd> + 'static, ctx: &Context<Self>) {
+        self.phase = Phase::Running;
+        let (wait, conversation) = (self.shard.turns.limits().retry_max, ctx.address());
+        actix_rt::spawn(async move {
+            let end = AssertUnwindSafe(turn).catch_unwind().await;
+            conversation.do_send(TurnEnded(end.unwrap_or(TurnEnd::Reload(wait))));
+        });
+    }
+
     /// Nothing to do until something comes: tells the router, and keeps what costs memory no longer. The next message
     /// brings its account with it, and so does a load.
     fn rest(&mut self) {
+        self.isolates = false;
         self.account = None;
         self.shard.router.do_send(Rests { conversation: self.id, handled: self.handled });
     }
@@ -151,6 +201,7 @@ impl Conversation {
         ctx.run_later(wait, move |conversation, ctx| {
             if conversation.timer_epoch == epoch {
                 conversation.armed = None;
+                failpoint!("conversation.timer");
                 if matches!(conversation.phase, Phase::Backoff) {
                     conversation.phase = Phase::Cold;
                 }
@@ -161,9 +212,9 @@ impl Conversation {
 
     fn load(&mut self, ctx: &mut Context<Self>) {
         self.phase = Phase::Loading;
-        let load = self.shard.store.load_conversation(self.id, self.shard.batch_limits().max_messages);
-        let conversation = ctx.address();
-        actix_rt::spawn(async move { conversation.do_send(Loaded(load.await)) });
+        let load = self.shard.store.load_conversation(self.id, self.limits().max_messages);
+        let (life, conversation) = (self.life, ctx.address());
+        actix_rt::spawn(async move { conversation.do_send(Loaded { life, state: load.await }) });
     }
 
     /// Loads again, after a wait.
@@ -190,9 +241,9 @@ impl Conversation {
             true => (&self.shard.suspect_gate, interruptions),
             false => (&self.shard.turn_gate, 0),
         };
-        let (gate, conversation) = (gate.clone(), ctx.address());
+        let (gate, life, conversation) = (gate.clone(), self.life, ctx.address());
         actix_rt::spawn(async move {
-            conversation.do_send(Granted(acquire(&gate, priority).await));
+            conversation.do_send(Granted { life, permit: acquire(&gate, priority).await });
         });
     }
 
@@ -203,7 +254,7 @@ impl Conversation {
             TurnJob { turn: *turn, ..TurnJob::first(self.id, account, TurnId::new(self.id.uuid()), vec![]) }
         } else {
             let now = self.shard.clock.tick();
-            let Verdict::Close(batch) = self.buffer.verdict(now, &self.shard.batch_limits()) else {
+            let Verdict::Close(batch) = self.buffer.verdict(now, &self.limits()) else {
                 return None;
             };
             let messages = self.buffer.peek(&batch);
@@ -223,7 +274,7 @@ impl Conversation {
 
     fn publish_gathering(&self) {
         let now = self.shard.clock.tick();
-        if let Verdict::Wait(until) = self.buffer.verdict(now, &self.shard.batch_limits()) {
+        if let Verdict::Wait(until) = self.buffer.verdict(now, &self.limits()) {
             let closes_in_ms = u64::try_from(until.since(now).as_millis()).unwrap_or(u64::MAX);
             self.publish(FeedEvent::Gathering { messages: self.buffer.len(), closes_in_ms });
         }
@@ -239,13 +290,20 @@ impl Conversation {
 
 impl Actor for Conversation {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if self.life > 0 {
+            self.recover(ctx);
+        }
+    }
 }
 
 impl Handler<Deliver> for Conversation {
     type Result = ();
 
-    fn handle(&mut self, Deliver(admitted): Deliver, ctx: &mut Self::Context) {
-        self.handled += 1;
+    fn handle(&mut self, Deliver { admitted, number }: Deliver, ctx: &mut Self::Context) {
+        self.handled = number;
+        failpoint!("conversation.deliver");
         let Admitted { account, message, pending, previous_end, language, .. } = *admitted;
         if self.account.is_none() {
             self.account = Some(Box::new(account));
@@ -256,7 +314,7 @@ impl Handler<Deliver> for Conversation {
             self.buffer = Buffer::knowing(message.seq.saturating_sub(1), previous_end);
             self.phase = Phase::Gathering;
         }
-        let offer = self.buffer.offer(message, &self.shard.batch_limits());
+        let offer = self.buffer.offer(message, &self.limits());
         if offer == Offer::Held {
             self.publish_gathering();
         }
@@ -268,7 +326,8 @@ impl Handler<Wake> for Conversation {
     type Result = ();
 
     fn handle(&mut self, wake: Wake, ctx: &mut Self::Context) {
-        self.handled += 1;
+        self.handled = wake.number;
+        failpoint!("conversation.wake");
         if let Some(seq) = wake.last_seq {
             self.buffer.hear(seq);
         }
@@ -292,13 +351,17 @@ impl Handler<Leave> for Conversation {
 impl Handler<Loaded> for Conversation {
     type Result = ();
 
-    fn handle(&mut self, Loaded(result): Loaded, ctx: &mut Self::Context) {
-        match result {
+    fn handle(&mut self, Loaded { life, state }: Loaded, ctx: &mut Self::Context) {
+        if life != self.life {
+            return;
+        }
+        failpoint!("conversation.loaded");
+        match state {
             Ok(Some(state)) => {
                 self.take_in(state);
                 self.publish_gathering();
                 self.loads = self.loads.saturating_add(1);
-                if self.loads > LOADS_IN_A_ROW_MAX && self.buffer.is_behind(&self.shard.batch_limits()) {
+                if self.loads > LOADS_IN_A_ROW_MAX && self.buffer.is_behind(&self.limits()) {
                     return self.load_later(self.shard.store.retry_after(), ctx);
                 }
                 self.proceed(ctx);
@@ -319,18 +382,21 @@ impl Handler<Loaded> for Conversation {
 impl Handler<Granted> for Conversation {
     type Result = ();
 
-    fn handle(&mut self, Granted(permit): Granted, ctx: &mut Self::Context) {
+    fn handle(&mut self, Granted { life, permit }: Granted, ctx: &mut Self::Context) {
+        if life != self.life {
+            return;
+        }
+        failpoint!("conversation.granted");
         let Some(permit) = permit else { return self.load_later(self.shard.store.retry_after(), ctx) };
         self.phase = Phase::Gathering;
         let Some(job) = self.next_job() else { return self.proceed(ctx) };
-        self.phase = Phase::Running;
         self.publish(FeedEvent::Answering { turn: job.turn.id });
-        let (shard, conversation) = (Rc::clone(&self.shard), ctx.address());
-        actix_rt::spawn(async move {
-            let end = turn::run(shard, job).await;
-            drop(permit);
-            conversation.do_send(TurnEnded(end));
-        });
+        let shard = Rc::clone(&self.shard);
+        let turn = async move {
+            let _permit = permit;
+            turn::run(shard, job).await
+        };
+        self.run_beside(turn, ctx);
     }
 }
 
@@ -338,9 +404,15 @@ impl Handler<TurnEnded> for Conversation {
     type Result = ();
 
     fn handle(&mut self, TurnEnded(end): TurnEnded, ctx: &mut Self::Context) {
-        self.phase = Phase::Gathering;
+        self.phase = Phase::Cold;
+        failpoint!("conversation.turn_ended");
+        // A value that has not loaded since its last panic does not know what else there is.
+        if self.buffer.known_seq() > 0 {
+            self.phase = Phase::Gathering;
+        }
         match end {
             TurnEnd::Committed { at, language, last_seq, replies } => {
+                self.panics = 0;
                 self.language = Some(language);
                 self.buffer.turn_ended(at);
                 self.buffer.hear(last_seq);

@@ -14,9 +14,12 @@ use crate::outbox::dispatcher::{Enqueue, Reserve, SendPermit};
 use crate::pipeline::run::is_out_of_patience;
 use crate::pipeline::{Plan, TurnError, TurnInput, TurnResult};
 use crate::ports::StoreError;
-use crate::ports::store::ReplyView;
-use crate::ports::store::{CommitOutcome, CommitTurn, ReleaseTurn, StartOutcome, StartTurn};
+use crate::ports::store::{
+    CommitOutcome, CommitTurn, ConversationState, ReleaseTurn, ReplyView, StartOutcome, StartTurn,
+};
 use crate::shard::Shard;
+use crate::supervision::events::EventKind;
+use crate::supervision::policy::Reason;
 
 /// Everything one run needs to know.
 #[derive(Clone)]
@@ -71,6 +74,28 @@ pub async fn run(shard: Rc<Shard>, job: TurnJob) -> TurnEnd {
     Run { shard: &shard, job }.run().instrument(span).await
 }
 
+/// Takes what a conversation panics over out of its way, from what the store says alone: an open turn of several messages is
+/// dissolved, a message that is alone is dead-lettered.
+pub async fn give_up(shard: Rc<Shard>, conversation: ConversationId) -> TurnEnd {
+    let state = match shard.store.load_conversation(conversation, 1).await {
+        Ok(Some(state)) => state,
+        Ok(None) => return TurnEnd::Reload(shard.turns.limits().retry_max),
+        Err(_away) => return TurnEnd::Reload(shard.store.retry_after()),
+    };
+    let id = TurnId::new(shard.entropy.uuid());
+    let ConversationState { account, last_seq, language, open_turn, pending, .. } = state;
+    let mut job = TurnJob::first(conversation, account, id, pending.into_iter().take(1).collect());
+    if let Some(turn) = open_turn {
+        job.turn = turn;
+    }
+    if job.turn.messages.is_empty() {
+        return TurnEnd::Reload(Duration::ZERO);
+    }
+    job.turn.failures = job.turn.failures.max(shard.turns.max_attempts);
+    (job.known_seq, job.language) = (last_seq, language);
+    run(shard, job).await
+}
+
 struct Run<'a> {
     shard: &'a Shard,
     job: TurnJob,
@@ -81,14 +106,14 @@ impl Run<'_> {
     async fn run(mut self) -> TurnEnd {
         let panicked = match AssertUnwindSafe(self.once()).catch_unwind().await {
             Ok(end) => return end,
-            Err(panic) => Stopped::Failed(panic_text(&*panic)),
+            Err(panic) => Stopped::Failed(Reason::of_panic(&*panic).to_string()),
         };
         let input = self.input();
         match AssertUnwindSafe(self.stop(&input, panicked)).catch_unwind().await {
             Ok(end) => end,
             Err(panic) => {
                 let wait = self.shard.turns.limits().retry_max;
-                self.release(true, &panic_text(&*panic), wait, false).await
+                self.release(true, &Reason::of_panic(&*panic).to_string(), wait, false).await
             }
         }
     }
@@ -165,7 +190,7 @@ impl Run<'_> {
             biased;
             result = half => match result {
                 Ok(Ok(result)) => result.map_err(Stopped::from),
-                Ok(Err(panic)) => Err(Stopped::Failed(panic_text(&*panic))),
+                Ok(Err(panic)) => Err(Stopped::Failed(Reason::of_panic(&*panic).to_string())),
                 Err(_elapsed) => Err(Stopped::Failed(format!("no answer within {} ms", limit.as_millis()))),
             },
             _ = cutoff.wait_for(|is_over| *is_over) => Err(Stopped::Drained),
@@ -182,8 +207,19 @@ impl Run<'_> {
 
     /// Dead-letters the turn's message.
     async fn dead_letter(&self, input: &TurnInput, reason: String) -> TurnEnd {
+        let told = Reason::Error(reason.clone());
         match self.commit(self.shard.pipeline.dead_letter(input, reason)).await {
-            Ok(end) => end,
+            Ok(end) => {
+                if matches!(end, TurnEnd::Committed { .. }) {
+                    let who = Some(self.job.conversation);
+                    self.shard.keepers.conversation.reporter.tell_of(
+                        who,
+                        EventKind::DeadLettered,
+                        Some(told),
+                    );
+                }
+                end
+            }
             Err(refused) => self.release(true, &refused, self.shard.turns.limits().retry_max, false).await,
         }
     }
@@ -386,11 +422,4 @@ impl From<TurnError> for Stopped {
             TurnError::Failed(reason) => Self::Failed(reason),
         }
     }
-}
-
-/// What a panic said, for the record of the failure.
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("panic: {}", text.unwrap_or("without a text"))
 }

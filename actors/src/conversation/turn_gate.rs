@@ -1,9 +1,18 @@
 //! Lets a limited number of turns run at the same time.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::failpoint;
+use crate::supervision::events::EventKind;
+use crate::supervision::meter::Meter;
+use crate::supervision::snapshot::{Act, Action, Inspect, Kind, Snapshot, State};
+use crate::supervision::supervised::{Keeper, unwind_for_restart};
 
 /// Asks for a permit to run a turn.
 #[derive(Message)]
@@ -17,7 +26,10 @@ struct Acquire {
 /// A permit came back.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Released;
+struct Released {
+    life: u32,
+    held: Duration,
+}
 
 /// From now on nobody gets a permit.
 #[derive(Message)]
@@ -30,52 +42,90 @@ pub struct CloseGate;
 pub struct CountPermits;
 
 /// The right to run one turn; given back when dropped, however the turn ends.
-pub struct TurnPermit(Addr<TurnGate>);
+pub struct TurnPermit {
+    gate: Addr<TurnGate>,
+    life: u32,
+    since: Instant,
+}
 
 impl Drop for TurnPermit {
     fn drop(&mut self) {
-        self.0.do_send(Released);
+        self.gate.do_send(Released { life: self.life, held: self.since.elapsed() });
     }
+}
+
+/// Somebody who waits for a permit.
+struct Waiting {
+    since: Instant,
+    permit: oneshot::Sender<TurnPermit>,
 }
 
 /// Owns the count of running turns, and the line of those that wait: the lowest priority first, then in order.
 ///
 /// Sent to by conversation actors of its shard; a second one, with a single permit, lets the turns run that are suspected
 /// of killing the process. Bounded by `turns.in_flight_max` permits and, in waiting, by the number of live conversations
-/// (each asks once). A restart loses the line; the conversations ask again at the next sweep.
+/// (each asks once). A restart loses the line, and does not count the turns that run; those who waited are told, and ask
+/// again.
 pub struct TurnGate {
+    keeper: Rc<Keeper>,
     in_flight: usize,
     in_flight_max: usize,
     asked: u64,
-    line: BTreeMap<(u32, u64), oneshot::Sender<TurnPermit>>,
+    line: BTreeMap<(u32, u64), Waiting>,
+    /// The server drains.
     is_closed: bool,
+    /// An operator asked that no turn begins.
+    is_paused: bool,
+    meter: Meter,
+    /// Which of the values that this actor had over time.
+    life: u32,
 }
 
 impl TurnGate {
     /// A gate with at least one permit.
     #[must_use]
-    pub fn new(in_flight_max: usize) -> Self {
+    pub fn new(in_flight_max: usize, keeper: Rc<Keeper>) -> Self {
         Self {
+            keeper,
             in_flight: 0,
             in_flight_max: in_flight_max.max(1),
             asked: 0,
             line: BTreeMap::new(),
             is_closed: false,
+            is_paused: false,
+            meter: Meter::new(Instant::now()),
+            life: 0,
         }
     }
 
     fn admit(&mut self, ctx: &Context<Self>) {
-        while !self.is_closed && self.in_flight < self.in_flight_max {
+        while !self.is_closed && !self.is_paused && self.in_flight < self.in_flight_max {
             let Some((_, waiting)) = self.line.pop_first() else { return };
             self.in_flight += 1;
+            let permit = TurnPermit { gate: ctx.address(), life: self.life, since: Instant::now() };
             // The permit of somebody who has gone away comes straight back by its own drop.
-            let _ = waiting.send(TurnPermit(ctx.address()));
+            let _ = waiting.permit.send(permit);
         }
     }
 }
 
 impl Actor for TurnGate {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        const ACTIONS: &[Action] = &Action::ALL;
+        let (inspect, act) = (ctx.address().recipient(), ctx.address().recipient());
+        self.keeper.reporter.register(Kind::Actor, inspect, Some(act), ACTIONS);
+    }
+}
+
+impl Supervised for TurnGate {
+    fn restarting(&mut self, _: &mut Self::Context) {
+        let life = self.life.wrapping_add(1);
+        let (is_closed, is_paused) = (self.is_closed, self.is_paused);
+        let fresh = Self::new(self.in_flight_max, Rc::clone(&self.keeper));
+        *self = Self { life, is_closed, is_paused, ..fresh };
+    }
 }
 
 impl Handler<Acquire> for TurnGate {
@@ -85,8 +135,10 @@ impl Handler<Acquire> for TurnGate {
         if self.is_closed {
             return;
         }
+        failpoint!("turns.acquire");
         self.asked += 1;
-        self.line.insert((acquire.priority, self.asked), acquire.permit);
+        let waiting = Waiting { since: Instant::now(), permit: acquire.permit };
+        self.line.insert((acquire.priority, self.asked), waiting);
         self.admit(ctx);
     }
 }
@@ -94,8 +146,12 @@ impl Handler<Acquire> for TurnGate {
 impl Handler<Released> for TurnGate {
     type Result = ();
 
-    fn handle(&mut self, _: Released, ctx: &mut Self::Context) {
+    fn handle(&mut self, Released { life, held }: Released, ctx: &mut Self::Context) {
+        if life != self.life {
+            return;
+        }
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.meter.record(held, true, Instant::now());
         self.admit(ctx);
     }
 }
@@ -117,6 +173,42 @@ impl Handler<CountPermits> for TurnGate {
     }
 }
 
+impl Handler<Inspect> for TurnGate {
+    type Result = MessageResult<Inspect>;
+
+    fn handle(&mut self, _: Inspect, _: &mut Self::Context) -> Self::Result {
+        let now = Instant::now();
+        let oldest = self.line.values().map(|waiting| now.saturating_duration_since(waiting.since)).max();
+        let state = if self.is_paused { State::Paused } else { State::Running };
+        MessageResult(Snapshot {
+            state: Some(if self.is_closed { State::Draining } else { state }),
+            waiting: Some(self.line.len()),
+            oldest_ms: oldest.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+            in_flight: Some(self.in_flight),
+            handled: Some(self.meter.handled()),
+            rate_per_s: Some(self.meter.rate(now)),
+            latency: self.meter.latency(now),
+            ..Snapshot::default()
+        })
+    }
+}
+
+impl Handler<Act> for TurnGate {
+    type Result = ();
+
+    fn handle(&mut self, Act(action): Act, ctx: &mut Self::Context) {
+        let kind = match action {
+            Action::Restart => unwind_for_restart(),
+            Action::Pause => EventKind::Paused,
+            Action::Drain => EventKind::Drained,
+            Action::Resume => EventKind::Resumed,
+        };
+        self.is_paused = action != Action::Resume;
+        self.keeper.reporter.tell(kind);
+        self.admit(ctx);
+    }
+}
+
 /// Waits in a gate's line, behind those with a lower priority; none when the gate closes, because the server drains.
 pub async fn acquire(gate: &Addr<TurnGate>, priority: u32) -> Option<TurnPermit> {
     let (permit, granted) = oneshot::channel();
@@ -130,11 +222,60 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
+    use crate::settings::SupervisionSettings;
+    use crate::supervision::policy::Strategy;
+    use crate::testkit::keeper;
+
+    fn gate(in_flight_max: usize) -> Addr<TurnGate> {
+        let keeper = keeper("turns", &SupervisionSettings::default(), Strategy::EndProcess);
+        let ctx = Context::new();
+        let gate = ctx.address();
+        keeper.run(ctx, TurnGate::new(in_flight_max, Rc::clone(&keeper)));
+        gate
+    }
+
+    #[test]
+    fn a_restart_turns_those_who_wait_away_and_does_not_count_permits_of_its_former_life() {
+        System::new().block_on(async {
+            let gate = gate(1);
+            let former = acquire(&gate, 0).await.expect("a free gate");
+            let waiting = actix_rt::spawn({
+                let gate = gate.clone();
+                async move { acquire(&gate, 0).await.is_none() }
+            });
+            tokio::task::yield_now().await;
+            gate.do_send(Act(Action::Restart));
+            assert!(waiting.await.expect("no panic"));
+            let _current = acquire(&gate, 0).await.expect("a fresh gate");
+            drop(former);
+            assert_eq!(gate.send(CountPermits).await.expect("alive"), 1);
+        });
+    }
+
+    #[test]
+    fn a_paused_gate_lets_nobody_pass_until_it_is_resumed() {
+        System::new().block_on(async {
+            let gate = gate(1);
+            gate.do_send(Act(Action::Pause));
+            let waiting = acquire(&gate, 0);
+            let look = async {
+                let snapshot = gate.send(Inspect).await.expect("alive");
+                gate.do_send(Act(Action::Resume));
+                snapshot
+            };
+            let (permit, paused) = futures_util::join!(waiting, look);
+            assert!(permit.is_some());
+            assert_eq!(
+                (paused.state, paused.waiting, paused.in_flight),
+                (Some(State::Paused), Some(1), Some(0))
+            );
+        });
+    }
 
     #[test]
     fn permits_are_limited_and_the_lowest_priority_goes_first() {
         System::new().block_on(async {
-            let gate = TurnGate::new(1).start();
+            let gate = gate(1);
             let first = acquire(&gate, 9).await.expect("a free gate");
             let order = Rc::new(RefCell::new(Vec::new()));
             let waiting: Vec<_> = [5_u32, 2, 3, 2]
@@ -163,7 +304,7 @@ mod tests {
     #[test]
     fn a_closed_gate_turns_everybody_away() {
         System::new().block_on(async {
-            let gate = TurnGate::new(1).start();
+            let gate = gate(1);
             let running = acquire(&gate, 0).await;
             let task = actix_rt::spawn({
                 let gate = gate.clone();

@@ -1,5 +1,8 @@
 //! The dispatcher of one shard: sends the parts of its conversations, each conversation's in order.
 
+mod recovery;
+mod send;
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -9,14 +12,13 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 
 use super::lane::{Lane, Next};
-use super::retry::mark_of;
 use crate::domain::{ConversationId, OutboxPart, PartState, Tick};
 use crate::failpoint;
+use crate::ports::StoreError;
 use crate::ports::store::Mark;
-use crate::ports::{Outbound, StoreError};
-use crate::services::ChannelService;
 use crate::shard::Shard;
-use crate::supervision::FrontHandle;
+use crate::supervision::snapshot::{Action, Kind};
+use send::{make_mark, send};
 
 /// Asks for a permit to mark a conversation's first part as being sent in the very commit of its turn.
 #[derive(Message)]
@@ -58,13 +60,17 @@ pub struct CountSends;
 /// A permit came back unused.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Unreserve(ConversationId);
+struct Unreserve {
+    conversation: ConversationId,
+    life: u32,
+}
 
 /// The store has answered.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct LaneLoaded {
     conversation: ConversationId,
+    life: u32,
     parts: Result<Vec<OutboxPart>, StoreError>,
 }
 
@@ -73,6 +79,7 @@ struct LaneLoaded {
 #[rtype(result = "()")]
 struct SendEnded {
     conversation: ConversationId,
+    life: u32,
     end: End,
 }
 
@@ -84,25 +91,29 @@ enum End {
     Contradicted,
     /// The store is away; nothing was sent.
     StoreAway,
+    /// Nothing was sent, and whether the store has the mark is not known.
+    Unposted,
 }
 
 /// A place for one send of one conversation; given back when dropped unused.
 pub struct SendPermit {
     conversation: ConversationId,
+    life: u32,
     dispatcher: Option<Addr<Dispatcher>>,
 }
 
 impl SendPermit {
-    /// Uses the permit up.
-    fn consume(mut self) {
+    /// Uses the permit up; answers in which life of the dispatcher it was given.
+    fn consume(mut self) -> u32 {
         self.dispatcher = None;
+        self.life
     }
 }
 
 impl Drop for SendPermit {
     fn drop(&mut self) {
         if let Some(dispatcher) = self.dispatcher.take() {
-            dispatcher.do_send(Unreserve(self.conversation));
+            dispatcher.do_send(Unreserve { conversation: self.conversation, life: self.life });
         }
     }
 }
@@ -111,8 +122,8 @@ impl Drop for SendPermit {
 ///
 /// Sent to by turns (`Reserve`, `Enqueue`), by the sweep and the store's writer (`WakeLane`, `LaneChanged`), and by its own
 /// tasks. Bounded by `outbox.in_flight_max` sends, `outbox.lanes_max` lanes and `outbox.lane_max` parts a lane; what is
-/// beyond stays in the store. A restart loses nothing but the knowledge of which sends were under way; their parts become
-/// ambiguous.
+/// beyond stays in the store. A restart loses nothing: sends under way end by themselves, and until the last of them has, no
+/// other lane is begun; a part that is marked as being sent and that nobody sends is ambiguous then.
 pub struct Dispatcher {
     shard: Rc<Shard>,
     lanes: HashMap<ConversationId, Lane>,
@@ -124,6 +135,14 @@ pub struct Dispatcher {
     armed: Option<Tick>,
     timer_epoch: u32,
     is_closed: bool,
+    /// An operator asked that no send begins.
+    is_paused: bool,
+    /// Sends, marks and reservations of former lives: until they have ended, nobody knows which parts are under way.
+    former_in_flight: usize,
+    /// Sends and marks that have ended.
+    ended: u64,
+    /// Which of the values that this actor had over time.
+    life: u32,
 }
 
 impl Dispatcher {
@@ -139,11 +158,15 @@ impl Dispatcher {
             armed: None,
             timer_epoch: 0,
             is_closed: false,
+            is_paused: false,
+            former_in_flight: 0,
+            ended: 0,
+            life: 0,
         }
     }
 
     fn has_room(&self) -> bool {
-        !self.is_closed && self.in_flight < self.shard.outbox.in_flight_max.max(1)
+        !self.is_closed && !self.is_paused && self.in_flight < self.shard.outbox.in_flight_max.max(1)
     }
 
     /// Does what the lane can do now.
@@ -181,9 +204,9 @@ impl Dispatcher {
     fn load(&self, conversation: ConversationId, ctx: &Context<Self>) {
         let now = self.shard.clock.tick();
         let load = self.shard.store.load_lane(conversation, now, self.shard.outbox.lane_max.max(1));
-        let dispatcher = ctx.address();
+        let (life, dispatcher) = (self.life, ctx.address());
         actix_rt::spawn(async move {
-            dispatcher.do_send(LaneLoaded { conversation, parts: load.await });
+            dispatcher.do_send(LaneLoaded { conversation, life, parts: load.await });
         });
     }
 
@@ -195,8 +218,8 @@ impl Dispatcher {
             self.lanes.remove(&conversation);
             return;
         };
-        self.in_flight += 1;
         let (shard, front, dispatcher) = (Rc::clone(&self.shard), channel.front.clone(), ctx.address());
+        let life = self.life;
         actix_rt::spawn(async move {
             let (id, turn) = (part.id, part.turn);
             let span =
@@ -204,13 +227,13 @@ impl Dispatcher {
             // After a panic nobody knows how far the send came; what the store has of it is settled when it is loaded.
             let send = AssertUnwindSafe(send(&shard, &front, part)).catch_unwind();
             let end = send.instrument(span).await.unwrap_or(End::Contradicted);
-            dispatcher.do_send(SendEnded { conversation, end });
+            dispatcher.do_send(SendEnded { conversation, life, end });
         });
+        self.in_flight += 1;
     }
 
     /// Settles a `sending` mark that no send of this process belongs to.
     fn settle(&mut self, part: &OutboxPart, is_unposted: bool, ctx: &Context<Self>) {
-        self.in_flight += 1;
         let now = self.shard.clock.tick();
         let (id, attempt) = (part.id, part.attempt);
         let mark = if is_unposted {
@@ -225,16 +248,24 @@ impl Dispatcher {
             }
         };
         let (shard, dispatcher, conversation) = (Rc::clone(&self.shard), ctx.address(), part.conversation);
+        let life = self.life;
         actix_rt::spawn(async move {
-            let end = make_mark(&shard, mark).await;
-            dispatcher.do_send(SendEnded { conversation, end });
+            let mark = AssertUnwindSafe(make_mark(&shard, mark)).catch_unwind();
+            let end = mark.await.unwrap_or(End::Contradicted);
+            dispatcher.do_send(SendEnded { conversation, life, end });
         });
+        self.in_flight += 1;
     }
 
-    /// Gives a place back to the lanes that wait for one.
-    fn release(&mut self, ctx: &mut Context<Self>) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        self.fill(ctx);
+    /// A send, a mark or a reservation of this life, or of a former one, has ended; true if it was of this one. Counted
+    /// before anything else is done about it, so that no panic loses the count.
+    fn gives_back(&mut self, life: u32, ctx: &mut Context<Self>) -> bool {
+        if life == self.life {
+            self.in_flight = self.in_flight.saturating_sub(1);
+            return true;
+        }
+        self.former_ended(ctx);
+        false
     }
 
     /// Lets lanes that wait for a place go on.
@@ -289,50 +320,16 @@ impl Dispatcher {
     }
 }
 
-/// Marks, sends, marks.
-async fn send(shard: &Shard, front: &FrontHandle<ChannelService>, mut part: OutboxPart) -> End {
-    if part.state != PartState::Sending {
-        part.attempt += 1;
-        let recipient = part.recipient.clone();
-        let mark = Mark::Sending { part: part.id, attempt: part.attempt, recipient };
-        match shard.store.mark_parts(vec![mark]).await.as_deref() {
-            Ok([true]) => part.state = PartState::Sending,
-            Ok(_) => return End::Contradicted,
-            Err(_away) => return End::StoreAway,
-        }
-    }
-    failpoint!("outbox.before_post");
-    let outbound = Outbound {
-        part: part.id,
-        account: part.account.clone(),
-        recipient: part.recipient.clone(),
-        text: part.text.clone(),
-    };
-    let result = front.call(outbound).await;
-    failpoint!("outbox.after_post");
-    if let Err(error) = &result {
-        tracing::warn!(conversation.id = %part.conversation, part.id = %part.id, %error, "a part was not sent");
-    }
-    let now = (shard.clock.now(), shard.clock.tick());
-    let mark = mark_of(&part, result, now, &shard.outbox, shard.entropy.fraction());
-    make_mark(shard, mark).await
-}
-
-/// Makes a mark, for as long as it takes: what happened has happened.
-async fn make_mark(shard: &Shard, mark: Mark) -> End {
-    loop {
-        match shard.store.mark_parts(vec![mark.clone()]).await.as_deref() {
-            Ok([true]) => return End::Marked(mark),
-            Ok(_) | Err(StoreError::Closed | StoreError::Refused(_)) => return End::Contradicted,
-            Err(StoreError::Overloaded { .. } | StoreError::Unavailable(_)) => {
-                tokio::time::sleep(shard.store.retry_after()).await;
-            }
-        }
-    }
-}
-
 impl Actor for Dispatcher {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let (inspect, act) = (ctx.address().recipient(), ctx.address().recipient());
+        self.shard.keepers.dispatcher.reporter.register(Kind::Actor, inspect, Some(act), &Action::ALL);
+        if self.life > 0 && !self.is_settling() {
+            self.find_orphans(ctx);
+        }
+    }
 }
 
 impl Handler<Reserve> for Dispatcher {
@@ -340,12 +337,13 @@ impl Handler<Reserve> for Dispatcher {
 
     fn handle(&mut self, Reserve(conversation): Reserve, ctx: &mut Self::Context) -> Option<SendPermit> {
         let is_free = self.lanes.get(&conversation).is_none_or(Lane::is_free);
-        if !self.has_room() || !self.has_lane(conversation) || !is_free {
+        if !self.has_room() || self.is_settling() || !self.has_lane(conversation) || !is_free {
             return None;
         }
+        failpoint!("dispatcher.reserve");
         self.lanes.entry(conversation).or_default().reserve();
         self.in_flight += 1;
-        Some(SendPermit { conversation, dispatcher: Some(ctx.address()) })
+        Some(SendPermit { conversation, life: self.life, dispatcher: Some(ctx.address()) })
     }
 }
 
@@ -353,17 +351,19 @@ impl Handler<Enqueue> for Dispatcher {
     type Result = ();
 
     fn handle(&mut self, enqueue: Enqueue, ctx: &mut Self::Context) {
+        failpoint!("dispatcher.enqueue");
         let Enqueue { conversation, parts, permit } = enqueue;
-        if !self.has_lane(conversation) {
+        let is_reserved = permit.is_some();
+        if let Some(permit) = permit {
+            let life = permit.consume();
+            self.gives_back(life, ctx);
+        }
+        if !self.has_lane(conversation) || (!is_reserved && self.is_settling()) {
             // The parts are in the store; the sweep comes back for them.
             return;
         }
         let lane_max = self.shard.outbox.lane_max.max(1);
-        self.lanes.entry(conversation).or_default().append(parts, lane_max, permit.is_some());
-        if let Some(permit) = permit {
-            permit.consume();
-            self.in_flight = self.in_flight.saturating_sub(1);
-        }
+        self.lanes.entry(conversation).or_default().append(parts, lane_max, is_reserved);
         self.advance(conversation, ctx);
         self.fill(ctx);
     }
@@ -372,12 +372,17 @@ impl Handler<Enqueue> for Dispatcher {
 impl Handler<Unreserve> for Dispatcher {
     type Result = ();
 
-    fn handle(&mut self, Unreserve(conversation): Unreserve, ctx: &mut Self::Context) {
-        if let Some(lane) = self.lanes.get_mut(&conversation) {
-            lane.unreserve();
+    fn handle(&mut self, Unreserve { conversation, life }: Unreserve, ctx: &mut Self::Context) {
+        if self.gives_back(life, ctx) {
+            if let Some(lane) = self.lanes.get_mut(&conversation) {
+                lane.unreserve();
+            }
+        } else {
+            // Its lane is forgotten; what was reserved for it was surely not sent.
+            self.lanes.entry(conversation).or_insert_with(Lane::stale).unreserve();
         }
         self.advance(conversation, ctx);
-        self.release(ctx);
+        self.fill(ctx);
     }
 }
 
@@ -385,7 +390,8 @@ impl Handler<WakeLane> for Dispatcher {
     type Result = ();
 
     fn handle(&mut self, WakeLane(conversation): WakeLane, ctx: &mut Self::Context) {
-        if self.is_closed || !self.has_lane(conversation) {
+        failpoint!("dispatcher.wake");
+        if self.is_closed || self.is_settling() || !self.has_lane(conversation) {
             return;
         }
         // A lane that is known moves by itself; only one that holds nothing has missed something.
@@ -409,7 +415,11 @@ impl Handler<LaneLoaded> for Dispatcher {
     type Result = ();
 
     fn handle(&mut self, loaded: LaneLoaded, ctx: &mut Self::Context) {
-        let LaneLoaded { conversation, parts } = loaded;
+        let LaneLoaded { conversation, life, parts } = loaded;
+        if life != self.life {
+            return;
+        }
+        failpoint!("dispatcher.loaded");
         let Some(lane) = self.lanes.get_mut(&conversation) else { return };
         let parts = match parts {
             Ok(parts) => parts,
@@ -435,20 +445,26 @@ impl Handler<SendEnded> for Dispatcher {
     type Result = ();
 
     fn handle(&mut self, ended: SendEnded, ctx: &mut Self::Context) {
-        let SendEnded { conversation, end } = ended;
+        let SendEnded { conversation, life, end } = ended;
+        if !self.gives_back(life, ctx) {
+            return;
+        }
+        self.ended += 1;
+        failpoint!("dispatcher.send_ended");
         if let Some(lane) = self.lanes.get_mut(&conversation) {
             match end {
                 End::Marked(mark) => lane.ended(&mark),
                 End::Contradicted => lane.contradicted(),
+                End::Unposted => lane.unreserve(),
                 End::StoreAway => {
                     lane.failed_to_begin();
                     self.wait(conversation, ctx);
-                    return self.release(ctx);
+                    return self.fill(ctx);
                 }
             }
         }
         self.advance(conversation, ctx);
-        self.release(ctx);
+        self.fill(ctx);
     }
 }
 
@@ -464,6 +480,6 @@ impl Handler<CountSends> for Dispatcher {
     type Result = usize;
 
     fn handle(&mut self, _: CountSends, _: &mut Self::Context) -> usize {
-        self.in_flight
+        self.in_flight + self.former_in_flight
     }
 }

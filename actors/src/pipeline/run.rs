@@ -206,7 +206,7 @@ impl Pipeline {
     ) -> Result<Option<Embedding>, TurnError> {
         let Some(front) = &self.services.embedding else { return Ok(None) };
         let begun = Instant::now();
-        let result = front.call(text.to_owned()).await;
+        let result = front.call(Some(input.conversation), text.to_owned()).await;
         settle("embedding", result, input, begun, journal, |_| Value::Null)
     }
 
@@ -218,7 +218,8 @@ impl Pipeline {
         journal: &mut Journal,
     ) -> Result<Option<Classification>, TurnError> {
         let begun = Instant::now();
-        let result = self.services.classifier.call((text.to_owned(), embedding)).await;
+        let result =
+            self.services.classifier.call(Some(input.conversation), (text.to_owned(), embedding)).await;
         settle("classify", result, input, begun, journal, |found| json!(found))
     }
 
@@ -233,7 +234,7 @@ impl Pipeline {
         let begun = Instant::now();
         let limit = self.settings.knowledge_hits;
         let search = Search { text: text.to_owned(), embedding, language, limit };
-        let result = self.services.vectors.call(search).await;
+        let result = self.services.vectors.call(Some(input.conversation), search).await;
         let found = settle("knowledge", result, input, begun, journal, |hits: &Vec<Hit>| {
             hits.iter()
                 .map(|hit| json!({ "id": hit.entry.id, "language": hit.entry.language, "score": hit.score }))
@@ -282,7 +283,7 @@ impl Pipeline {
         journal: &mut Journal,
     ) -> Result<Option<Answer>, TurnError> {
         let begun = Instant::now();
-        let result = match self.services.query.call(query).await {
+        let result = match self.services.query.call(Some(input.conversation), query).await {
             Err(CallError::Failed(QueryError::Failed(reason))) => return Err(TurnError::Failed(reason)),
             result => result,
         };

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use futures_util::TryFutureExt;
+
 use crate::domain::{Embedding, Hit};
 use crate::ports::{
     Answer, Classification, Classifier, ClassifierError, Embedder, EmbedderError, Outbound, OutboundChannel,
     Query, QueryError, QueryService, Search, SendError, Vectors, VectorsError,
 };
-use crate::supervision::front::Work;
+use crate::supervision::service::{Blame, Fault, Work};
 use crate::supervision::{FrontHandle, Service};
 
 /// Texts to vectors.
@@ -20,7 +22,11 @@ impl Service for EmbeddingService {
     const NAME: &'static str = "embedding";
 
     fn call(&self, text: String) -> Work<Embedding, EmbedderError> {
-        self.0.embed(text)
+        Box::pin(self.0.embed(text).map_err(Fault::Failed))
+    }
+
+    fn blame(_: &EmbedderError) -> Blame {
+        Blame::Service
     }
 }
 
@@ -34,7 +40,11 @@ impl Service for VectorsService {
     const NAME: &'static str = "vectors";
 
     fn call(&self, search: Search) -> Work<Vec<Hit>, VectorsError> {
-        self.0.search(search)
+        Box::pin(self.0.search(search).map_err(Fault::Failed))
+    }
+
+    fn blame(_: &VectorsError) -> Blame {
+        Blame::Service
     }
 }
 
@@ -48,7 +58,11 @@ impl Service for ClassifierService {
     const NAME: &'static str = "classifier";
 
     fn call(&self, (text, embedding): Self::Request) -> Work<Classification, ClassifierError> {
-        self.0.classify(text, embedding)
+        Box::pin(self.0.classify(text, embedding).map_err(Fault::Failed))
+    }
+
+    fn blame(_: &ClassifierError) -> Blame {
+        Blame::Service
     }
 }
 
@@ -62,7 +76,14 @@ impl Service for QueryFrontService {
     const NAME: &'static str = "query";
 
     fn call(&self, query: Query) -> Work<Answer, QueryError> {
-        self.0.answer(query)
+        Box::pin(self.0.answer(query).map_err(Fault::Failed))
+    }
+
+    fn blame(error: &QueryError) -> Blame {
+        match error {
+            QueryError::Unavailable(_) => Blame::Service,
+            QueryError::Failed(_) => Blame::Request,
+        }
     }
 }
 
@@ -77,7 +98,15 @@ impl Service for ChannelService {
     const WAITING_COUNTS: bool = false;
 
     fn call(&self, outbound: Outbound) -> Work<String, SendError> {
-        self.0.send(outbound)
+        Box::pin(self.0.send(outbound).map_err(Fault::Failed))
+    }
+
+    fn blame(error: &SendError) -> Blame {
+        match error {
+            // Cut off in the middle, or answered without sense.
+            SendError::Ambiguous(_) => Blame::Service,
+            SendError::Retryable { .. } | SendError::Refused(_) => Blame::Request,
+        }
     }
 }
 

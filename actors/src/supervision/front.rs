@@ -1,164 +1,342 @@
 //! The front of a service: one actor that everybody asks, so that nothing is shared and a service's limits are in one
 //! place.
 
-use std::fmt;
-use std::future::Future;
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use actix::prelude::*;
 use futures_util::FutureExt;
-use thiserror::Error;
-use tokio::sync::oneshot;
+use serde_json::json;
 use tokio::time::Instant;
 
-use super::gate::{Entry, Gate, Leaving};
-use crate::settings::FrontSettings;
+use super::breaker::{Breaker, BreakerSettings, Pass, Phase};
+use super::call::{Call, CallError, FrontHandle};
+use super::events::EventKind;
+use super::gate::{Entry, Gate, GateSettings, Leaving, Waits};
+use super::meter::Meter;
+use super::policy::{Reason, ReasonKind, Restarts, Verdict};
+use super::service::{Blame, Fault, Service};
+use super::snapshot::{Act, Action, Depth, Inspect, Kind, Snapshot, State};
+use super::supervised::{Keeper, unwind_for_restart};
+use crate::domain::ConversationId;
+use crate::settings::{FrontSettings, SupervisionSettings};
 
-/// The work of one call. Stays on the front's thread.
-pub type Work<T, E> = Pin<Box<dyn Future<Output = Result<T, E>>>>;
-
-/// A service that stands behind a front.
-pub trait Service: Unpin + 'static {
-    /// What it is asked.
-    type Request: Send + Unpin + 'static;
-    /// What it answers.
-    type Response: Send + Unpin + 'static;
-    /// How it fails.
-    type Error: fmt::Display + fmt::Debug + Send + Unpin + 'static;
-
-    /// Its name in logs and journeys.
-    const NAME: &'static str;
-
-    /// Whether a call that waited gets less time to run. Not where a call that is cut off has an unknown outcome: such a
-    /// service keeps time-outs of its own, and the front's deadline lies above them.
-    const WAITING_COUNTS: bool = true;
-
-    /// Does the work. Runs beside the front, never inside it, so that a panic here reaches the caller only.
-    fn call(&self, request: Self::Request) -> Work<Self::Response, Self::Error>;
-}
-
-/// Why a front gave no answer.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-pub enum CallError<E> {
-    /// Its queue is full.
-    #[error("{service} is overloaded: {limit} calls are waiting")]
-    Overloaded {
-        /// The service.
-        service: &'static str,
-        /// The limit that was met.
-        limit: usize,
-    },
-    /// No answer in time.
-    #[error("{service} gave no answer in time")]
-    DeadlineExceeded {
-        /// The service.
-        service: &'static str,
-        /// Whether the work had begun, so that it may have had an effect.
-        started: bool,
-    },
-    /// The front is gone, or the work panicked.
-    #[error("{service} is down")]
-    Down {
-        /// The service.
-        service: &'static str,
-        /// Whether the work had begun, so that it may have had an effect.
-        started: bool,
-    },
-    /// The service answered with an error.
-    #[error(transparent)]
-    Failed(E),
-}
-
-/// How a call ends.
-pub type CallResult<S> = Result<<S as Service>::Response, CallError<<S as Service>::Error>>;
-
-/// A request on its way to a service.
+/// A call under way has ended.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub struct Call<S: Service> {
-    request: S::Request,
-    deadline: Instant,
-    reply: oneshot::Sender<CallResult<S>>,
+struct Finished {
+    life: u32,
+    is_probe: bool,
+    took: Duration,
+    end: End,
 }
 
-/// A call under way has ended, however it did.
+/// How a call ended, as far as the service's health goes.
+enum End {
+    /// It answered.
+    Well,
+    /// It refused the request, which says nothing about the service.
+    Refused,
+    /// Nobody wanted the answer any more, or the front was stopped.
+    Unknown,
+    /// It failed.
+    Failed(Reason),
+    /// It failed, and so will the next call.
+    Hopeless(Reason),
+}
+
+/// Lets the next call find out whether the service is back.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Finished;
+pub struct ProbeNow;
 
-/// Owns a service's adapter, the number of calls under way and the queue of those that wait.
+/// Whether calls are taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Intake {
+    Open,
+    Paused,
+    Draining,
+}
+
+/// Owns a service's adapter, the calls under way, those that wait, and what is known of the service's health.
 ///
-/// Sent to by [`FrontHandle`]s. Bounded by its [`FrontSettings`]: calls under way, calls that wait, time. A restart loses
-/// the calls that wait; their callers see `Down`.
+/// Sent to by [`FrontHandle`]s and by its own tasks. Bounded by its [`FrontSettings`]: calls under way, calls that wait (and
+/// one conversation's share of them), time. A service that panics is made anew; one that fails too often in a row is not
+/// called for a while, and then by one call alone. A restart loses the calls that wait; their callers are told that they were
+/// not begun.
 pub struct Front<S: Service> {
+    make: Rc<dyn Fn() -> S>,
     service: Rc<S>,
     settings: FrontSettings,
-    gate: Gate<Call<S>, Instant>,
+    limits: SupervisionSettings,
+    keeper: Rc<Keeper>,
+    gate: Gate<Option<ConversationId>, Call<S>>,
+    breaker: Breaker,
+    restarts: Restarts,
+    intake: Intake,
+    meter: Meter,
+    failures: BTreeMap<ReasonKind, u64>,
+    depth: Depth,
+    /// Which of the values that this actor had over time.
+    life: u32,
+    /// An operator asked for its restart, which is no failure.
+    is_killed: bool,
 }
 
 impl<S: Service> Front<S> {
-    /// Starts the front of `service` in the current arbiter.
+    /// Starts the front of what `make` makes, in the current arbiter, and puts it into the tree.
     #[must_use]
-    pub fn start_with(service: S, settings: FrontSettings) -> FrontHandle<S> {
-        let gate = Gate::new(settings.in_flight_max, settings.queue_max);
-        let front = Self { service: Rc::new(service), settings, gate };
-        FrontHandle { front: front.start(), settings }
+    pub fn start_with(
+        make: impl Fn() -> S + 'static,
+        settings: FrontSettings,
+        limits: &SupervisionSettings,
+        keeper: &Rc<Keeper>,
+    ) -> FrontHandle<S> {
+        let front = Self::new(Rc::new(make), settings, limits.clone(), Rc::clone(keeper), Depth::default());
+        let (ctx, depth) = (Context::new(), front.depth.clone());
+        let address = ctx.address();
+        keeper.run(ctx, front);
+        FrontHandle { front: address, settings, depth }
     }
 
-    fn begin(&self, call: Call<S>, ctx: &Context<Self>) {
-        let finished = FinishedGuard(ctx.address());
-        if call.reply.is_closed() {
+    fn new(
+        make: Rc<dyn Fn() -> S>,
+        settings: FrontSettings,
+        limits: SupervisionSettings,
+        keeper: Rc<Keeper>,
+        depth: Depth,
+    ) -> Self {
+        let gate = Gate::new(GateSettings {
+            in_flight_max: settings.in_flight_max,
+            queue_max: settings.queue_max,
+            share_max: limits.share_max,
+            discard: S::DISCARD,
+        });
+        Self {
+            service: Rc::new(make()),
+            make,
+            settings,
+            breaker: Breaker::new(BreakerSettings::from(&limits)),
+            limits,
+            keeper,
+            gate,
+            restarts: Restarts::default(),
+            intake: Intake::Open,
+            meter: Meter::new(Instant::now()),
+            failures: BTreeMap::new(),
+            depth,
+            life: 0,
+            is_killed: false,
+        }
+    }
+
+    fn jitter(&self) -> f64 {
+        self.keeper.entropy.fraction()
+    }
+
+    fn refuse(call: Call<S>) {
+        call.reply.send(Err(CallError::Down { service: S::NAME, started: false }));
+    }
+
+    fn overloaded(&self, call: Call<S>) {
+        let limit = self.gate.queue_max();
+        call.reply.send(Err(CallError::Overloaded { service: S::NAME, limit }));
+    }
+
+    fn take(&mut self, leaving: Vec<Leaving<Call<S>>>, ctx: &Context<Self>) {
+        for leaving in leaving {
+            match leaving {
+                Leaving::Start(call) => self.begin(call, false, ctx),
+                Leaving::Expired(call) => {
+                    let error = CallError::DeadlineExceeded { service: S::NAME, started: false };
+                    call.reply.send(Err(error));
+                }
+            }
+        }
+    }
+
+    fn begin(&self, call: Call<S>, is_probe: bool, ctx: &Context<Self>) {
+        let (asked_at, end) = (call.asked_at, End::Unknown);
+        let mut finished = Finishing { front: ctx.address(), life: self.life, is_probe, asked_at, end };
+        if call.is_given_up() {
             return;
         }
+        let Call { request, deadline, mut reply, .. } = call;
         let service = Rc::clone(&self.service);
-        let Call { request, deadline, reply } = call;
         let deadline = if S::WAITING_COUNTS { deadline } else { Instant::now() + self.settings.deadline() };
         actix_rt::spawn(async move {
-            let _finished = finished;
-            let work = async move { service.call(request).await };
-            let result = tokio::time::timeout_at(deadline, AssertUnwindSafe(work).catch_unwind()).await;
-            let answer = match result {
-                Ok(Ok(Ok(response))) => Ok(response),
-                Ok(Ok(Err(error))) => Err(CallError::Failed(error)),
-                Ok(Err(_panic)) => {
-                    tracing::error!(service = S::NAME, "a call panicked");
-                    Err(CallError::Down { service: S::NAME, started: true })
+            reply.start();
+            let work = AssertUnwindSafe(async move { service.call(request).await }).catch_unwind();
+            let (result, end) = match tokio::time::timeout_at(deadline, work).await {
+                Ok(Ok(result)) => judge::<S>(result),
+                Ok(Err(panic)) => {
+                    let error = CallError::Down { service: S::NAME, started: true };
+                    (Err(error), End::Failed(Reason::of_panic(&*panic)))
                 }
-                Err(_elapsed) => Err(CallError::DeadlineExceeded { service: S::NAME, started: true }),
+                Err(_elapsed) => {
+                    let error = CallError::DeadlineExceeded { service: S::NAME, started: true };
+                    (Err(error), End::Failed(Reason::Timeout))
+                }
             };
-            // A caller that has gone away needs no answer.
-            let _ = reply.send(answer);
+            finished.ended(end);
+            reply.send(result);
         });
+    }
+
+    /// The service failed. What is thrown away of it is made anew; what fails again and again is not called for a while.
+    fn failed(&mut self, reason: Reason, is_hopeless: bool, is_probe: bool) {
+        *self.failures.entry(reason.kind()).or_default() += 1;
+        let (now, jitter) = (Instant::now(), self.jitter());
+        let mut is_hopeless = is_hopeless;
+        if matches!(reason, Reason::Panic(_)) {
+            let verdict = self.restarts.failed(&self.keeper.policy, now, jitter);
+            is_hopeless |= matches!(verdict, Verdict::GiveUp(_));
+            self.renew(reason.clone());
+        } else if matches!(reason, Reason::Frozen(_)) {
+            self.keeper.reporter.tell_why(EventKind::Failed, reason.clone());
+        }
+        let was_closed = self.breaker.phase() == Phase::Closed;
+        let opened = match is_hopeless {
+            true => self.breaker.trip(is_probe, now, jitter),
+            false => self.breaker.failed(is_probe, now, jitter),
+        };
+        if opened && was_closed {
+            self.keeper.reporter.tell_why(EventKind::GaveUp, reason);
+            self.gate.flush().into_iter().for_each(Self::refuse);
+        }
+    }
+
+    /// Makes the service anew; calls under way go on with the old one.
+    fn renew(&mut self, reason: Reason) {
+        self.keeper.reporter.tell_why(EventKind::Failed, reason.clone());
+        self.service = Rc::new((self.make)());
+        self.keeper.reporter.tell_why(EventKind::Restarted, reason);
+    }
+
+    fn state(&self) -> State {
+        match (self.intake, self.breaker.phase()) {
+            (Intake::Paused, _) => State::Paused,
+            (Intake::Draining, _) => State::Draining,
+            (Intake::Open, Phase::Open) => State::Down,
+            (Intake::Open, Phase::HalfOpen) => State::Probing,
+            (Intake::Open, Phase::Closed) => State::Running,
+        }
+    }
+}
+
+/// What the caller is told, and what it means for the service.
+fn judge<S: Service>(
+    result: Result<S::Response, Fault<S::Error>>,
+) -> (Result<S::Response, CallError<S::Error>>, End) {
+    let down = |started| CallError::Down { service: S::NAME, started };
+    match result {
+        Ok(response) => (Ok(response), End::Well),
+        Err(Fault::Failed(error)) => {
+            let reason = || Reason::Error(error.to_string());
+            let end = match S::blame(&error) {
+                Blame::Request => End::Refused,
+                Blame::Service => End::Failed(reason()),
+                Blame::Hopeless => End::Hopeless(reason()),
+            };
+            (Err(CallError::Failed(error)), end)
+        }
+        Err(Fault::Panicked(text)) => (Err(down(true)), End::Failed(Reason::Panic(text))),
+        Err(Fault::Frozen(silent)) => {
+            let error = CallError::DeadlineExceeded { service: S::NAME, started: true };
+            (Err(error), End::Failed(Reason::Frozen(silent)))
+        }
+        Err(Fault::NoWorker) => (Err(down(false)), End::Hopeless(Reason::Error("no thread is left".into()))),
     }
 }
 
 /// Tells the front that a call has ended, whatever ended it, so that no place leaks.
-struct FinishedGuard<S: Service>(Addr<Front<S>>);
+struct Finishing<S: Service> {
+    front: Addr<Front<S>>,
+    life: u32,
+    is_probe: bool,
+    asked_at: Instant,
+    end: End,
+}
 
-impl<S: Service> Drop for FinishedGuard<S> {
+impl<S: Service> Finishing<S> {
+    /// It ended like this.
+    fn ended(&mut self, end: End) {
+        self.end = end;
+    }
+}
+
+impl<S: Service> Drop for Finishing<S> {
     fn drop(&mut self) {
-        self.0.do_send(Finished);
+        let end = std::mem::replace(&mut self.end, End::Unknown);
+        let took = self.asked_at.elapsed();
+        self.front.do_send(Finished { life: self.life, is_probe: self.is_probe, took, end });
     }
 }
 
 impl<S: Service> Actor for Front<S> {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let reporter = &self.keeper.reporter;
+        let (inspect, act) = (ctx.address().recipient(), ctx.address().recipient());
+        reporter.register(Kind::Front, inspect, Some(act), &Action::ALL);
+        if self.life == 0 {
+            reporter.tell(EventKind::Started);
+        }
+    }
+}
+
+impl<S: Service> Supervised for Front<S> {
+    /// A front that fails too often by itself begins its next life as one that was given up: it refuses at once, which is
+    /// all that surely works.
+    fn restarting(&mut self, _: &mut Self::Context) {
+        let fresh = Self::new(
+            Rc::clone(&self.make),
+            self.settings,
+            self.limits.clone(),
+            Rc::clone(&self.keeper),
+            self.depth.clone(),
+        );
+        let restarts = std::mem::take(&mut self.restarts);
+        let failures = std::mem::take(&mut self.failures);
+        let (life, intake, is_killed) = (self.life.wrapping_add(1), self.intake, self.is_killed);
+        *self = Self { restarts, failures, life, intake, ..fresh };
+        if is_killed {
+            return;
+        }
+        let (now, jitter) = (Instant::now(), self.jitter());
+        if let Verdict::GiveUp(_) = self.restarts.failed(&self.keeper.policy, now, jitter) {
+            self.breaker.trip(false, now, jitter);
+            let reason = Reason::Error("the front itself fails too often".into());
+            self.keeper.reporter.tell_why(EventKind::GaveUp, reason);
+        }
+    }
 }
 
 impl<S: Service> Handler<Call<S>> for Front<S> {
     type Result = ();
 
-    fn handle(&mut self, call: Call<S>, ctx: &mut Self::Context) {
-        let deadline = call.deadline;
-        match self.gate.offer(call, deadline) {
-            Entry::Start(call) => self.begin(call, ctx),
-            Entry::Queued => {}
-            Entry::Refused(call) => {
-                let limit = self.gate.queue_max();
-                let _ = call.reply.send(Err(CallError::Overloaded { service: S::NAME, limit }));
+    fn handle(&mut self, mut call: Call<S>, ctx: &mut Self::Context) {
+        drop(call.ticket.take());
+        if self.intake != Intake::Open {
+            return Self::refuse(call);
+        }
+        crate::failpoint!("front.call");
+        let now = Instant::now();
+        match self.breaker.ask(now) {
+            Pass::Refused(_) => Self::refuse(call),
+            Pass::Probe => {
+                self.service.refresh();
+                self.gate.start();
+                self.begin(call, true, ctx);
             }
+            Pass::Go => match self.gate.offer(call.whose, call, now) {
+                Entry::Start(call) => self.begin(call, false, ctx),
+                Entry::Queued => {}
+                Entry::Displaced(call) | Entry::Refused(call) => self.overloaded(call),
+            },
         }
     }
 }
@@ -166,145 +344,90 @@ impl<S: Service> Handler<Call<S>> for Front<S> {
 impl<S: Service> Handler<Finished> for Front<S> {
     type Result = ();
 
-    fn handle(&mut self, _: Finished, ctx: &mut Self::Context) {
-        for leaving in self.gate.finished(Instant::now()) {
-            match leaving {
-                Leaving::Start(call) => self.begin(call, ctx),
-                Leaving::Expired(call) => {
-                    let error = CallError::DeadlineExceeded { service: S::NAME, started: false };
-                    let _ = call.reply.send(Err(error));
+    fn handle(&mut self, finished: Finished, ctx: &mut Self::Context) {
+        let Finished { life, is_probe, took, end } = finished;
+        // What an earlier value of this actor began is not counted by this one.
+        if life != self.life {
+            return;
+        }
+        let now = Instant::now();
+        if !matches!(end, End::Unknown) {
+            self.meter.record(took, matches!(end, End::Well | End::Refused), now);
+        }
+        match end {
+            End::Well => {
+                self.restarts.succeeded();
+                if self.breaker.succeeded(is_probe) {
+                    self.keeper.reporter.tell(EventKind::Recovered);
                 }
             }
+            End::Refused | End::Unknown if is_probe => self.breaker.probe_said_nothing(now),
+            End::Refused | End::Unknown => {}
+            End::Failed(reason) => self.failed(reason, false, is_probe),
+            End::Hopeless(reason) => self.failed(reason, true, is_probe),
         }
+        let leaving = self.gate.finished(now);
+        self.take(leaving, ctx);
     }
 }
 
-/// The way to a front, with its deadline.
-pub struct FrontHandle<S: Service> {
-    front: Addr<Front<S>>,
-    settings: FrontSettings,
-}
+impl<S: Service> Handler<ProbeNow> for Front<S> {
+    type Result = ();
 
-impl<S: Service> Clone for FrontHandle<S> {
-    fn clone(&self) -> Self {
-        Self { front: self.front.clone(), settings: self.settings }
+    fn handle(&mut self, _: ProbeNow, _: &mut Self::Context) {
+        self.service.refresh();
+        self.breaker.probe_now(Instant::now());
     }
 }
 
-impl<S: Service> FrontHandle<S> {
-    /// Asks the service.
-    ///
-    /// # Errors
-    /// The front refused, the deadline passed, or the service failed.
-    pub async fn call(&self, request: S::Request) -> CallResult<S> {
-        let (reply, answer) = oneshot::channel();
-        let deadline = Instant::now() + self.settings.deadline();
-        self.front.do_send(Call { request, deadline, reply });
-        match answer.await {
-            Ok(result) => result,
-            Err(_dropped) => Err(CallError::Down { service: S::NAME, started: true }),
-        }
+impl<S: Service> Handler<Inspect> for Front<S> {
+    type Result = MessageResult<Inspect>;
+
+    fn handle(&mut self, _: Inspect, _: &mut Self::Context) -> Self::Result {
+        let now = Instant::now();
+        MessageResult(Snapshot {
+            state: Some(self.state()),
+            mailbox: Some(self.depth.get()),
+            waiting: Some(self.gate.waiting()),
+            oldest_ms: self.gate.oldest(now).map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+            in_flight: Some(self.gate.in_flight()),
+            handled: Some(self.meter.handled()),
+            failed: Some(self.meter.failed()),
+            rate_per_s: Some(self.meter.rate(now)),
+            latency: self.meter.latency(now),
+            detail: json!({ "limits": self.settings, "failures": self.failures }),
+            below: None,
+        })
+    }
+}
+
+impl<S: Service> Handler<Act> for Front<S> {
+    type Result = ();
+
+    fn handle(&mut self, Act(action): Act, _: &mut Self::Context) {
+        let kind = match action {
+            Action::Restart => {
+                self.is_killed = true;
+                unwind_for_restart()
+            }
+            Action::Pause => {
+                self.intake = Intake::Paused;
+                self.gate.flush().into_iter().for_each(Self::refuse);
+                EventKind::Paused
+            }
+            Action::Drain => {
+                self.intake = Intake::Draining;
+                EventKind::Drained
+            }
+            Action::Resume => {
+                self.intake = Intake::Open;
+                EventKind::Resumed
+            }
+        };
+        self.keeper.reporter.tell(kind);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-    use std::rc::Rc;
-    use std::time::Duration;
-
-    use super::*;
-
-    struct Slow {
-        started: Rc<Cell<usize>>,
-    }
-
-    impl Service for Slow {
-        type Request = u64;
-        type Response = u64;
-        type Error = String;
-        const NAME: &'static str = "slow";
-
-        fn call(&self, ms: u64) -> Work<u64, String> {
-            self.started.set(self.started.get() + 1);
-            assert!(ms != 17, "the service fails before it begins");
-            Box::pin(async move {
-                tokio::time::sleep(Duration::from_millis(ms)).await;
-                match ms {
-                    13 => panic!("the service fails"),
-                    7 => Err("seven".to_owned()),
-                    ms => Ok(ms),
-                }
-            })
-        }
-    }
-
-    fn front(in_flight_max: usize, queue_max: usize) -> (FrontHandle<Slow>, Rc<Cell<usize>>) {
-        let started = Rc::new(Cell::new(0));
-        let settings = FrontSettings { in_flight_max, queue_max, deadline_ms: 100 };
-        (Front::start_with(Slow { started: Rc::clone(&started) }, settings), started)
-    }
-
-    fn run<F: Future<Output = ()>>(test: F) {
-        System::new().block_on(async {
-            tokio::time::pause();
-            test.await;
-        });
-    }
-
-    #[test]
-    fn a_front_answers_and_passes_the_services_errors_on() {
-        run(async {
-            let (front, _) = front(4, 4);
-            assert_eq!(front.call(5).await, Ok(5));
-            assert_eq!(front.call(7).await, Err(CallError::Failed("seven".to_owned())));
-        });
-    }
-
-    #[test]
-    fn a_panic_in_a_call_reaches_its_caller_only_and_frees_its_place() {
-        run(async {
-            let (front, _) = front(1, 4);
-            for panics in [13, 17] {
-                let (panicked, fine) = tokio::join!(front.call(panics), front.call(5));
-                assert_eq!(panicked, Err(CallError::Down { service: "slow", started: true }));
-                assert_eq!(fine, Ok(5));
-            }
-        });
-    }
-
-    #[test]
-    fn a_call_beyond_the_queue_is_refused_at_once() {
-        run(async {
-            let (front, started) = front(1, 1);
-            let (a, b, c) = tokio::join!(front.call(20), front.call(20), front.call(20));
-            assert_eq!((a, b), (Ok(20), Ok(20)));
-            assert_eq!(c, Err(CallError::Overloaded { service: "slow", limit: 1 }));
-            assert_eq!(started.get(), 2);
-        });
-    }
-
-    #[test]
-    fn a_deadline_ends_a_call_under_way_and_one_that_waits() {
-        run(async {
-            let (front, started) = front(1, 4);
-            let (a, b) = tokio::join!(front.call(5_000), front.call(1));
-            assert_eq!(a, Err(CallError::DeadlineExceeded { service: "slow", started: true }));
-            assert_eq!(b, Err(CallError::DeadlineExceeded { service: "slow", started: false }));
-            assert_eq!(started.get(), 1, "the second one was never worth starting");
-        });
-    }
-
-    #[test]
-    fn a_caller_that_gave_up_is_skipped_before_work_starts() {
-        run(async {
-            let (front, started) = front(1, 4);
-            let first = front.call(50);
-            let given_up = tokio::time::timeout(Duration::from_millis(10), front.call(1));
-            let (first, given_up) = tokio::join!(first, given_up);
-            assert!(first.is_ok() && given_up.is_err());
-            assert_eq!(front.call(1).await, Ok(1));
-            assert_eq!(started.get(), 2);
-        });
-    }
-}
+#[path = "front_tests.rs"]
+mod tests;

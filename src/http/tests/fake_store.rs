@@ -181,6 +181,10 @@ impl Outbox for FakeStore {
     fn due_lanes(&self, _: Tick, _: Option<ConversationId>, _: usize) -> StoreFuture<Vec<ConversationId>> {
         unused()
     }
+
+    fn sending_lanes(&self, _: usize) -> StoreFuture<Vec<ConversationId>> {
+        unused()
+    }
 }
 
 impl Views for FakeStore {

@@ -22,7 +22,7 @@ use tertulia_actors::domain::{Entry, Hit, Language, Receipt, Tick, Timestamp};
 use tertulia_actors::feed::{Feed, Feeds};
 use tertulia_actors::inbox::admission::Admissions;
 use tertulia_actors::ports::{Clock, Entropy, ReceiptSource};
-use tertulia_actors::testkit::Always;
+use tertulia_actors::testkit::{Always, silent_keeper};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -93,7 +93,7 @@ impl TestApp {
         let (store, world) = (Arc::new(FakeStore::default()), Arc::new(World::default()));
         let (id, question, answer) = ("e".into(), "q".into(), "a".into());
         let hit = Hit { entry: Entry { id, language: Language::ENGLISH, question, answer }, score: 0.5 };
-        let feed = Feed::new().start();
+        let feed = Feed::new(silent_keeper("feed")).start();
         let (draining, drains) = watch::channel(false);
         let dedupe = Duration::from_secs(30 * 86_400);
         let state = HttpState::new(Parts {

@@ -58,3 +58,16 @@ pub(in crate::store) fn due_lanes(
         .query_map(params![until.0, after.map(AsText::text), rows_max(limit)], |row| parsed(row, 0))?;
     rows.collect()
 }
+
+/// See [`Outbox::sending_lanes`](tertulia_actors::ports::store::Outbox::sending_lanes).
+pub(in crate::store) fn sending_lanes(
+    conn: &Connection,
+    limit: usize,
+) -> rusqlite::Result<Vec<ConversationId>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT DISTINCT conversation_id FROM outbox \
+         WHERE state IN ('pending', 'sending', 'ambiguous') AND state = 'sending' LIMIT ?1",
+    )?;
+    let rows = statement.query_map(params![rows_max(limit)], |row| parsed(row, 0))?;
+    rows.collect()
+}

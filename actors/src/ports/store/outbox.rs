@@ -81,4 +81,7 @@ pub trait Outbox: Send + Sync + 'static {
         after: Option<ConversationId>,
         limit: usize,
     ) -> StoreFuture<Vec<ConversationId>>;
+
+    /// Conversations with a part that is marked as being sent; at most `limit`.
+    fn sending_lanes(&self, limit: usize) -> StoreFuture<Vec<ConversationId>>;
 }

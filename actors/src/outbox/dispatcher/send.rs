@@ -1,0 +1,55 @@
+//! One send of a part: mark, call, mark. Runs as a task beside the dispatcher.
+
+use super::End;
+use crate::domain::{OutboxPart, PartState};
+use crate::failpoint;
+use crate::outbox::retry::mark_of;
+use crate::ports::store::Mark;
+use crate::ports::{Outbound, StoreError};
+use crate::services::ChannelService;
+use crate::shard::Shard;
+use crate::supervision::FrontHandle;
+
+/// Marks, sends, marks.
+pub(super) async fn send(shard: &Shard, front: &FrontHandle<ChannelService>, mut part: OutboxPart) -> End {
+    if part.state != PartState::Sending {
+        part.attempt += 1;
+        let recipient = part.recipient.clone();
+        let mark = Mark::Sending { part: part.id, attempt: part.attempt, recipient };
+        match shard.store.mark_parts(vec![mark]).await.as_deref() {
+            Ok([true]) => part.state = PartState::Sending,
+            Ok(_) => return End::Contradicted,
+            // The mark may be on the disk for all that, and nothing was sent.
+            Err(StoreError::Closed) => return End::Unposted,
+            Err(_away) => return End::StoreAway,
+        }
+    }
+    failpoint!("outbox.before_post");
+    let outbound = Outbound {
+        part: part.id,
+        account: part.account.clone(),
+        recipient: part.recipient.clone(),
+        text: part.text.clone(),
+    };
+    let result = front.call(Some(part.conversation), outbound).await;
+    failpoint!("outbox.after_post");
+    if let Err(error) = &result {
+        tracing::warn!(conversation.id = %part.conversation, part.id = %part.id, %error, "a part was not sent");
+    }
+    let now = (shard.clock.now(), shard.clock.tick());
+    let mark = mark_of(&part, result, now, &shard.outbox, shard.entropy.fraction());
+    make_mark(shard, mark).await
+}
+
+/// Makes a mark, for as long as it takes: what happened has happened.
+pub(super) async fn make_mark(shard: &Shard, mark: Mark) -> End {
+    loop {
+        match shard.store.mark_parts(vec![mark.clone()]).await.as_deref() {
+            Ok([true]) => return End::Marked(mark),
+            Ok(_) | Err(StoreError::Closed | StoreError::Refused(_)) => return End::Contradicted,
+            Err(StoreError::Overloaded { .. } | StoreError::Unavailable(_)) => {
+                tokio::time::sleep(shard.store.retry_after()).await;
+            }
+        }
+    }
+}

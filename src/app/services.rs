@@ -1,0 +1,138 @@
+//! The thread of the fronts: every service and channel behind its supervisor.
+
+use std::sync::Arc;
+
+use actix_rt::Arbiter;
+use tertulia_actors::domain::Channel;
+use tertulia_actors::ports::{Embedder, OutboundChannel, QueryService, Vectors};
+use tertulia_actors::services::{
+    ChannelService, ClassifierService, EmbeddingService, QueryFrontService, Services, VectorsService,
+};
+use tertulia_actors::settings::FrontSettings;
+use tertulia_actors::shard::{ChannelOut, ChannelsOut};
+use tertulia_actors::supervision::arbiter::{arbiter, start_on};
+use tertulia_actors::supervision::policy::Strategy;
+use tertulia_actors::supervision::root::Root;
+use tertulia_actors::supervision::watchdog::Watched;
+use tertulia_actors::supervision::{Front, FrontHandle, Service};
+
+use super::{AppError, Ground};
+use crate::channels::whatsapp::WhatsappOutbound;
+use crate::config::{Config, EmbeddingBackend};
+use crate::knowledge::{ExampleClassifier, HashedEmbedder};
+use crate::llm::{OpenAiQuery, StoredQuery};
+
+/// Two threads: one for the fronts, one for the monitor, so that whoever asks how things are gets an answer whatever holds
+/// the other.
+pub(super) struct ServiceThread {
+    pub(super) root: Root,
+    fronts: Arbiter,
+    monitor: Arbiter,
+}
+
+impl ServiceThread {
+    /// Starts both threads and the monitor.
+    pub(super) async fn start(config: &Config, ground: &Ground) -> Result<Self, AppError> {
+        let (fronts, monitor) = (arbiter(), arbiter());
+        let (clock, entropy) = (Arc::clone(&ground.clock), Arc::clone(&ground.entropy));
+        let limits = config.supervision.clone();
+        let root = Root::start(&monitor.handle(), clock, entropy, limits, Arc::new(end_process)).await;
+        let root = root.ok_or(AppError::Thread("monitor"))?;
+        Ok(Self { root, fronts, monitor })
+    }
+
+    /// The threads, to be watched.
+    pub(super) fn watched(&self) -> Vec<Watched> {
+        let watched = |path, arbiter: &Arbiter| Watched {
+            reporter: self.root.reporter(path),
+            arbiter: arbiter.handle(),
+        };
+        vec![watched("services", &self.fronts), watched("monitor", &self.monitor)]
+    }
+
+    /// Ends both.
+    pub(super) fn stop(self) {
+        for arbiter in [self.fronts, self.monitor] {
+            arbiter.stop();
+            // A thread that panicked has nothing more to do either.
+            let _ = arbiter.join();
+        }
+    }
+
+    /// Puts the front of what `make` makes at a place of the tree.
+    async fn front<S: Service>(
+        &self,
+        path: String,
+        settings: FrontSettings,
+        make: impl Fn() -> S + Send + 'static,
+    ) -> Result<FrontHandle<S>, AppError> {
+        let (root, fronts) = (self.root.clone(), self.fronts.handle());
+        let front = start_on(&fronts, move || {
+            let keeper = root.keeper(&path, Strategy::MarkDown);
+            Front::start_with(make, settings, root.settings(), &keeper)
+        });
+        front.await.ok_or(AppError::Thread("services"))
+    }
+}
+
+/// Ends the process at once: what keeps conversations going is broken, and only a new process mends that. Nothing is lost:
+/// it is as if it had been killed.
+fn end_process(why: &str) {
+    tracing::error!(why, "the process ends, to be started again by its manager");
+    std::process::exit(1);
+}
+
+pub(super) async fn start_services(
+    config: &Config,
+    ground: &Ground,
+    services: &ServiceThread,
+) -> Result<Services, AppError> {
+    let embedding = match config.embedding.backend {
+        EmbeddingBackend::None => None,
+        EmbeddingBackend::Hashed => {
+            let make = || EmbeddingService(Arc::new(HashedEmbedder) as Arc<dyn Embedder>);
+            Some(services.front("services/embedding".into(), config.embedding.front.0, make).await?)
+        }
+    };
+    let index: Arc<dyn Vectors> = Arc::clone(&ground.vectors);
+    let vectors = move || VectorsService(Arc::clone(&index));
+    let (languages, examples) = (config.pipeline.languages.clone(), config.classifier.examples.clone());
+    let classifier = move || ClassifierService(Arc::new(ExampleClassifier::new(&languages, &examples)));
+    let query = query_service(config)?;
+    let query = move || QueryFrontService(Arc::clone(&query));
+    Ok(Services {
+        embedding,
+        vectors: services.front("services/vectors".into(), config.vectors.front.0, vectors).await?,
+        classifier: services
+            .front("services/classifier".into(), config.classifier.front.0, classifier)
+            .await?,
+        query: services.front("services/query".into(), config.query.front.0, query).await?,
+    })
+}
+
+fn query_service(config: &Config) -> Result<Arc<dyn QueryService>, AppError> {
+    let llm = &config.query.llm;
+    if llm.base_url.is_empty() {
+        return Ok(Arc::new(StoredQuery::new(config.query.stored_score_min)));
+    }
+    let client = crate::channels::client(llm.connect_timeout())?;
+    Ok(Arc::new(OpenAiQuery::new(client, llm.clone())))
+}
+
+pub(super) async fn start_channels(
+    config: &Config,
+    services: &ServiceThread,
+) -> Result<ChannelsOut, AppError> {
+    let mut channels = ChannelsOut::new();
+    let whatsapp = &config.channels.whatsapp;
+    if whatsapp.enabled {
+        let client = crate::channels::client(whatsapp.connect_timeout())?;
+        let port: Arc<dyn OutboundChannel> = Arc::new(WhatsappOutbound::new(client, whatsapp));
+        let sends = Arc::clone(&port);
+        let make = move || ChannelService(Arc::clone(&sends));
+        let path = format!("channels/{}", Channel::Whatsapp);
+        let front = services.front(path, config.channels.front.0, make).await?;
+        channels.insert(Channel::Whatsapp, ChannelOut { front, port });
+    }
+    Ok(channels)
+}
