@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tertulia_actors::domain::{Receipt, Tick, Timestamp};
+use tertulia_actors::failpoint;
 use tertulia_actors::ports::{Clock, Entropy, ReceiptSource};
 use uuid::Uuid;
 
@@ -35,6 +36,11 @@ impl Clock for SystemClock {
 
 /// Milliseconds since the Unix epoch, by the wall clock.
 fn wall_millis() -> i64 {
+    failpoint!("clock.wall", shift: ms, return system_millis().saturating_add(ms));
+    system_millis()
+}
+
+fn system_millis() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }

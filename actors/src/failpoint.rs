@@ -1,28 +1,48 @@
-//! Named places where a test build can be made to die, fail or stall: `failpoint!("turn.started")`, and
-//! `failpoint!("tells.drop", return)` where something is done when an error is asked for.
+//! Named places where a test build can be made to die, fail, stall or misread the time: `failpoint!("turn.started")`,
+//! `failpoint!("tells.drop", return)` where something is done when an error is asked for, `failpoint!("turn.query", text:
+//! words)` where it matters whose words pass, and `failpoint!("clock.wall", shift: ms, return now + ms)`.
 //!
 //! Without the feature `failpoints` a place expands to nothing: no call, no name, no variable is left in the program.
 //!
 //! A test build reads `TERTULIA_FAILPOINTS` once: `name=action` pairs separated by `;`. Actions: `kill` (as by `kill -9`),
-//! `panic`, `error`, `stall(MS)`; `N*action` acts on the N-th passage only, without `N*` on every one.
+//! `panic`, `error`, `stall(MS)`, `hold` (until the file below is replaced), `shift(MS)`. `N*action` acts on the N-th passage only, `N-M*action` from the N-th to the M-th,
+//! `%N*action` on every N-th, without any of them on every one. `action@TOKEN` acts, and counts passages, only where the
+//! place's text holds TOKEN. A name may stand several times; the first pair that acts decides.
+//!
+//! `TERTULIA_FAILPOINTS_FILE` names a file with more of the same, also separated by lines. It is read again when it was
+//! replaced, and all passages in it are counted anew, so that a test can mend a running server.
 
 /// A named place; in this build it is not there.
 #[cfg(not(feature = "failpoints"))]
 #[macro_export]
 macro_rules! failpoint {
-    ($name:literal $(, $on_error:expr)?) => {};
+    ($($anything:tt)*) => {};
 }
 
-/// A named place: may kill, panic or stall, and does what stands behind its name where an error is asked for.
+/// A named place: may kill, panic or stall, and does what stands behind its name where an error, or another time, is
+/// asked for.
 #[cfg(feature = "failpoints")]
 #[macro_export]
 macro_rules! failpoint {
     ($name:literal) => {
         // An error that is asked for where nothing can fail is ignored.
-        let _ = $crate::failpoint::passes($name);
+        let _ = $crate::failpoint::passes($name, None);
+    };
+    ($name:literal, text: $text:expr) => {
+        let _ = $crate::failpoint::passes($name, Some($text));
+    };
+    ($name:literal, text: $text:expr, $on_error:expr) => {
+        if $crate::failpoint::passes($name, Some($text)) == $crate::failpoint::Passage::Fails {
+            $on_error
+        }
+    };
+    ($name:literal, shift: $ms:ident, $on_shift:expr) => {
+        if let $crate::failpoint::Passage::Shifts($ms) = $crate::failpoint::passes($name, None) {
+            $on_shift
+        }
     };
     ($name:literal, $on_error:expr) => {
-        if $crate::failpoint::passes($name) == $crate::failpoint::Passage::Fails {
+        if $crate::failpoint::passes($name, None) == $crate::failpoint::Passage::Fails {
             $on_error
         }
     };
@@ -33,10 +53,13 @@ pub use switch::{Passage, passes};
 
 #[cfg(feature = "failpoints")]
 mod switch {
-    use std::collections::HashMap;
-    use std::sync::LazyLock;
+    use std::env;
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+    use std::path::PathBuf;
     use std::sync::atomic::{AtomicU64, Ordering};
-    use std::time::Duration;
+    use std::sync::{LazyLock, PoisonError, RwLock};
+    use std::time::{Duration, Instant};
 
     /// How a place was passed.
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +68,8 @@ mod switch {
         Goes,
         /// An error is asked for.
         Fails,
+        /// Another time is asked for, this many milliseconds away.
+        Shifts(i64),
     }
 
     /// What a place does when it is passed.
@@ -54,60 +79,194 @@ mod switch {
         Panic,
         Error,
         Stall(Duration),
+        Hold,
+        Shift(i64),
     }
 
-    /// A place with its action, the passage that triggers it (none: every one), and how often it was passed.
+    /// Which passages of a place trigger its action.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub(super) enum When {
+        Always,
+        /// From the first number to the second.
+        Within(u64, u64),
+        /// Each whose number is a multiple of this.
+        Every(u64),
+    }
+
+    impl When {
+        const fn holds(self, passage: u64) -> bool {
+            match self {
+                Self::Always => true,
+                Self::Within(first, last) => first <= passage && passage <= last,
+                Self::Every(nth) => passage.is_multiple_of(nth),
+            }
+        }
+    }
+
+    /// A place with its action, when it acts, and how often it was passed.
     pub(super) struct Point {
+        pub(super) name: String,
         pub(super) action: Action,
-        pub(super) only: Option<u64>,
+        pub(super) when: When,
+        /// What the place's text must hold; none: it need not have one.
+        pub(super) token: Option<String>,
         passed: AtomicU64,
     }
 
-    static POINTS: LazyLock<HashMap<String, Point>> =
-        LazyLock::new(|| parse(&std::env::var("TERTULIA_FAILPOINTS").unwrap_or_default()));
-
-    pub(super) fn parse(text: &str) -> HashMap<String, Point> {
-        text.split(';').filter_map(|pair| pair.trim().split_once('=')).filter_map(point).collect()
+    impl Point {
+        fn acts(&self, name: &str, text: Option<&str>) -> bool {
+            let is_meant = self.name == name
+                && self.token.as_deref().is_none_or(|token| text.is_some_and(|text| text.contains(token)));
+            is_meant && self.when.holds(self.passed.fetch_add(1, Ordering::Relaxed) + 1)
+        }
     }
 
-    fn point((name, action): (&str, &str)) -> Option<(String, Point)> {
-        let (only, action) = match action.split_once('*') {
-            Some((count, action)) => (Some(count.parse().ok()?), action),
-            None => (None, action),
-        };
-        let action = match action {
-            "kill" => Action::Kill,
-            "panic" => Action::Panic,
-            "error" => Action::Error,
-            other => {
-                let ms = other.strip_prefix("stall(")?.strip_suffix(')')?.parse().ok()?;
-                Action::Stall(Duration::from_millis(ms))
+    /// How long the file is believed unchanged.
+    const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+    /// The version of a file that was read: when it was changed, to the nanosecond, and its number in the file system.
+    type Version = (i64, i64, u64);
+
+    /// How often one that is held looks whether it may go on.
+    const HOLD_STEP: Duration = Duration::from_millis(10);
+
+    /// All places that do something.
+    struct Points {
+        set: Vec<Point>,
+        file: Option<PathBuf>,
+        from_file: RwLock<(Option<Version>, Vec<Point>)>,
+        began: Instant,
+        /// When the file is looked at next, in milliseconds since the start.
+        look_at: AtomicU64,
+    }
+
+    static POINTS: LazyLock<Points> = LazyLock::new(|| Points {
+        set: parse(&env::var("TERTULIA_FAILPOINTS").unwrap_or_default()),
+        file: env::var_os("TERTULIA_FAILPOINTS_FILE").map(PathBuf::from),
+        from_file: RwLock::default(),
+        began: Instant::now(),
+        look_at: AtomicU64::new(0),
+    });
+
+    impl Points {
+        fn version(&self) -> Option<Version> {
+            self.from_file.read().unwrap_or_else(PoisonError::into_inner).0
+        }
+
+        /// Stands still until the file is replaced; for ever without one.
+        fn hold(&self) {
+            let version = self.version();
+            while self.version() == version {
+                std::thread::sleep(HOLD_STEP);
+                self.look_again();
             }
-        };
-        Some((name.to_owned(), Point { action, only, passed: AtomicU64::new(0) }))
+        }
+
+        fn action(&self, name: &str, text: Option<&str>) -> Option<Action> {
+            let acting = |points: &[Point]| {
+                points.iter().find(|point| point.acts(name, text)).map(|point| point.action)
+            };
+            if self.file.is_some() {
+                self.look_again();
+                let read = self.from_file.read().unwrap_or_else(PoisonError::into_inner);
+                if let Some(action) = acting(&read.1) {
+                    return Some(action);
+                }
+            }
+            acting(&self.set)
+        }
+
+        /// Reads the file if it was replaced since; a file that is not there asks for nothing.
+        fn look_again(&self) {
+            let Some(path) = &self.file else { return };
+            let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let due = self.look_at.load(Ordering::Relaxed);
+            let next = now + LOOK_AGAIN.as_millis() as u64;
+            // One thread looks; the others go on with what is known.
+            if now < due
+                || self.look_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_err()
+            {
+                return;
+            }
+            let version = fs::metadata(path).ok().map(|data| (data.mtime(), data.mtime_nsec(), data.ino()));
+            if version != self.version() {
+                let points = parse(&fs::read_to_string(path).unwrap_or_default());
+                *self.from_file.write().unwrap_or_else(PoisonError::into_inner) = (version, points);
+            }
+        }
     }
 
-    /// Passes a place.
+    pub(super) fn parse(text: &str) -> Vec<Point> {
+        let pairs = text.split([';', '\n']).filter_map(|pair| pair.trim().split_once('='));
+        pairs.filter_map(|(name, action)| point(name, action)).collect()
+    }
+
+    fn point(name: &str, rest: &str) -> Option<Point> {
+        let (when, rest) = match rest.split_once('*') {
+            Some((when, rest)) => (parse_when(when)?, rest),
+            None => (When::Always, rest),
+        };
+        let (action, token) = match rest.split_once('@') {
+            Some((action, token)) => (action, Some(token.to_owned())),
+            None => (rest, None),
+        };
+        let action = parse_action(action)?;
+        Some(Point { name: name.to_owned(), action, when, token, passed: AtomicU64::new(0) })
+    }
+
+    fn parse_when(text: &str) -> Option<When> {
+        if let Some(nth) = text.strip_prefix('%') {
+            return nth.parse().ok().filter(|nth| *nth > 0).map(When::Every);
+        }
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        Some(When::Within(first.parse().ok()?, last.parse().ok()?))
+    }
+
+    fn parse_action(text: &str) -> Option<Action> {
+        match text {
+            "kill" => return Some(Action::Kill),
+            "panic" => return Some(Action::Panic),
+            "error" => return Some(Action::Error),
+            "hold" => return Some(Action::Hold),
+            _ => {}
+        }
+        let (name, ms) = text.strip_suffix(')')?.split_once('(')?;
+        match name {
+            "stall" => ms.parse().ok().map(|ms| Action::Stall(Duration::from_millis(ms))),
+            "shift" => ms.parse().ok().map(Action::Shift),
+            _ => None,
+        }
+    }
+
+    /// Passes a place; `text` is what passes it, where the place says so.
     #[expect(clippy::panic, reason = "panicking on request is what a failpoint is for")]
-    pub fn passes(name: &'static str) -> Passage {
-        let Some(point) = POINTS.get(name) else { return Passage::Goes };
-        let passage = point.passed.fetch_add(1, Ordering::Relaxed) + 1;
-        if point.only.is_some_and(|only| only != passage) {
-            return Passage::Goes;
+    pub fn passes(name: &'static str, text: Option<&str>) -> Passage {
+        match POINTS.action(name, text) {
+            None => Passage::Goes,
+            Some(Action::Kill) => kill(),
+            Some(Action::Panic) => panic!("failpoint {name}"),
+            Some(Action::Stall(duration)) => {
+                std::thread::sleep(duration);
+                Passage::Goes
+            }
+            Some(Action::Hold) => {
+                POINTS.hold();
+                Passage::Goes
+            }
+            Some(Action::Error) => Passage::Fails,
+            Some(Action::Shift(ms)) => Passage::Shifts(ms),
         }
-        match point.action {
-            Action::Kill => kill(),
-            Action::Panic => panic!("failpoint {name}"),
-            Action::Stall(duration) => std::thread::sleep(duration),
-            Action::Error => return Passage::Fails,
-        }
-        Passage::Goes
     }
 
     /// Ends the process without a trace of order, as `kill -9` does: nothing is flushed, nothing is dropped.
-    fn kill() {
+    fn kill() -> ! {
         let _ = std::process::Command::new("kill").args(["-9", &std::process::id().to_string()]).status();
         std::process::abort();
+    }
+
+    #[cfg(test)]
+    pub(super) fn acting(points: &[Point], name: &str, text: Option<&str>) -> Option<Action> {
+        points.iter().find(|point| point.acts(name, text)).map(|point| point.action)
     }
 }
 
@@ -115,16 +274,44 @@ mod switch {
 mod tests {
     use std::time::Duration;
 
-    use super::switch::{Action, parse};
+    use super::switch::{Action, When, acting, parse};
 
     #[test]
     fn actions_are_read_from_the_environment() {
-        let points = parse("a=kill; b=3*panic;c=stall(20);d=error;e=nonsense;f");
-        let read = |name: &str| points.get(name).map(|point| (point.action, point.only));
-        assert_eq!(read("a"), Some((Action::Kill, None)));
-        assert_eq!(read("b"), Some((Action::Panic, Some(3))));
-        assert_eq!(read("c"), Some((Action::Stall(Duration::from_millis(20)), None)));
-        assert_eq!(read("d"), Some((Action::Error, None)));
-        assert_eq!(points.len(), 4);
+        let points = parse(
+            "a=kill; b=3*panic;c=stall(20);d=error;e=nonsense;f\ng=2-4*error;h=%3*panic;i=shift(-5);j=panic@u1;k=%0*kill;l=hold",
+        );
+        let read = |name: &str| {
+            let point = points.iter().find(|point| point.name == name);
+            point.map(|point| (point.action, point.when, point.token.as_deref()))
+        };
+        assert_eq!(read("a"), Some((Action::Kill, When::Always, None)));
+        assert_eq!(read("b"), Some((Action::Panic, When::Within(3, 3), None)));
+        assert_eq!(read("c"), Some((Action::Stall(Duration::from_millis(20)), When::Always, None)));
+        assert_eq!(read("d"), Some((Action::Error, When::Always, None)));
+        assert_eq!(read("g"), Some((Action::Error, When::Within(2, 4), None)));
+        assert_eq!(read("h"), Some((Action::Panic, When::Every(3), None)));
+        assert_eq!(read("i"), Some((Action::Shift(-5), When::Always, None)));
+        assert_eq!(read("j"), Some((Action::Panic, When::Always, Some("u1"))));
+        assert_eq!(read("l"), Some((Action::Hold, When::Always, None)));
+        assert_eq!(points.len(), 9);
+    }
+
+    #[test]
+    fn a_place_acts_on_the_passages_and_texts_that_are_meant() {
+        let passed = |text: &str, passages: &[Option<&str>]| {
+            let points = parse(text);
+            let acts = |text: &Option<&str>| acting(&points, "a", *text).is_some();
+            passages.iter().map(acts).collect::<Vec<_>>()
+        };
+        assert_eq!(passed("a=2-3*error", &[None; 4]), [false, true, true, false]);
+        assert_eq!(passed("a=%2*error", &[None; 5]), [false, true, false, true, false]);
+        assert_eq!(passed("b=error", &[None]), [false]);
+        // Only passages with the token count.
+        let texts = [Some("u1 u2"), Some("u3"), None, Some("u1")];
+        assert_eq!(passed("a=error@u1", &texts), [true, false, false, true]);
+        assert_eq!(passed("a=2*error@u1", &texts), [false, false, false, true]);
+        // What does not act leaves the place to the next.
+        assert_eq!(passed("a=1*error@u1;a=1*error", &texts), [true, true, false, false]);
     }
 }

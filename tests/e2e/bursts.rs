@@ -59,7 +59,7 @@ pub fn judge(bursts: &[Burst], sent: &[Sent], run: &str) -> Verdict {
 
 /// Counts messages by their relation to the one their sender wrote before: the turns of both, and the milliseconds between
 /// the receipts.
-fn neighbours(condition: &str) -> String {
+pub fn neighbours(condition: &str) -> String {
     format!(
         "SELECT count(*) FROM (SELECT turn_id, lag(turn_id) OVER w AS before, \
          received_tick - lag(received_tick) OVER w AS gap FROM messages \

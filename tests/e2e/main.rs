@@ -9,6 +9,7 @@ mod channel;
 mod chat_page;
 mod crash;
 mod durability;
+mod faults;
 mod knowledge;
 mod operations;
 mod resilience;

@@ -18,6 +18,8 @@ pub const APP_SECRET: &str = "the-app-secret";
 pub const CONSOLE_TOKEN: &str = "the-console-token";
 /// The quiet period of the server under test.
 pub const QUIET: Duration = Duration::from_millis(200);
+/// How long a running server may take to see that its failpoints were replaced.
+pub const FAILPOINTS_DELAY: Duration = Duration::from_millis(100);
 /// How long anything may take on a busy machine before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -150,7 +152,21 @@ impl Bench {
     pub fn spawn(&self, failpoints: &str) -> Server {
         let mut command = self.command(&["serve"]);
         command.env("TERTULIA_FAILPOINTS", failpoints);
+        command.env("TERTULIA_FAILPOINTS_FILE", self.failpoints_file());
         self.run(command)
+    }
+
+    /// Sets the failpoints of the running server, and of those started later; in force after [`FAILPOINTS_DELAY`] at the
+    /// latest. Those of [`Self::start_with_failpoints`] stay.
+    pub fn failpoints(&self, failpoints: &str) {
+        // Replaced as a whole, so that no half of it is read.
+        let (new, file) = (self.folder().join("failpoints.new"), self.failpoints_file());
+        std::fs::write(&new, failpoints).expect("a writable folder");
+        std::fs::rename(&new, &file).expect("a writable folder");
+    }
+
+    fn failpoints_file(&self) -> PathBuf {
+        self.folder().join("failpoints")
     }
 
     /// Runs a command that serves; what it logs is kept.

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// The variable that a test build reads.
-const VARIABLE: &str = "TERTULIA_FAILPOINTS";
+/// The variables that a test build reads.
+const VARIABLES: [&str; 2] = ["TERTULIA_FAILPOINTS", "TERTULIA_FAILPOINTS_FILE"];
 
 /// The names of the places, as the code has them.
 fn places(files: &[Source]) -> Vec<String> {
@@ -20,7 +20,7 @@ fn a_plain_build_has_no_failpoint_and_a_test_build_has_them_all() {
     let has = |word: &str| program.windows(word.len()).any(|bytes| bytes == word.as_bytes());
     let places = places(&shipped());
     assert!(places.len() >= 8, "{places:?}");
-    for word in places.iter().map(String::as_str).chain([VARIABLE]) {
+    for word in places.iter().map(String::as_str).chain(VARIABLES) {
         assert_eq!(has(word), cfg!(feature = "failpoints"), "{word} in the binary");
     }
 }

@@ -147,7 +147,7 @@ const BINARY_OF_ACTORS: &[(&str, &[&str])] = &[
     ("secret", &[]),
     ("shutdown", &[]),
     ("telemetry", &[]),
-    ("system", &["domain", "ports"]),
+    ("system", &["domain", "failpoint", "ports"]),
     ("store", &["domain", "failpoint", "ports", "settings"]),
     ("knowledge", &["domain", "failpoint", "ports", "settings"]),
     ("llm", &["domain", "failpoint", "ports", "settings"]),

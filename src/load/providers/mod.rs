@@ -16,7 +16,7 @@ use actix_web::rt::{System, net};
 use actix_web::{App, HttpServer, web};
 use tokio::sync::Notify;
 
-pub use model::{ModelBehaviour, Prompt};
+pub use model::{ModelBehaviour, ModelFault, Prompt};
 pub use whatsapp::{Sent, StatusTarget, WhatsappBehaviour};
 
 use super::prng::Prng;
@@ -48,6 +48,8 @@ struct State {
     asked: u64,
     sent: Vec<Sent>,
     prompts: Vec<Prompt>,
+    /// Calls of the model since its behaviour was set.
+    model_calls: u64,
 }
 
 impl Shared {
@@ -80,6 +82,7 @@ impl EmulatedProviders {
                 asked: 0,
                 sent: Vec::new(),
                 prompts: Vec::new(),
+                model_calls: 0,
             }),
             news: Notify::new(),
             client,
@@ -114,7 +117,9 @@ impl EmulatedProviders {
 
     /// Changes how the model behaves from now on.
     pub fn set_model(&self, behaviour: ModelBehaviour) {
-        self.shared.state().model = behaviour;
+        let mut state = self.shared.state();
+        state.model = behaviour;
+        state.model_calls = 0;
     }
 
     /// All messages that the WhatsApp API accepted, in order; those too whose answer was cut off.

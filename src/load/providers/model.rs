@@ -3,7 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpResponse, rt, web};
+use futures_util::{Stream, StreamExt, future, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -16,6 +19,43 @@ pub struct ModelBehaviour {
     pub latency: Duration,
     /// Probability of 500, 0 to 1.
     pub error_rate: f64,
+    /// What it does instead of answering.
+    pub fault: Option<ModelFault>,
+    /// How many calls meet the fault, counted from when the behaviour was set; none: all of them.
+    pub fault_first: Option<u64>,
+}
+
+impl ModelBehaviour {
+    /// Every call meets the fault.
+    #[must_use]
+    pub fn failing(fault: ModelFault) -> Self {
+        Self { fault: Some(fault), ..Self::default() }
+    }
+
+    /// The fault that the call with this number meets, counted from 0.
+    fn fault_of(&self, call: u64) -> Option<ModelFault> {
+        self.fault.filter(|_| self.fault_first.is_none_or(|first| call < first))
+    }
+}
+
+/// What a model does instead of answering.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ModelFault {
+    /// Refuses with this status, and says when to come again.
+    Status {
+        /// The status.
+        status: u16,
+        /// Seconds in `Retry-After`, where there is one.
+        retry_after_s: Option<u64>,
+    },
+    /// Takes the call and never says a word.
+    Silence,
+    /// Answers rightly, one byte after the other, this far apart.
+    Trickle(Duration),
+    /// Answers 200 with what is no JSON.
+    Garbage,
+    /// Answers rightly, with a text of so many bytes and without telling its length ahead.
+    Huge(usize),
 }
 
 /// What the model was asked.
@@ -77,19 +117,62 @@ async fn complete(body: web::Bytes, shared: web::Data<Shared>) -> HttpResponse {
             "total_tokens": prompt_tokens + words(&answer),
         },
     });
-    let (latency, fails) = {
+    let (latency, fails, fault) = {
         let mut state = shared.state();
         state.prompts.push(prompt);
+        let fault = state.model.fault_of(state.model_calls);
+        state.model_calls += 1;
         let error_rate = state.model.error_rate;
-        (state.model.latency, state.prng.chance(error_rate))
+        (state.model.latency, state.prng.chance(error_rate), fault)
     };
     shared.news.notify_waiters();
     if !latency.is_zero() {
         rt::time::sleep(latency).await;
     }
-    if fails {
-        let error = json!({"message": "emulated failure", "type": "server_error"});
-        return HttpResponse::InternalServerError().json(json!({"error": error}));
+    match fault {
+        Some(fault) => misbehave(fault, reply.to_string()).await,
+        None if fails => refusal(StatusCode::INTERNAL_SERVER_ERROR),
+        None => HttpResponse::Ok().json(reply),
     }
-    HttpResponse::Ok().json(reply)
+}
+
+fn refusal(status: StatusCode) -> HttpResponse {
+    let error = json!({"message": "emulated failure", "type": "server_error"});
+    HttpResponse::build(status).json(json!({"error": error}))
+}
+
+/// What one piece of a huge answer holds.
+static PIECE: [u8; 64 * 1_024] = [b'x'; 64 * 1_024];
+
+async fn misbehave(fault: ModelFault, reply: String) -> HttpResponse {
+    match fault {
+        ModelFault::Status { status, retry_after_s } => {
+            let mut response = refusal(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY));
+            if let Some(seconds) = retry_after_s {
+                response.headers_mut().insert(RETRY_AFTER, seconds.into());
+            }
+            response
+        }
+        ModelFault::Silence => future::pending().await,
+        ModelFault::Trickle(pause) => {
+            answer_of(stream::iter(reply.into_bytes()).then(move |byte| async move {
+                rt::time::sleep(pause).await;
+                web::Bytes::from(vec![byte])
+            }))
+        }
+        ModelFault::Garbage => HttpResponse::Ok().content_type("application/json").body("{\"choices\": [}"),
+        ModelFault::Huge(bytes) => {
+            let pieces = stream::repeat(web::Bytes::from_static(&PIECE)).take(bytes / PIECE.len());
+            let (begin, end) = (r#"{"choices": [{"message": {"content": ""#, r#""}}]}"#);
+            let whole =
+                |text: &'static str| stream::once(future::ready(web::Bytes::from_static(text.as_bytes())));
+            answer_of(whole(begin).chain(pieces).chain(whole(end)))
+        }
+    }
+}
+
+/// An answer that comes piece by piece.
+fn answer_of(pieces: impl Stream<Item = web::Bytes> + 'static) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.content_type("application/json").streaming(pieces.map(Ok::<_, actix_web::Error>))
 }

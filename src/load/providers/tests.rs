@@ -57,3 +57,28 @@ async fn the_model_echoes_only_the_last_user_message() {
     assert_eq!(answer["usage"]["prompt_tokens"], 5);
     assert_eq!(providers.prompts()[0].messages.len(), 4);
 }
+
+#[actix_web::test]
+async fn a_model_misbehaves_for_as_long_as_it_is_told() {
+    let providers = start(WhatsappBehaviour::default());
+    let url = format!("{}/chat/completions", providers.model_base_url());
+    let ask = || {
+        let client = crate::channels::client(Duration::from_secs(2)).unwrap();
+        client.post(&url).json(&json!({"messages": [{"role": "user", "content": "hi"}]})).send()
+    };
+    let refused = ModelFault::Status { status: 429, retry_after_s: Some(7) };
+    providers.set_model(ModelBehaviour { fault_first: Some(1), ..ModelBehaviour::failing(refused) });
+    let answer = ask().await.unwrap();
+    assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (429, &"7".parse().unwrap()));
+    assert_eq!(ask().await.unwrap().status(), 200, "only the first call meets it");
+    providers.set_model(ModelBehaviour::failing(ModelFault::Garbage));
+    assert!(ask().await.unwrap().json::<Value>().await.is_err());
+    providers.set_model(ModelBehaviour::failing(ModelFault::Huge(1 << 20)));
+    let answer: Value = ask().await.unwrap().json().await.unwrap();
+    assert_eq!(answer["choices"][0]["message"]["content"].as_str().map(str::len), Some(1 << 20));
+    providers.set_model(ModelBehaviour::failing(ModelFault::Trickle(Duration::from_millis(1))));
+    let answer: Value = ask().await.unwrap().json().await.unwrap();
+    assert_eq!(answer["choices"][0]["message"]["content"], "hi");
+    providers.set_model(ModelBehaviour::failing(ModelFault::Silence));
+    assert!(tokio::time::timeout(Duration::from_millis(200), ask()).await.is_err());
+}

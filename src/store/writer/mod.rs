@@ -210,6 +210,7 @@ impl Writer {
         if !ledger::save(&self.conn, &ledger, self.epoch)? {
             return Err(Fault::Fenced);
         }
+        failpoint!("store.before_commit");
         self.conn.prepare_cached("COMMIT")?.execute([])?;
         Ok(Committed { effects: unit.effects, ledger })
     }
