@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tertulia_actors::domain::Memory;
 use tertulia_actors::inbox::admission::Admissions;
+use tertulia_actors::inbox::pressure::{Pressure, PressureLimits, Refusals};
 use tertulia_actors::pipeline::Pipeline;
 use tertulia_actors::ports::{Clock, Entropy, InboundChannel, ReceiptSource, Store, Vectors};
 use tertulia_actors::runtime::{ConversationCounter, Runtime, RuntimeParts};
@@ -29,7 +31,7 @@ use crate::metrics::Metrics;
 use crate::secret::Secret;
 use crate::store::{OpenError, PreparedStore, RunningStore, SqliteStore, StoreDeps};
 use crate::system::{Receipts, SystemClock, SystemEntropy};
-use crate::{knowledge, shutdown};
+use crate::{knowledge, memory, shutdown};
 
 /// Why the server did not start, or had to stop.
 #[derive(Debug, Error)]
@@ -117,8 +119,9 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
     };
     let store = prepared.start(deps, Box::new(runtime.tells()))?;
     let (draining, is_draining) = watch::channel(false);
+    let (admissions, metrics) = way_in(&config, &ground, receipts, runtime.counter());
     let state = HttpState::new(Parts {
-        admissions: admissions(&config, &ground, receipts),
+        admissions,
         store: ground.store.clone(),
         knowledge: Arc::new(Keeper(ground.store.clone())),
         vectors: Arc::clone(&ground.vectors),
@@ -127,7 +130,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         settings: Arc::new(config.http()),
         entropy: Arc::clone(&ground.entropy),
         draining: is_draining,
-        metrics: metrics_text(&ground, runtime.counter()),
+        metrics,
     });
     let server = run_server(state, &config.server, listeners)
         .map_err(|source| AppError::Listen { address: config.server.bind.clone(), source })?;
@@ -169,13 +172,32 @@ async fn drain(runtime: Runtime, services: ServiceThread, store: RunningStore, d
     store.shutdown();
 }
 
-fn admissions(config: &Config, ground: &Ground, receipts: Arc<dyn ReceiptSource>) -> Admissions {
+/// The way in, and the text of `/metrics`, which tells what the way in refuses.
+fn way_in(
+    config: &Config,
+    ground: &Ground,
+    receipts: Arc<dyn ReceiptSource>,
+    counter: ConversationCounter,
+) -> (Admissions, crate::http::MetricsText) {
+    let memory = memory::watched();
+    let limits = PressureLimits {
+        backlog_max: config.inbox.backlog_max,
+        memory_max_bytes: config.runtime.memory_max_bytes,
+    };
+    let pressure = Pressure::new(limits, ground.store.books(), memory.clone());
     let dedupe = Duration::from_secs(u64::from(config.inbox.dedupe_days) * 86_400);
-    Admissions::new(ground.store.clone(), Arc::clone(&ground.clock), receipts, dedupe)
+    let refusals = pressure.refusals().clone();
+    let admissions =
+        Admissions::new(ground.store.clone(), Arc::clone(&ground.clock), receipts, dedupe, pressure);
+    (admissions, metrics_text(ground, counter, (memory, refusals)))
 }
 
 /// The text of `/metrics`; the live conversations in it are counted once a second.
-fn metrics_text(ground: &Ground, counter: ConversationCounter) -> crate::http::MetricsText {
+fn metrics_text(
+    ground: &Ground,
+    counter: ConversationCounter,
+    (memory, refusals): (watch::Receiver<Memory>, Refusals),
+) -> crate::http::MetricsText {
     let (counted, conversations) = watch::channel(0);
     actix_rt::spawn(async move {
         while counted.receiver_count() > 0 {
@@ -183,7 +205,7 @@ fn metrics_text(ground: &Ground, counter: ConversationCounter) -> crate::http::M
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });
-    let metrics = Metrics::new(ground.store.clone(), conversations);
+    let metrics = Metrics::new(ground.store.clone(), conversations, memory, refusals);
     Arc::new(move || metrics.text())
 }
 

@@ -9,6 +9,7 @@ pub mod knowledge;
 pub mod llm;
 pub mod load;
 pub mod lock_file;
+pub mod memory;
 pub mod metrics;
 pub mod secret;
 pub mod shutdown;

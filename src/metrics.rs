@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
-use tertulia_actors::domain::Books;
+use tertulia_actors::domain::{Books, Memory};
+use tertulia_actors::inbox::pressure::Refusals;
 use tokio::sync::watch;
 
 use crate::store::{SqliteStore, WriterStats};
@@ -19,13 +21,20 @@ use crate::store::{SqliteStore, WriterStats};
 pub struct Metrics {
     store: Arc<SqliteStore>,
     conversations: watch::Receiver<usize>,
+    memory: watch::Receiver<Memory>,
+    refusals: Refusals,
 }
 
 impl Metrics {
-    /// Metrics of a store and of the number of live conversations.
+    /// Metrics of a store, of the number of live conversations, of memory, and of admissions that were refused.
     #[must_use]
-    pub const fn new(store: Arc<SqliteStore>, conversations: watch::Receiver<usize>) -> Self {
-        Self { store, conversations }
+    pub const fn new(
+        store: Arc<SqliteStore>,
+        conversations: watch::Receiver<usize>,
+        memory: watch::Receiver<Memory>,
+        refusals: Refusals,
+    ) -> Self {
+        Self { store, conversations, memory, refusals }
     }
 
     /// The text in the OpenMetrics format.
@@ -35,6 +44,8 @@ impl Metrics {
             books: *self.store.books().borrow(),
             writer: self.store.stats(),
             conversations: *self.conversations.borrow(),
+            memory: *self.memory.borrow(),
+            refusals: self.refusals.counts().collect(),
         };
         let mut registry = Registry::with_prefix("tertulia");
         registry.register_collector(Box::new(figures));
@@ -53,12 +64,17 @@ struct Figures {
     books: Books,
     writer: WriterStats,
     conversations: usize,
+    memory: Memory,
+    /// Refused admissions by reason.
+    refusals: Vec<(&'static str, u64)>,
 }
 
 impl Collector for Figures {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         self.books(&mut encoder)?;
-        self.writer(&mut encoder)
+        self.writer(&mut encoder)?;
+        self.refusals(&mut encoder)?;
+        self.memory(&mut encoder)
     }
 }
 
@@ -132,6 +148,24 @@ impl Figures {
         gauge(encoder, "store_healthy", "Whether the last transaction succeeded", None, healthy)?;
         let live = i64::try_from(self.conversations).unwrap_or(i64::MAX);
         gauge(encoder, "conversations_live", "Conversation actors in memory", None, live)
+    }
+
+    fn refusals(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Webhooks and messages refused before anything of them was stored, by reason";
+        let mut family = encoder.encode_descriptor("admissions_refused", help, None, MetricType::Counter)?;
+        for (reason, count) in &self.refusals {
+            ConstCounter::new(*count).encode(family.encode_family(&[("reason", *reason)])?)?;
+        }
+        Ok(())
+    }
+
+    fn memory(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        let (unit, memory) = (Some(&Unit::Bytes), self.memory);
+        let help = "Memory of the process, files that are mapped included";
+        gauge(encoder, "memory_resident", help, unit, bytes(memory.resident_bytes))?;
+        let help = "Memory of the process that belongs to no file; what runtime.memory_max_bytes limits";
+        gauge(encoder, "memory_anonymous", help, unit, bytes(memory.anonymous_bytes))
     }
 }
 

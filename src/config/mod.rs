@@ -31,7 +31,7 @@ pub struct Config {
     pub server: ServerSettings,
     /// The database.
     pub storage: StoreSettings,
-    /// What is kept of messages that have ended.
+    /// What may wait, and what is kept of messages that have ended.
     pub inbox: InboxSettings,
     /// How messages are gathered.
     pub conversation: ConversationSettings,
@@ -69,17 +69,19 @@ pub struct Config {
     pub log: LogSettings,
 }
 
-/// What is kept of messages that have ended.
+/// What may wait, and what is kept of messages that have ended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct InboxSettings {
     /// A message that was written longer ago is stored and not answered, since whether it was seen is not known any more.
     pub dedupe_days: u32,
+    /// Messages that wait or are in a turn; a webhook that brings more is refused as overload.
+    pub backlog_max: u64,
 }
 
 impl Default for InboxSettings {
     fn default() -> Self {
-        Self { dedupe_days: 30 }
+        Self { dedupe_days: 30, backlog_max: 1_000_000 }
     }
 }
 
@@ -202,11 +204,14 @@ pub struct RuntimeSection {
     pub shards: usize,
     /// Conversations that one shard holds in memory; more wait in the database.
     pub live_max: usize,
+    /// Memory of the process, without what is mapped from files, in bytes; beyond it everything that comes in is refused
+    /// as overload. 0: no limit.
+    pub memory_max_bytes: u64,
 }
 
 impl Default for RuntimeSection {
     fn default() -> Self {
-        Self { shards: 0, live_max: 250_000 }
+        Self { shards: 0, live_max: 250_000, memory_max_bytes: 0 }
     }
 }
 

@@ -80,6 +80,7 @@ pub(super) const RANGES: &[Range] = &[
     because("storage.retry_after_ms", PAUSE_MS, DAY_MS, "callers and turns would try again without a pause"),
     because("storage.probe_ms", PAUSE_MS, DAY_MS, "a failed writer would try again without a pause"),
     because("inbox.dedupe_days", 8, 3_650, "providers resend for 7 days"),
+    because("inbox.backlog_max", 1, 100 * MANY, "at 0 nothing would come in beside what waits"),
     because("conversation.quiet_ms", 0, DAY_MS, "0 gathers nothing"),
     whole("conversation.max_wait_ms", 0, DAY_MS),
     because("conversation.max_messages", 1, 1_000, "a batch holds at least one message"),
@@ -155,6 +156,7 @@ pub(super) const RANGES: &[Range] = &[
     whole("classifier.front.deadline_ms", 1, DAY_MS),
     because("runtime.shards", 0, 256, "0 is one per core"),
     whole("runtime.live_max", 1, 100 * MANY),
+    because("runtime.memory_max_bytes", 0, 1 << 44, "0 is no limit"),
 ];
 
 /// Checks every number of a configuration, as a table. A key without a value has none to check.

@@ -44,6 +44,7 @@ pub(super) async fn receive(
     let Some(account) = caller.account() else {
         return Err(Problem::new(403, "forbidden", "the console's token does not write messages"));
     };
+    state.admissions.may_read().map_err(|error| state.problem(&error))?;
     let body = read_json(&request, payload, &state.settings.server).await?;
     let receipt = state.admissions.receipt();
     let text_max_chars = match caller {

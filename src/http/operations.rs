@@ -11,11 +11,12 @@ pub(super) async fn live() -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({"status": "alive"}))
 }
 
-/// A message could be made durable now, and the server does not drain.
+/// A message would be taken and could be made durable now, and the server does not drain.
 pub(super) async fn ready(state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
     if *state.draining.borrow() {
         return Err(Problem::new(503, "draining", "the server is shutting down"));
     }
+    state.admissions.has_room().map_err(|error| state.problem(&error))?;
     match tokio::time::timeout(state.settings.server.ready_timeout(), state.store.probe()).await {
         Ok(Ok(())) => Ok(HttpResponse::Ok().json(serde_json::json!({"status": "ready"}))),
         Ok(Err(error)) => Err(state.problem(&error)),

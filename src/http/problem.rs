@@ -8,6 +8,7 @@ use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
 use serde::Serialize;
 use tertulia_actors::ports::StoreError;
+use tertulia_actors::ports::store::Limit;
 
 /// What went wrong, for the caller: a stable code, and what to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,6 +18,8 @@ pub(super) struct Problem {
     detail: String,
     /// The field of the request that is wrong.
     field: Option<String>,
+    /// The limit that was met.
+    limit: Option<&'static str>,
     retry_after: Option<Duration>,
 }
 
@@ -30,12 +33,14 @@ struct Document<'a> {
     detail: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<&'static str>,
 }
 
 impl Problem {
     pub(super) fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, code, detail: detail.into(), field: None, retry_after: None }
+        Self { status, code, detail: detail.into(), field: None, limit: None, retry_after: None }
     }
 
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
@@ -67,9 +72,9 @@ impl Problem {
     /// What the store's refusal means to a caller, who should wait for `wait` where that helps.
     pub(super) fn store(error: &StoreError, wait: Duration) -> Self {
         match error {
-            StoreError::Overloaded { .. } => {
-                Self::new(503, "overloaded", "too much is waiting to be stored; try again later")
-                    .retry_after(wait)
+            StoreError::Overloaded { by, .. } => {
+                let problem = Self::new(503, "overloaded", overload(*by)).retry_after(wait);
+                Self { limit: Some(by.name()), ..problem }
             }
             StoreError::Unavailable(reason) => {
                 tracing::warn!(%reason, "the store is unavailable");
@@ -81,6 +86,16 @@ impl Problem {
             }
             StoreError::Refused(reason) => Self::new(409, "refused", reason.clone()),
         }
+    }
+}
+
+/// What a caller learns of a limit that was met.
+const fn overload(by: Limit) -> &'static str {
+    match by {
+        Limit::Backlog => "too many messages wait for their answer; try again later",
+        Limit::Memory => "the server is short of memory; try again later",
+        Limit::Queue | Limit::QueueBytes => "too much is waiting to be stored; try again later",
+        Limit::Reads => "too much is waiting to be read; try again later",
     }
 }
 
@@ -103,6 +118,7 @@ impl ResponseError for Problem {
             code: self.code,
             detail: &self.detail,
             field: self.field.as_deref(),
+            limit: self.limit,
         };
         let mut response = HttpResponse::build(self.status);
         response.insert_header((CONTENT_TYPE, "application/problem+json"));

@@ -48,6 +48,7 @@ pub(super) async fn receive(
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     let channel = whatsapp(&state)?;
+    state.admissions.may_read().map_err(|error| state.problem(&error))?;
     let body = read_body(&request, payload.into_inner(), &state.settings.server).await?;
     let signature = request.headers().get("x-hub-signature-256").and_then(|value| value.to_str().ok());
     if !channel.verifies(signature, &body) {

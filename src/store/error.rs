@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 use tertulia_actors::ports::StoreError;
+use tertulia_actors::ports::store::Limit;
 use thiserror::Error;
 
 /// Why a database cannot be opened, migrated or backed up.
@@ -136,6 +137,11 @@ impl From<WriteError> for StoreError {
             WriteError::Database(error) => Self::Unavailable(error.to_string()),
         }
     }
+}
+
+/// A limit of the store that was met.
+pub(super) fn overloaded(by: Limit, limit: usize) -> StoreError {
+    StoreError::Overloaded { by, limit: u64::try_from(limit).unwrap_or(u64::MAX) }
 }
 
 /// A read's error as the port tells it.

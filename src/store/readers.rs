@@ -8,11 +8,11 @@ use std::thread::JoinHandle;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
 use tertulia_actors::ports::StoreError;
-use tertulia_actors::ports::store::StoreFuture;
+use tertulia_actors::ports::store::{Limit, StoreFuture};
 use tokio::sync::oneshot;
 
 use super::connect;
-use super::error::{OpenError, read_error};
+use super::error::{OpenError, overloaded, read_error};
 use super::settings::StoreSettings;
 
 type Pool = r2d2::Pool<SqliteConnectionManager>;
@@ -63,8 +63,8 @@ impl Readers {
         match self.sender.try_send(Message::Read(job)) {
             Ok(()) => Box::pin(async move { receiver.await.unwrap_or(Err(StoreError::Closed)) }),
             Err(TrySendError::Full(_)) => {
-                let limit = self.limit;
-                Box::pin(async move { Err(StoreError::Overloaded { limit }) })
+                let error = overloaded(Limit::Reads, self.limit);
+                Box::pin(async move { Err(error) })
             }
             Err(TrySendError::Disconnected(_)) => Box::pin(async { Err(StoreError::Closed) }),
         }

@@ -12,6 +12,7 @@ mod durability;
 mod faults;
 mod knowledge;
 mod operations;
+mod overload;
 mod resilience;
 mod support;
 mod webdriver;

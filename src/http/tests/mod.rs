@@ -18,9 +18,10 @@ use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use actix_web::test::{TestRequest, call_service, init_service};
 use serde_json::Value;
-use tertulia_actors::domain::{Entry, Hit, Language, Receipt, Tick, Timestamp};
+use tertulia_actors::domain::{Books, Entry, Hit, Language, Memory, Receipt, Tick, Timestamp};
 use tertulia_actors::feed::{Feed, Feeds};
 use tertulia_actors::inbox::admission::Admissions;
+use tertulia_actors::inbox::pressure::{Pressure, PressureLimits};
 use tertulia_actors::ports::{Clock, Entropy, ReceiptSource};
 use tertulia_actors::testkit::{Always, silent_keeper};
 use tokio::sync::watch;
@@ -34,6 +35,11 @@ use fake_store::FakeStore;
 const APP_SECRET: &str = "app secret";
 const API_TOKEN: &str = "api token";
 const CONSOLE_TOKEN: &str = "console token";
+
+/// What may wait in a test.
+const BACKLOG_MAX: u64 = 100;
+/// What memory the process may have in a test.
+const MEMORY_MAX: u64 = 1_000_000;
 
 /// Time and ids of a test.
 #[derive(Default)]
@@ -71,6 +77,8 @@ struct TestApp {
     store: Arc<FakeStore>,
     feed: actix::Addr<Feed>,
     draining: watch::Sender<bool>,
+    books: watch::Sender<Books>,
+    memory: watch::Sender<Memory>,
 }
 
 impl TestApp {
@@ -96,8 +104,12 @@ impl TestApp {
         let feed = Feed::new(silent_keeper("feed")).start();
         let (draining, drains) = watch::channel(false);
         let dedupe = Duration::from_secs(30 * 86_400);
+        let ((books, counted), (memory, measured)) =
+            (watch::channel(Books::default()), watch::channel(Memory::default()));
+        let limits = PressureLimits { backlog_max: BACKLOG_MAX, memory_max_bytes: MEMORY_MAX };
+        let pressure = Pressure::new(limits, counted, measured);
         let state = HttpState::new(Parts {
-            admissions: Admissions::new(store.clone(), world.clone(), world.clone(), dedupe),
+            admissions: Admissions::new(store.clone(), world.clone(), world.clone(), dedupe, pressure),
             store: store.clone(),
             knowledge: store.clone(),
             vectors: Arc::new(Always(Ok(vec![hit]))),
@@ -108,7 +120,7 @@ impl TestApp {
             draining: drains,
             metrics: Arc::new(|| "tertulia_up 1\n# EOF\n".to_owned()),
         });
-        Self { state, store, feed, draining }
+        Self { state, store, feed, draining, books, memory }
     }
 
     /// The answer to one request, its body not yet read.
@@ -123,6 +135,12 @@ impl TestApp {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = to_bytes(response.into_body()).await.unwrap();
         Answer { status, headers, body: String::from_utf8(body.to_vec()).unwrap() }
+    }
+
+    /// How many admissions were refused for a reason.
+    fn refused(&self, reason: &str) -> u64 {
+        let mut counts = self.state.admissions.refusals().counts();
+        counts.find(|(name, _)| *name == reason).unwrap().1
     }
 
     /// The cookie of a new visitor.

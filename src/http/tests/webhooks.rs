@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tertulia_actors::domain::{Account, Channel, DeliveryStatus, PartId, Recipient};
+use tertulia_actors::ports::store::Limit;
 use tertulia_actors::ports::{Outbound, OutboundChannel, StoreError};
 
 use super::*;
@@ -71,7 +72,7 @@ async fn a_webhook_that_brings_nothing_needs_no_commit() {
 async fn a_webhook_that_cannot_be_stored_is_not_acknowledged() {
     let (app, (body, _)) = (TestApp::new(), burst());
     for (failure, code) in [
-        (StoreError::Overloaded { limit: 1 }, "overloaded"),
+        (StoreError::Overloaded { by: Limit::Queue, limit: 1 }, "overloaded"),
         (StoreError::Unavailable("disk full".into()), "store_unavailable"),
         (StoreError::Closed, "closing"),
     ] {
@@ -81,6 +82,46 @@ async fn a_webhook_that_cannot_be_stored_is_not_acknowledged() {
         assert_eq!(answer.header("retry-after"), Some("2"), "1.5 s, rounded up");
         assert!(!answer.body.contains("disk full"), "what is inside stays inside");
     }
+}
+
+#[actix_web::test]
+async fn what_adds_to_a_full_backlog_is_refused_and_statuses_which_end_work_are_not() {
+    let (app, (body, _)) = (TestApp::new(), burst());
+    let full = i64::try_from(BACKLOG_MAX).unwrap();
+    app.books.send_replace(Books { received: full, pending: full, ..Books::default() });
+    let answer = app.call(signed(body.clone())).await;
+    answer.assert_problem(503, "overloaded");
+    assert_eq!(answer.header("retry-after"), Some("2"), "1.5 s, rounded up");
+    assert_eq!(answer.json()["limit"], "backlog");
+    app.call(get("/readyz")).await.assert_problem(503, "overloaded");
+    assert!(app.store.state().messages.is_empty());
+    let status =
+        json!({"id": "wamid.1", "status": "delivered", "timestamp": "1700000000", "recipient_id": "1"});
+    let statuses = Business::default().envelope(&json!({"statuses": [status]}));
+    assert_eq!(app.call(signed(statuses)).await.status.as_u16(), 200);
+    assert_eq!(app.store.state().admissions[0].statuses.len(), 1);
+    app.books.send_replace(Books::default());
+    assert_eq!(app.call(signed(body)).await.status.as_u16(), 200);
+    assert_eq!(app.call(get("/readyz")).await.status.as_u16(), 200);
+    assert_eq!(app.refused("backlog"), 1, "/readyz refuses nobody");
+}
+
+#[actix_web::test]
+async fn without_memory_nothing_comes_in_and_no_body_is_read() {
+    let (app, (body, _)) = (TestApp::with_tokens(), burst());
+    app.memory.send_replace(Memory { resident_bytes: 0, anonymous_bytes: MEMORY_MAX + 1 });
+    let (webhook, message) = (signed(body), TestRequest::post().uri("/v1/messages"));
+    // Neither of the two could be answered so if its body had been read.
+    let unsigned = TestRequest::post().uri("/webhooks/whatsapp").set_payload("{}");
+    for request in [webhook, unsigned, bearer(message, API_TOKEN)] {
+        let answer = app.call(request).await;
+        answer.assert_problem(503, "overloaded");
+        assert_eq!(answer.json()["limit"], "memory");
+    }
+    app.call(get("/readyz")).await.assert_problem(503, "overloaded");
+    assert_eq!(app.refused("memory"), 3);
+    app.memory.send_replace(Memory { resident_bytes: u64::MAX, anonymous_bytes: MEMORY_MAX });
+    assert_eq!(app.call(signed(burst().0)).await.status.as_u16(), 200);
 }
 
 #[actix_web::test]
@@ -109,7 +150,7 @@ async fn a_burst_is_delivered_again_until_it_is_acknowledged() {
     let sender = WebhookSender::new(client.clone(), &url, APP_SECRET).with_tries(2, Duration::ZERO);
     let burst = Bursts::new(3, "r").burst(0, 0);
 
-    app.store.state().failure = Some(StoreError::Overloaded { limit: 1 });
+    app.store.state().failure = Some(StoreError::Overloaded { by: Limit::Queue, limit: 1 });
     let given_up = sender.play(&burst).await;
     assert_eq!(given_up, Err(DeliverError::GivenUp { tries: 2, last: "503".into() }));
     assert!(sender.acknowledged().is_empty());

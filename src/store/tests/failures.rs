@@ -130,9 +130,12 @@ fn admissions_leave_room_for_turns_and_replies() {
         settings.admission_queue_max = 2;
     });
     let mut queued: Vec<_> = (0..2).map(|n| store.admit(one(&n.to_string()))).collect();
-    assert_eq!(wait(store.admit(one("x"))), Err(StoreError::Overloaded { limit: 2 }));
+    assert_eq!(wait(store.admit(one("x"))), Err(StoreError::Overloaded { by: Limit::Queue, limit: 2 }));
     let marks = store.mark_parts(Vec::new());
-    assert_eq!(wait(store.mark_parts(Vec::new())), Err(StoreError::Overloaded { limit: 3 }));
+    assert_eq!(
+        wait(store.mark_parts(Vec::new())),
+        Err(StoreError::Overloaded { by: Limit::Queue, limit: 3 })
+    );
     assert_eq!(store.stats().queued, 3);
     let running = prepared.start(deps(), Box::new(Silent)).unwrap();
     assert!(wait(marks).is_ok());
@@ -153,6 +156,47 @@ fn admissions_that_wait_are_limited_in_bytes_too_and_one_of_any_size_finds_room(
     let running = prepared.start(deps(), Box::new(Silent)).unwrap();
     assert!(wait(first).is_ok());
     assert!(wait(store.admit(long("b"))).is_ok());
+    running.shutdown();
+}
+
+#[test]
+fn names_and_statuses_of_admissions_that_wait_are_counted_as_their_texts_are() {
+    let name = Some("x".repeat(9_000));
+    let named = Sender { name: name.clone(), ..Sender::default() };
+    let (account, provider_id) = (Account::new(Channel::Whatsapp, "1"), "x".repeat(9_000));
+    let status = StatusUpdate {
+        account,
+        provider_id,
+        part: None,
+        status: DeliveryStatus::Read,
+        at: None,
+        error: None,
+    };
+    let failed = StatusUpdate { provider_id: "x".into(), error: name, ..status.clone() };
+    let message = InboundMessage { sender: named, ..message("a", "1") };
+    for large in [
+        Admission { messages: vec![message], ..Admission::default() },
+        Admission { statuses: vec![status], ..Admission::default() },
+        Admission { statuses: vec![failed], ..Admission::default() },
+    ] {
+        let Held { prepared, store, _dir } = held(|settings| settings.admission_queue_bytes = 9_000);
+        let first = store.admit(one("x"));
+        let refused = StoreError::Overloaded { by: Limit::QueueBytes, limit: 9_000 };
+        assert_eq!(wait(store.admit(large)), Err(refused));
+        let running = prepared.start(deps(), Box::new(Silent)).unwrap();
+        assert!(wait(first).is_ok());
+        running.shutdown();
+    }
+}
+
+#[test]
+fn a_probe_is_refused_where_an_admission_would_be() {
+    let Held { prepared, store, _dir } = held(|settings| settings.admission_queue_max = 1);
+    let first = store.admit(one("x"));
+    assert_eq!(wait(store.probe()), Err(StoreError::Overloaded { by: Limit::Queue, limit: 1 }));
+    let running = prepared.start(deps(), Box::new(Silent)).unwrap();
+    assert!(wait(first).is_ok());
+    assert!(wait(store.probe()).is_ok());
     running.shutdown();
 }
 

@@ -71,7 +71,7 @@ where
     }
 }
 
-/// Learns whether a message could be stored now.
+/// Learns whether a message could be stored now. Takes the place of an admission, and is refused where one would be.
 pub(in crate::store) struct Probe;
 
 /// More than one webhook's message needs, so that a store that can take it has room for messages.
@@ -79,6 +79,11 @@ const ROOM_BYTES: i32 = 64 * 1024;
 
 impl Write for Probe {
     type Answer = ();
+    const ADMISSION: bool = true;
+
+    fn bytes(&self) -> usize {
+        ROOM_BYTES.unsigned_abs() as usize
+    }
 
     fn apply(&mut self, unit: &mut Unit<'_>) -> Result<Self::Answer, WriteError> {
         unit.conn

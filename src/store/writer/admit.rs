@@ -1,7 +1,9 @@
 //! Admission: one webhook's content becomes rows.
 
 use rusqlite::params;
-use tertulia_actors::domain::{ConversationId, InboundMessage, Language, PendingMessage, Tick};
+use tertulia_actors::domain::{
+    ConversationId, InboundMessage, Language, PendingMessage, Sender, StatusUpdate, Tick,
+};
 use tertulia_actors::ports::Admitted;
 use tertulia_actors::ports::store::{Admission, Quarantined, Stored};
 
@@ -16,9 +18,10 @@ impl Write for Admission {
     const ADMISSION: bool = true;
 
     fn bytes(&self) -> usize {
-        let texts = self.messages.iter().flat_map(|message| [&message.text, &message.content]);
-        let texts = texts.flatten().map(String::len);
-        texts.chain(self.quarantined.iter().map(|body| body.body.len())).sum()
+        let messages = self.messages.iter().map(message_bytes);
+        let statuses = self.statuses.iter().map(status_bytes);
+        let quarantined = self.quarantined.iter().map(|body| size_of::<Quarantined>() + body.body.len());
+        messages.chain(statuses).chain(quarantined).sum()
     }
 
     fn apply(&mut self, unit: &mut Unit<'_>) -> Result<Self::Answer, WriteError> {
@@ -34,6 +37,21 @@ impl Write for Admission {
         }
         Ok(stored)
     }
+}
+
+/// What a message takes while it waits, its names and ids included: of short messages those are the larger part.
+fn message_bytes(message: &InboundMessage) -> usize {
+    let InboundMessage { account, provider_id, sender, kind, text, content, .. } = message;
+    let Sender { phone, user_id, handle, name } = sender;
+    let optional = [text, content, phone, user_id, handle, name].into_iter().flatten();
+    let texts = [&account.name, provider_id, kind].into_iter().chain(optional);
+    size_of::<InboundMessage>() + texts.map(String::len).sum::<usize>()
+}
+
+/// What a delivery status takes while it waits.
+fn status_bytes(status: &StatusUpdate) -> usize {
+    let texts = [&status.account.name, &status.provider_id].into_iter().chain(&status.error);
+    size_of::<StatusUpdate>() + texts.map(String::len).sum::<usize>()
 }
 
 /// Stores one message, unless its provider's id was seen before.

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use tertulia_actors::ports::StoreError;
-use tertulia_actors::ports::store::StoreFuture;
+use tertulia_actors::ports::store::{Limit, StoreFuture};
 
+use super::super::error::overloaded;
 use super::super::settings::StoreSettings;
 use super::unit::{Job, Request, Write};
 
@@ -62,22 +63,22 @@ impl Gauges {
         self.admission_bytes.fetch_sub(load.bytes, Ordering::Relaxed);
     }
 
-    /// Takes places in the queue, unless the limits are reached. An admission of any size finds room in a queue without
+    /// Takes places in the queue, unless one of the limits is reached. An admission of any size finds room in a queue without
     /// bytes.
-    fn enter(&self, load: Load, max: usize, bytes_max: usize) -> bool {
+    fn enter(&self, load: Load, max: usize, bytes_max: usize) -> Result<(), Limit> {
         let free = |taken: usize| (load.admissions == 0 || taken < max).then_some(taken + load.admissions);
         let fits = |taken: usize| {
             (load.bytes == 0 || taken == 0 || taken + load.bytes <= bytes_max).then_some(taken + load.bytes)
         };
         if self.admissions.try_update(Ordering::Relaxed, Ordering::Relaxed, free).is_err() {
-            return false;
+            return Err(Limit::Queue);
         }
         if self.admission_bytes.try_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
             self.admissions.fetch_sub(load.admissions, Ordering::Relaxed);
-            return false;
+            return Err(Limit::QueueBytes);
         }
         self.queued.fetch_add(1, Ordering::Relaxed);
-        true
+        Ok(())
     }
 }
 
@@ -126,14 +127,16 @@ impl Queue {
             ));
         }
         let load = Load::of(W::ADMISSION, write.bytes());
-        if !self.gauges.enter(load, self.admission_queue_max, self.admission_queue_bytes) {
-            return refused(StoreError::Overloaded { limit: self.admission_queue_max });
+        if let Err(by) = self.gauges.enter(load, self.admission_queue_max, self.admission_queue_bytes) {
+            let bytes = by == Limit::QueueBytes;
+            let limit = if bytes { self.admission_queue_bytes } else { self.admission_queue_max };
+            return refused(overloaded(by, limit));
         }
         let (request, answer) = Request::new(write);
         if let Err(error) = self.sender.try_send(Message::Write(Box::new(request))) {
             self.gauges.left(load);
             return refused(match error {
-                TrySendError::Full(_) => StoreError::Overloaded { limit: self.queue_max },
+                TrySendError::Full(_) => overloaded(Limit::Queue, self.queue_max),
                 TrySendError::Disconnected(_) => StoreError::Closed,
             });
         }

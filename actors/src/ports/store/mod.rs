@@ -19,14 +19,45 @@ pub use views::{
 
 use super::PortFuture;
 
+/// A limit of what may wait, by which a request can be refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Limit {
+    /// Messages that wait or are in a turn.
+    Backlog,
+    /// Memory of the process.
+    Memory,
+    /// Requests that wait for the writer.
+    Queue,
+    /// Bytes of the admissions among them.
+    QueueBytes,
+    /// Reads that wait for a thread.
+    Reads,
+}
+
+impl Limit {
+    /// Its name in metrics and answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Backlog => "backlog",
+            Self::Memory => "memory",
+            Self::Queue => "queue",
+            Self::QueueBytes => "queue_bytes",
+            Self::Reads => "reads",
+        }
+    }
+}
+
 /// Why the store did not do what it was asked to. Nothing of the request was written.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum StoreError {
-    /// The writer's or readers' queue is full.
-    #[error("the store's queue is full ({limit} requests); try again later")]
+    /// Too much waits already.
+    #[error("too much waits: the limit of {} is {limit}; try again later", by.name())]
     Overloaded {
-        /// The limit that was met.
-        limit: usize,
+        /// Which limit was met.
+        by: Limit,
+        /// Its value.
+        limit: u64,
     },
     /// The database cannot be written or read now: disk full, locked by another process, IO error.
     #[error("the database is unavailable: {0}")]
