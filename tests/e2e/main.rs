@@ -10,6 +10,7 @@ mod chat_page;
 mod crash;
 mod durability;
 mod faults;
+mod hot_user;
 mod knowledge;
 mod operations;
 mod overload;
