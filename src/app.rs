@@ -139,7 +139,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
     let handle = server.handle();
     let mut server = actix_rt::spawn(server);
     let ended = tokio::select! {
-        signal = shutdown::asked() => {
+        signal = shutdown::asked(|| refresh_secrets(&config)) => {
             tracing::info!(signal, "draining");
             None
         }
@@ -158,6 +158,13 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
             tracing::info!("drained");
             Ok(())
         }
+    }
+}
+
+/// Reads every secret again that stands in a file. Everybody who holds one sees it.
+fn refresh_secrets(config: &Config) {
+    for (key, secret) in config.secrets() {
+        secret.refresh(key);
     }
 }
 
@@ -230,6 +237,7 @@ fn keep_console_token(config: &mut Config) -> Result<(), AppError> {
         }
     };
     config.console.token = Secret::new(token);
+    config.console.token.follow(path);
     Ok(())
 }
 

@@ -1,9 +1,9 @@
-//! The signals that ask the server to stop.
+//! The signals that ask the server to stop, or to read its secrets again.
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Waits until the server is asked to stop; answers by what.
-pub async fn asked() -> &'static str {
+/// Waits until the server is asked to stop; answers by what. Whenever SIGHUP asks for it, `reread` reads the secrets again.
+pub async fn asked(reread: impl Fn()) -> &'static str {
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()))
     else {
@@ -16,7 +16,8 @@ pub async fn asked() -> &'static str {
             _ = interrupt.recv() => return "SIGINT",
             // By default it would end the process, without a drain.
             _ = hangup.recv() => {
-                tracing::warn!("SIGHUP: configuration and secrets are read at the start only; restart to change them");
+                tracing::info!("SIGHUP: reading again the secrets that stand in files; all else is read at the start only");
+                reread();
             }
         }
     }

@@ -66,7 +66,7 @@ impl Server {
     pub(super) fn of(config: &Config, holder: &Holder) -> Result<Self, Failure> {
         let address =
             holder.address.ok_or("the server that has the database does not listen yet; try again")?;
-        let token = match config.console.token.expose() {
+        let token = match &*config.console.token.expose() {
             "" => std::fs::read_to_string(token_path(&config.storage.path))?,
             token => token.to_owned(),
         };

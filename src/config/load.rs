@@ -9,18 +9,10 @@ use thiserror::Error;
 use toml::{Table, Value};
 
 use super::{Config, check};
+use crate::secret::{Secret, SecretError};
 
 /// The prefix of the environment's variables.
 const PREFIX: &str = "TERTULIA__";
-/// Keys whose value may stand in a file instead, named by the key with `_file` behind it.
-const SECRETS: [&str; 6] = [
-    "channels.whatsapp.verify_token",
-    "channels.whatsapp.app_secret",
-    "channels.whatsapp.access_token",
-    "channels.api.token",
-    "console.token",
-    "query.llm.api_key",
-];
 
 /// Why the configuration cannot be used. Names the key, the value and what is allowed.
 #[derive(Debug, Error)]
@@ -96,18 +88,25 @@ pub fn load(sources: &Sources) -> Result<Config, ConfigError> {
         let path: Vec<String> = key.split('.').map(str::to_owned).collect();
         set(&mut table, &path, value, &hints)?;
     }
-    for secret in SECRETS {
-        read_secret(&mut table, secret)?;
+    let secrets = Config::default().secrets().map(|(key, _)| key);
+    let mut files = vec![];
+    for key in secrets {
+        files.extend(read_secret(&mut table, key)?.map(|file| (key, file)));
     }
     let config: Config = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let key = error.path().to_string();
         // The message quotes the value.
-        let reason = match SECRETS.contains(&key.as_str()) {
+        let reason = match secrets.contains(&key.as_str()) {
             true => "must be a text in quotes".to_owned(),
             false => error.into_inner().message().trim().to_owned(),
         };
         ConfigError::key(key, reason)
     })?;
+    for (key, file) in files {
+        if let Some((_, secret)) = config.secrets().into_iter().find(|(name, _)| *name == key) {
+            secret.follow(file);
+        }
+    }
     check::check(&config)?;
     Ok(config)
 }
@@ -171,13 +170,13 @@ fn guess(value: &str) -> Value {
     line.map_or_else(|_| Value::String(value.to_owned()), |line| line.value)
 }
 
-/// Replaces `…_file` by the content of the file, without its last line break.
-fn read_secret(table: &mut Table, key: &str) -> Result<(), ConfigError> {
-    let Some((section, name)) = key.rsplit_once('.') else { return Ok(()) };
+/// Replaces `…_file`, which may stand in the place of a secret, by the content of the file; answers the file.
+fn read_secret(table: &mut Table, key: &str) -> Result<Option<PathBuf>, ConfigError> {
+    let Some((section, name)) = key.rsplit_once('.') else { return Ok(None) };
     let place = section.split('.').try_fold(table, |table, section| table.get_mut(section)?.as_table_mut());
-    let Some(place) = place else { return Ok(()) };
+    let Some(place) = place else { return Ok(None) };
     let file_key = format!("{name}_file");
-    let Some(path) = place.remove(&file_key) else { return Ok(()) };
+    let Some(path) = place.remove(&file_key) else { return Ok(None) };
     let Some(path) = path.as_str().map(PathBuf::from) else {
         return Err(ConfigError::key(
             format!("{section}.{file_key}"),
@@ -188,17 +187,14 @@ fn read_secret(table: &mut Table, key: &str) -> Result<(), ConfigError> {
         return Err(ConfigError::key(key, format!("is given twice: here and by {file_key}")));
     }
     let key = format!("{section}.{file_key}");
-    let secret = fs::read_to_string(&path).map_err(|source| ConfigError::SecretFile {
-        key: key.clone(),
-        path,
-        source,
+    let secret = Secret::read(&path).map_err(|error| match error {
+        SecretError::File { path, source } => ConfigError::SecretFile { key, path, source },
+        SecretError::Empty { .. } => {
+            ConfigError::key(key, "the file is empty: write the secret into it, or remove the key")
+        }
     })?;
-    let secret = secret.trim_end_matches(['\r', '\n']);
-    if secret.is_empty() {
-        return Err(ConfigError::key(key, "the file is empty: write the secret into it, or remove the key"));
-    }
-    place.insert(name.to_owned(), Value::String(secret.to_owned()));
-    Ok(())
+    place.insert(name.to_owned(), Value::String(secret));
+    Ok(Some(path))
 }
 
 #[cfg(test)]

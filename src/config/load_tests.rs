@@ -78,7 +78,7 @@ fn the_environment_gives_text_numbers_truths_and_lists() {
     ];
     let config = config_with("", &environment, &[]).unwrap();
     assert_eq!(config.server.bind, "127.0.0.1:0");
-    assert_eq!(config.console.token.expose(), "123456");
+    assert_eq!(&*config.console.token.expose(), "123456");
     assert_eq!(config.query.llm.base_url, "http://127.0.0.1:1/v1");
     assert!(!config.knowledge.sample);
     assert_eq!(config.pipeline.languages.len(), 1);
@@ -155,10 +155,26 @@ fn a_secret_is_read_from_its_file_and_never_shown() {
     fs::write(&file, "hush\n").unwrap();
     let flags = [("console.token_file", file.to_str().unwrap())];
     let read = config_with("", &[], &flags).unwrap();
-    assert_eq!(read.console.token.expose(), "hush");
+    assert_eq!(&*read.console.token.expose(), "hush");
     assert!(!format!("{read:?}").contains("hush"));
     let twice = config_with("[console]\ntoken = \"x\"", &[], &flags).expect_err("given twice");
     assert!(twice.to_string().contains("console.token"), "{twice}");
+}
+
+#[test]
+fn every_secret_can_stand_in_a_file_from_which_it_is_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("secret");
+    for (key, _) in Config::default().secrets() {
+        fs::write(&file, "old").unwrap();
+        let flag = format!("{key}_file");
+        let config = config_with("", &[], &[(&flag, file.to_str().unwrap())]).unwrap();
+        let named = config.secrets().into_iter().filter(|(_, secret)| secret.matches("old"));
+        assert_eq!(named.map(|(name, _)| name).collect::<Vec<_>>(), [key]);
+        fs::write(&file, "new").unwrap();
+        let changed = config.secrets().into_iter().filter(|(_, secret)| secret.reread().unwrap());
+        assert_eq!(changed.map(|(name, _)| name).collect::<Vec<_>>(), [key]);
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub use load::{ConfigError, Sources, load};
 use crate::channels::whatsapp::WhatsappSettings;
 use crate::http::{ApiSettings, ConsoleSettings, HttpSettings, ServerSettings, WebSettings};
 use crate::llm::LlmSettings;
+use crate::secret::Secret;
 use crate::store::StoreSettings;
 use crate::telemetry::LogSettings;
 
@@ -223,6 +224,20 @@ impl Config {
             0 => std::thread::available_parallelism().map_or(1, Into::into),
             shards => shards,
         }
+    }
+
+    /// Every secret by its key. Each may stand in a file instead, named by the key with `_file` behind it.
+    #[must_use]
+    pub const fn secrets(&self) -> [(&'static str, &Secret); 6] {
+        let (whatsapp, api) = (&self.channels.whatsapp, &self.channels.api);
+        [
+            ("channels.whatsapp.verify_token", &whatsapp.verify_token),
+            ("channels.whatsapp.app_secret", &whatsapp.app_secret),
+            ("channels.whatsapp.access_token", &whatsapp.access_token),
+            ("channels.api.token", &api.token),
+            ("console.token", &self.console.token),
+            ("query.llm.api_key", &self.query.llm.api_key),
+        ]
     }
 
     /// The part that the HTTP interface needs.

@@ -100,8 +100,9 @@ impl OpenAiQuery {
         };
         let mut call =
             self.client.post(&*self.url).timeout(Duration::from_millis(settings.timeout_ms)).json(&request);
-        if !settings.api_key.is_empty() {
-            call = call.bearer_auth(settings.api_key.expose());
+        let api_key = settings.api_key.expose();
+        if !api_key.is_empty() {
+            call = call.bearer_auth(api_key);
         }
         let response = call.send().await.map_err(transport)?;
         refusal(response.status())?;
@@ -112,6 +113,10 @@ impl OpenAiQuery {
 impl QueryService for OpenAiQuery {
     fn answer(&self, query: Query) -> PortFuture<Answer, QueryError> {
         Box::pin(self.clone().ask(query))
+    }
+
+    fn refresh(&self) {
+        self.settings.api_key.refresh("query.llm.api_key");
     }
 }
 

@@ -15,5 +15,6 @@ mod knowledge;
 mod operations;
 mod overload;
 mod resilience;
+mod secrets;
 mod support;
 mod webdriver;

@@ -120,7 +120,7 @@ const BINARY: &[(&str, &[&str])] = &[
     ("http", &["http", "secret"]),
     ("load", &["channels", "load", "secret"]),
     ("metrics", &["store"]),
-    ("config", &["channels", "http", "knowledge", "llm", "store", "telemetry"]),
+    ("config", &["channels", "http", "knowledge", "llm", "secret", "store", "telemetry"]),
     ("cli", &["app", "channels", "config", "knowledge", "lock_file", "store", "system", "telemetry"]),
     (
         "app",

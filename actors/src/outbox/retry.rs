@@ -23,21 +23,22 @@ pub fn mark_of(
         Err(CallError::Failed(error)) => error,
         Err(error) => refused_by_front(&error),
     };
-    match reason {
-        SendError::Refused(error) => Mark::Failed { part: id, attempt, error },
+    let (reason, retry_after) = match reason {
+        SendError::Refused(error) => return Mark::Failed { part: id, attempt, error },
         SendError::Ambiguous(error) => {
             let hold_until = tick.after(Duration::from_millis(settings.ambiguous_hold_ms));
-            Mark::Ambiguous { part: id, attempt, hold_until, error }
+            return Mark::Ambiguous { part: id, attempt, hold_until, error };
         }
-        SendError::Retryable { reason, .. } if is_too_old(part, tick, settings) => {
-            Mark::Failed { part: id, attempt, error: format!("gave up after {attempt} sends: {reason}") }
-        }
-        SendError::Retryable { reason, retry_after } => {
-            let wait = backoff(attempt, settings).max(retry_after.unwrap_or_default());
-            let not_before = tick.after(wait.mul_f64(1.0 + jitter / 4.0));
-            Mark::Retry { part: id, attempt, not_before, error: reason }
-        }
+        SendError::Retryable { reason, retry_after } => (reason, retry_after),
+        // Until there is another token.
+        SendError::Unauthorized(reason) => (reason, None),
+    };
+    if is_too_old(part, tick, settings) {
+        return Mark::Failed { part: id, attempt, error: format!("gave up after {attempt} sends: {reason}") };
     }
+    let wait = backoff(attempt, settings).max(retry_after.unwrap_or_default());
+    let not_before = tick.after(wait.mul_f64(1.0 + jitter / 4.0));
+    Mark::Retry { part: id, attempt, not_before, error: reason }
 }
 
 /// Whether an answer comes too late to be of use.
@@ -108,6 +109,12 @@ mod tests {
         assert_eq!([wait(1, None), wait(2, None), wait(9, None)], [500, 1_000, 60_000]);
         assert_eq!(wait(1, Some(20)), 20_000);
         assert_eq!(wait(1_000, None), 60_000, "an outage is waited out");
+    }
+
+    #[test]
+    fn a_part_waits_for_another_token_as_for_a_channel_that_throttles() {
+        let mark = mark(2, Err(CallError::Failed(SendError::Unauthorized("401".into()))));
+        assert!(matches!(mark, Mark::Retry { not_before: Tick(2_000), .. }), "{mark:?}");
     }
 
     #[test]

@@ -33,6 +33,9 @@ pub enum SendError {
         /// How long the channel asked us to wait.
         retry_after: Option<Duration>,
     },
+    /// The channel does not accept our token: surely not accepted, and no other part will be either.
+    #[error("our token is not accepted: {0}")]
+    Unauthorized(String),
     /// The channel refused it for good.
     #[error("refused: {0}")]
     Refused(String),
@@ -52,6 +55,10 @@ pub trait OutboundChannel: Send + Sync + 'static {
     /// Cuts a reply into parts that the channel takes, on sensible boundaries. Nothing is lost but white space at the
     /// cuts.
     fn split(&self, text: &str) -> Vec<String>;
+
+    /// Reads its secrets again, where they stand in files; called before a recovery probe and on SIGHUP. What is under way
+    /// goes on with the old ones.
+    fn refresh(&self) {}
 }
 
 /// A channel's way in: verifies and reads its webhooks. Pure, so that it runs where the body arrived.

@@ -56,4 +56,8 @@ pub trait QueryService: Send + Sync + 'static {
     /// # Errors
     /// When the model is unavailable or fails.
     fn answer(&self, query: Query) -> PortFuture<Answer, QueryError>;
+
+    /// Reads its secrets again, where they stand in files; called before a recovery probe and on SIGHUP. What is under way
+    /// goes on with the old ones.
+    fn refresh(&self) {}
 }

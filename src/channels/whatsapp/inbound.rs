@@ -19,9 +19,7 @@ use crate::secret::Secret;
 /// Reads the webhooks of one WhatsApp app.
 pub struct WhatsappInbound {
     verify_token: Secret,
-    /// The keyed state, made once: keying costs two blocks of SHA-256. None where no secret is configured; then no body
-    /// is accepted.
-    mac: Option<Hmac<Sha256>>,
+    app_secret: Secret,
 }
 
 impl WhatsappInbound {
@@ -29,9 +27,7 @@ impl WhatsappInbound {
     /// nothing.
     #[must_use]
     pub fn new(verify_token: &Secret, app_secret: &Secret) -> Self {
-        let key = app_secret.expose().as_bytes();
-        let mac = if key.is_empty() { None } else { Hmac::new_from_slice(key).ok() };
-        Self { verify_token: verify_token.clone(), mac }
+        Self { verify_token: verify_token.clone(), app_secret: app_secret.clone() }
     }
 }
 
@@ -42,8 +38,10 @@ impl InboundChannel for WhatsappInbound {
 
     fn verifies(&self, signature: Option<&str>, body: &[u8]) -> bool {
         let given = signature.and_then(|header| header.strip_prefix("sha256=")).and_then(digest_from_hex);
-        let (Some(given), Some(keyed)) = (given, &self.mac) else { return false };
-        let mut mac = keyed.clone();
+        let secret = self.app_secret.expose();
+        // Keyed anew for each body, which costs two blocks of SHA-256: the secret may have changed.
+        let keyed = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok().filter(|_| !secret.is_empty());
+        let (Some(given), Some(mut mac)) = (given, keyed) else { return false };
         mac.update(body);
         mac.verify_slice(&given).is_ok()
     }

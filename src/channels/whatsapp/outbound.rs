@@ -56,6 +56,10 @@ impl OutboundChannel for WhatsappOutbound {
         })
     }
 
+    fn refresh(&self) {
+        self.access_token.refresh("channels.whatsapp.access_token");
+    }
+
     fn split(&self, text: &str) -> Vec<String> {
         split(text, TEXT_MAX_CHARS)
     }

@@ -11,11 +11,16 @@ use tertulia_actors::ports::SendError;
 /// 131056 pair rate, 133016 registration).
 const THROTTLING: [i64; 6] = [4, 80_007, 130_429, 131_048, 131_056, 133_016];
 
-/// The token is wrong or has expired; it can be renewed while the part waits.
+/// The token is wrong or has expired.
 const TOKEN_EXPIRED: i64 = 190;
 
-/// How long a part waits for a renewed token.
-const TOKEN_RETRY: Duration = Duration::from_secs(30);
+/// Whether a code says that the token does not let us send, whatever is sent and to whom; another token may.
+///
+/// Source: WhatsApp Cloud API, error codes, "Authorization errors" (0 authentication, 3 capability, 10 permission, 190 expired,
+/// 200 to 299 permission).
+const fn is_about_the_token(code: i64) -> bool {
+    matches!(code, 0 | 3 | 10 | TOKEN_EXPIRED | 200..=299)
+}
 
 /// The longest wait that is taken from a `Retry-After`.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
@@ -57,15 +62,19 @@ pub(super) fn judge(status: u16, retry_after: Option<Duration>, body: &[u8]) -> 
 
 fn judge_refusal(status: u16, retry_after: Option<Duration>, error: Option<GraphError>) -> SendError {
     let code = error.as_ref().map(|error| error.code);
+    let is_refusal = (400..500).contains(&status);
     let reason = error.map_or_else(
         || format!("{status} without a well-formed error"),
         |error| format!("{status}, code {}: {}", error.code, clip(&error.message)),
     );
     if status == 429 || code.is_some_and(|code| THROTTLING.contains(&code)) {
         SendError::Retryable { reason, retry_after }
-    } else if status == 401 || code == Some(TOKEN_EXPIRED) {
-        SendError::Retryable { reason, retry_after: retry_after.or(Some(TOKEN_RETRY)) }
-    } else if (400..500).contains(&status) && code.is_some() {
+    } else if status == 401
+        || code == Some(TOKEN_EXPIRED)
+        || is_refusal && code.is_some_and(is_about_the_token)
+    {
+        SendError::Unauthorized(reason)
+    } else if is_refusal && code.is_some() {
         SendError::Refused(reason)
     } else {
         SendError::Ambiguous(reason)
@@ -90,6 +99,7 @@ mod tests {
     enum Kind {
         Accepted,
         Retryable(Option<u64>),
+        Unauthorized,
         Refused,
         Ambiguous,
     }
@@ -100,6 +110,7 @@ mod tests {
             Err(SendError::Retryable { retry_after, .. }) => {
                 Kind::Retryable(retry_after.map(|wait| wait.as_secs()))
             }
+            Err(SendError::Unauthorized(_)) => Kind::Unauthorized,
             Err(SendError::Refused(_)) => Kind::Refused,
             Err(SendError::Ambiguous(_)) => Kind::Ambiguous,
         }
@@ -126,9 +137,17 @@ mod tests {
             (400, Some(3), error(131_056), Kind::Retryable(Some(3))),
             (400, None, error(4), Kind::Retryable(None)),
             (500, None, error(80_007), Kind::Retryable(None)),
-            (401, None, error(0), Kind::Retryable(Some(30))),
-            (401, None, String::new(), Kind::Retryable(Some(30))),
-            (400, None, error(190), Kind::Retryable(Some(30))),
+            (401, None, error(0), Kind::Unauthorized),
+            (401, None, String::new(), Kind::Unauthorized),
+            (400, None, error(190), Kind::Unauthorized),
+            (500, None, error(190), Kind::Unauthorized),
+            (403, None, error(10), Kind::Unauthorized),
+            (403, None, error(3), Kind::Unauthorized),
+            (403, None, error(200), Kind::Unauthorized),
+            (400, None, error(299), Kind::Unauthorized),
+            (400, None, error(300), Kind::Refused),
+            (403, None, String::new(), Kind::Ambiguous),
+            (500, None, error(0), Kind::Ambiguous),
             (400, None, error(131_026), Kind::Refused),
             (404, None, error(131_000), Kind::Refused),
             (404, None, "<html>".to_owned(), Kind::Ambiguous),

@@ -222,3 +222,21 @@ fn neither_the_key_nor_an_unknown_setting_slips_through() {
     let settings: LlmSettings = toml::from_str("model = \"x\"").unwrap();
     assert_eq!((settings.model.as_str(), settings.timeout_ms), ("x", 30_000));
 }
+
+#[actix_web::test]
+async fn a_key_that_stands_in_a_file_is_read_again_when_it_is_asked_for() {
+    let endpoint = Endpoint::start(|| HttpResponse::Unauthorized().finish());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    let api_key = Secret::new("old");
+    api_key.follow(&file);
+    let client = crate::channels::client(Duration::from_secs(5)).unwrap();
+    let service = OpenAiQuery::new(client, LlmSettings { api_key, ..endpoint.settings() });
+    std::fs::write(&file, "new").unwrap();
+    drop(service.answer(query()).await);
+    service.refresh();
+    drop(service.answer(query()).await);
+    let shown: Vec<_> = endpoint.calls.try_iter().filter_map(|(_, key, _)| key).collect();
+    assert_eq!(shown, ["Bearer old", "Bearer new"]);
+    endpoint.server.stop(false).await;
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
-use actix_web::{HttpResponse, rt, web};
+use actix_web::{HttpRequest, HttpResponse, rt, web};
 use futures_util::{Stream, StreamExt, future, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -19,6 +19,8 @@ pub struct ModelBehaviour {
     pub latency: Duration,
     /// Probability of 500, 0 to 1.
     pub error_rate: f64,
+    /// The key that must be shown; none asks for none. Others get 401.
+    pub api_key: Option<String>,
     /// What it does instead of answering.
     pub fault: Option<ModelFault>,
     /// How many calls meet the fault, counted from when the behaviour was set; none: all of them.
@@ -91,7 +93,7 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
     }
 }
 
-async fn complete(body: web::Bytes, shared: web::Data<Shared>) -> HttpResponse {
+async fn complete(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared>) -> HttpResponse {
     let Ok(ask) = serde_json::from_slice::<Ask>(&body) else {
         let error = json!({"message": "malformed request", "type": "invalid_request_error"});
         return HttpResponse::BadRequest().json(json!({"error": error}));
@@ -117,9 +119,15 @@ async fn complete(body: web::Bytes, shared: web::Data<Shared>) -> HttpResponse {
             "total_tokens": prompt_tokens + words(&answer),
         },
     });
+    let bearer = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+    let shown = bearer.and_then(|value| value.strip_prefix("Bearer "));
     let (latency, fails, fault) = {
         let mut state = shared.state();
         state.prompts.push(prompt);
+        if state.model.api_key.as_deref().is_some_and(|key| shown != Some(key)) {
+            let error = json!({"message": "Incorrect API key provided", "type": "invalid_request_error"});
+            return HttpResponse::Unauthorized().json(json!({"error": error}));
+        }
         let fault = state.model.fault_of(state.model_calls);
         state.model_calls += 1;
         let error_rate = state.model.error_rate;

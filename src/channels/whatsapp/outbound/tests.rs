@@ -80,16 +80,33 @@ async fn an_answer_that_comes_too_late_leaves_the_outcome_unknown() {
 }
 
 #[actix_web::test]
-async fn a_channel_that_throttles_or_does_not_know_the_token_is_asked_again_later() {
-    for (behaviour, wait) in [
-        (WhatsappBehaviour { throttle_rate: 1.0, ..WhatsappBehaviour::default() }, 1),
-        (WhatsappBehaviour { throttle_first: 1, ..WhatsappBehaviour::default() }, 1),
-        (WhatsappBehaviour { unauthorized_rate: 1.0, ..WhatsappBehaviour::default() }, 30),
+async fn a_channel_that_throttles_is_asked_again_later() {
+    for behaviour in [
+        WhatsappBehaviour { throttle_rate: 1.0, ..WhatsappBehaviour::default() },
+        WhatsappBehaviour { throttle_first: 1, ..WhatsappBehaviour::default() },
     ] {
         let (result, sent) = send_to(behaviour).await;
         let Err(SendError::Retryable { retry_after, .. }) = result else { panic!("{result:?}") };
-        assert_eq!((retry_after, sent), (Some(Duration::from_secs(wait)), 0));
+        assert_eq!((retry_after, sent), (Some(Duration::from_secs(1)), 0));
     }
+}
+
+#[actix_web::test]
+async fn a_token_that_is_not_accepted_sends_nothing_until_its_file_has_another_and_is_read_again() {
+    let providers = EmulatedProviders::start(ProviderOptions::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    let access_token = Secret::new("wrong");
+    access_token.follow(&file);
+    let graph_base_url = providers.graph_base_url();
+    let settings = WhatsappSettings { access_token, graph_base_url, ..WhatsappSettings::default() };
+    let channel = WhatsappOutbound::new(client(settings.connect_timeout()).unwrap(), &settings);
+    std::fs::write(&file, "emulated-token\n").unwrap();
+    let refused = channel.send(outbound(Some("1"), None)).await;
+    assert!(matches!(refused, Err(SendError::Unauthorized(_))), "{refused:?}");
+    channel.refresh();
+    assert!(channel.send(outbound(Some("1"), None)).await.is_ok());
+    assert_eq!(providers.sent_count(), 1);
 }
 
 #[actix_web::test]
