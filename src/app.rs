@@ -15,6 +15,8 @@ use tertulia_actors::inbox::pressure::{Pressure, PressureLimits, Refusals};
 use tertulia_actors::pipeline::Pipeline;
 use tertulia_actors::ports::{Clock, Entropy, InboundChannel, ReceiptSource, Store, Vectors};
 use tertulia_actors::runtime::{ConversationCounter, Runtime, RuntimeParts};
+use tertulia_actors::services::Services;
+use tertulia_actors::shard::ChannelsOut;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -111,6 +113,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
     prepare_knowledge(&config, &ground)?;
     let services = ServiceThread::start(&config, &ground).await?;
     let parts = runtime_parts(&config, &ground, &mut prepared, &services).await?;
+    let probes = (parts.pipeline.services.clone(), parts.channels.clone());
     let runtime = Runtime::start(parts, services.watched()).await.ok_or(AppError::Thread("shards"))?;
     let deps = StoreDeps {
         clock: Arc::clone(&ground.clock),
@@ -139,7 +142,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
     let handle = server.handle();
     let mut server = actix_rt::spawn(server);
     let ended = tokio::select! {
-        signal = shutdown::asked(|| refresh_secrets(&config)) => {
+        signal = shutdown::asked(|| hangup(&config, &probes)) => {
             tracing::info!(signal, "draining");
             None
         }
@@ -161,11 +164,14 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
     }
 }
 
-/// Reads every secret again that stands in a file. Everybody who holds one sees it.
-fn refresh_secrets(config: &Config) {
+/// Reads every secret again that stands in a file. Everybody who holds one sees it, and whatever is down because of one is
+/// tried at once.
+fn hangup(config: &Config, (services, channels): &(Services, ChannelsOut)) {
     for (key, secret) in config.secrets() {
         secret.refresh(key);
     }
+    services.probe_now();
+    channels.values().for_each(|channel| channel.front.probe_now());
 }
 
 /// The part of the drain that is left for turns and the store when requests do not end.

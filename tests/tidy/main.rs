@@ -149,12 +149,8 @@ const BINARY_OF_ACTORS: &[(&str, &[&str])] = &[
     ("secret", &[]),
     ("shutdown", &[]),
     ("telemetry", &[]),
-<<<<<<< HEAD
     ("system", &["domain", "failpoint", "ports"]),
-=======
     ("memory", &["domain"]),
-    ("system", &["domain", "ports"]),
->>>>>>> 1813686 (Refuse what there is no room for before it is stored, and say by which limit)
     ("store", &["domain", "failpoint", "ports", "settings"]),
     ("knowledge", &["domain", "failpoint", "ports", "settings"]),
     ("llm", &["domain", "failpoint", "ports", "settings"]),

@@ -3,7 +3,7 @@
 mod recovery;
 mod send;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
@@ -12,13 +12,13 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 
 use super::lane::{Lane, Next};
-use crate::domain::{ConversationId, OutboxPart, PartState, Tick};
+use crate::domain::{Channel, ConversationId, OutboxPart, PartState, Tick};
 use crate::failpoint;
 use crate::ports::StoreError;
 use crate::ports::store::Mark;
 use crate::shard::Shard;
 use crate::supervision::snapshot::{Action, Kind};
-use send::{make_mark, send};
+use send::send;
 
 /// Asks for a permit to mark a conversation's first part as being sent in the very commit of its turn.
 #[derive(Message)]
@@ -87,6 +87,8 @@ struct SendEnded {
 enum End {
     /// With this mark, durable.
     Marked(Mark),
+    /// The same, and the channel is down: nothing was sent, and nothing will be for a while.
+    ChannelDown(Channel, Mark),
     /// The store knows better.
     Contradicted,
     /// The store is away; nothing was sent.
@@ -137,6 +139,8 @@ pub struct Dispatcher {
     is_closed: bool,
     /// An operator asked that no send begins.
     is_paused: bool,
+    /// Channels that are down, and when a send may find out whether they are back.
+    down: BTreeMap<Channel, Tick>,
     /// Sends, marks and reservations of former lives: until they have ended, nobody knows which parts are under way.
     former_in_flight: usize,
     /// Sends and marks that have ended.
@@ -159,6 +163,7 @@ impl Dispatcher {
             timer_epoch: 0,
             is_closed: false,
             is_paused: false,
+            down: BTreeMap::new(),
             former_in_flight: 0,
             ended: 0,
             life: 0,
@@ -173,8 +178,10 @@ impl Dispatcher {
     fn advance(&mut self, conversation: ConversationId, ctx: &mut Context<Self>) {
         let now = self.shard.clock.tick();
         let has_room = self.has_room();
+        let Some(next) = self.lanes.get(&conversation).map(|lane| lane.next(now)) else { return };
+        let next = self.unless_down(next, now);
         let Some(lane) = self.lanes.get_mut(&conversation) else { return };
-        match lane.next(now) {
+        match next {
             Next::Busy => {}
             Next::Done => {
                 self.lanes.remove(&conversation);
@@ -198,6 +205,20 @@ impl Dispatcher {
                 lane.begin();
                 self.begin(*part, ctx);
             }
+        }
+    }
+
+    /// What can be done while channels are down: a part waits until a send may find out whether its channel is back. One that
+    /// carries its mark goes all the same; it is told soon enough.
+    fn unless_down(&self, next: Next, now: Tick) -> Next {
+        match next {
+            Next::Send(part) if part.state != PartState::Sending => {
+                match self.down.get(&part.account.channel).filter(|until| **until > now) {
+                    Some(until) => Next::Wait(*until),
+                    None => Next::Send(part),
+                }
+            }
+            next => next,
         }
     }
 
@@ -227,31 +248,6 @@ impl Dispatcher {
             // After a panic nobody knows how far the send came; what the store has of it is settled when it is loaded.
             let send = AssertUnwindSafe(send(&shard, &front, part)).catch_unwind();
             let end = send.instrument(span).await.unwrap_or(End::Contradicted);
-            dispatcher.do_send(SendEnded { conversation, life, end });
-        });
-        self.in_flight += 1;
-    }
-
-    /// Settles a `sending` mark that no send of this process belongs to.
-    fn settle(&mut self, part: &OutboxPart, is_unposted: bool, ctx: &Context<Self>) {
-        let now = self.shard.clock.tick();
-        let (id, attempt) = (part.id, part.attempt);
-        let mark = if is_unposted {
-            Mark::Retry { part: id, attempt, not_before: now, error: "never handed to the channel".into() }
-        } else {
-            let hold = std::time::Duration::from_millis(self.shard.outbox.ambiguous_hold_ms);
-            Mark::Ambiguous {
-                part: id,
-                attempt,
-                hold_until: now.after(hold),
-                error: "the sender was lost".into(),
-            }
-        };
-        let (shard, dispatcher, conversation) = (Rc::clone(&self.shard), ctx.address(), part.conversation);
-        let life = self.life;
-        actix_rt::spawn(async move {
-            let mark = AssertUnwindSafe(make_mark(&shard, mark)).catch_unwind();
-            let end = mark.await.unwrap_or(End::Contradicted);
             dispatcher.do_send(SendEnded { conversation, life, end });
         });
         self.in_flight += 1;
@@ -454,6 +450,11 @@ impl Handler<SendEnded> for Dispatcher {
         if let Some(lane) = self.lanes.get_mut(&conversation) {
             match end {
                 End::Marked(mark) => lane.ended(&mark),
+                End::ChannelDown(channel, mark) => {
+                    lane.ended(&mark);
+                    let wait = std::time::Duration::from_millis(self.shard.outbox.retry_base_ms);
+                    self.down.insert(channel, self.shard.clock.tick().after(wait));
+                }
                 End::Contradicted => lane.contradicted(),
                 End::Unposted => lane.unreserve(),
                 End::StoreAway => {

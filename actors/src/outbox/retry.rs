@@ -18,10 +18,11 @@ pub fn mark_of(
     jitter: f64,
 ) -> Mark {
     let (id, attempt) = (part.id, part.attempt);
-    let reason = match result {
+    // A front that refuses a call has a pause of its own; the part need not wait longer each time.
+    let (reason, sends) = match result {
         Ok(provider_id) => return Mark::Sent { part: id, attempt, provider_id, at: now },
-        Err(CallError::Failed(error)) => error,
-        Err(error) => refused_by_front(&error),
+        Err(CallError::Failed(error)) => (error, attempt),
+        Err(error) => (refused_by_front(&error), 1),
     };
     let (reason, retry_after) = match reason {
         SendError::Refused(error) => return Mark::Failed { part: id, attempt, error },
@@ -36,7 +37,7 @@ pub fn mark_of(
     if is_too_old(part, tick, settings) {
         return Mark::Failed { part: id, attempt, error: format!("gave up after {attempt} sends: {reason}") };
     }
-    let wait = backoff(attempt, settings).max(retry_after.unwrap_or_default());
+    let wait = backoff(sends, settings).max(retry_after.unwrap_or_default());
     let not_before = tick.after(wait.mul_f64(1.0 + jitter / 4.0));
     Mark::Retry { part: id, attempt, not_before, error: reason }
 }
@@ -56,9 +57,9 @@ fn refused_by_front(error: &CallError<SendError>) -> SendError {
     }
 }
 
-/// The wait after the `attempt`-th send.
-fn backoff(attempt: u32, settings: &OutboxSettings) -> Duration {
-    let doubled = settings.retry_base_ms.saturating_mul(1 << attempt.saturating_sub(1).min(20));
+/// The wait after so many sends.
+fn backoff(sends: u32, settings: &OutboxSettings) -> Duration {
+    let doubled = settings.retry_base_ms.saturating_mul(1 << sends.saturating_sub(1).min(20));
     Duration::from_millis(doubled.min(settings.retry_max_ms))
 }
 

@@ -85,6 +85,10 @@ impl Service for QueryFrontService {
             QueryError::Failed(_) => Blame::Request,
         }
     }
+
+    fn refresh(&self) {
+        self.0.refresh();
+    }
 }
 
 /// A channel's way out.
@@ -105,8 +109,14 @@ impl Service for ChannelService {
         match error {
             // Cut off in the middle, or answered without sense.
             SendError::Ambiguous(_) => Blame::Service,
+            // No other part will be accepted either, until there is another token.
+            SendError::Unauthorized(_) => Blame::Hopeless,
             SendError::Retryable { .. } | SendError::Refused(_) => Blame::Request,
         }
+    }
+
+    fn refresh(&self) {
+        self.0.refresh();
     }
 }
 
@@ -121,4 +131,16 @@ pub struct Services {
     pub classifier: FrontHandle<ClassifierService>,
     /// Answers that are composed.
     pub query: FrontHandle<QueryFrontService>,
+}
+
+impl Services {
+    /// Lets the next call of each find out whether it is back.
+    pub fn probe_now(&self) {
+        if let Some(embedding) = &self.embedding {
+            embedding.probe_now();
+        }
+        self.vectors.probe_now();
+        self.classifier.probe_now();
+        self.query.probe_now();
+    }
 }

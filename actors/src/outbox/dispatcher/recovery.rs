@@ -1,13 +1,18 @@
 //! What a dispatcher does after a panic, what it says about itself, and what an operator can ask of it.
 
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+use std::time::Duration;
 
 use actix::prelude::*;
+use futures_util::FutureExt;
 use serde_json::json;
 
-use super::{Dispatcher, Lane};
-use crate::domain::ConversationId;
+use super::send::make_mark;
+use super::{Dispatcher, End, Lane, SendEnded};
+use crate::domain::{ConversationId, OutboxPart};
 use crate::ports::StoreError;
+use crate::ports::store::Mark;
 use crate::supervision::events::EventKind;
 use crate::supervision::snapshot::{Act, Action, Inspect, Snapshot, State};
 use crate::supervision::supervised::unwind_for_restart;
@@ -39,6 +44,31 @@ impl Dispatcher {
         let lanes = self.shard.store.sending_lanes(self.shard.outbox.lanes_max);
         let (life, dispatcher) = (self.life, ctx.address());
         actix_rt::spawn(async move { dispatcher.do_send(Orphans { life, lanes: lanes.await }) });
+    }
+
+    /// Settles a `sending` mark that no send of this process belongs to.
+    pub(super) fn settle(&mut self, part: &OutboxPart, is_unposted: bool, ctx: &Context<Self>) {
+        let now = self.shard.clock.tick();
+        let (id, attempt) = (part.id, part.attempt);
+        let mark = if is_unposted {
+            Mark::Retry { part: id, attempt, not_before: now, error: "never handed to the channel".into() }
+        } else {
+            let hold = Duration::from_millis(self.shard.outbox.ambiguous_hold_ms);
+            Mark::Ambiguous {
+                part: id,
+                attempt,
+                hold_until: now.after(hold),
+                error: "the sender was lost".into(),
+            }
+        };
+        let (shard, dispatcher, conversation) = (Rc::clone(&self.shard), ctx.address(), part.conversation);
+        let life = self.life;
+        actix_rt::spawn(async move {
+            let mark = AssertUnwindSafe(make_mark(&shard, mark)).catch_unwind();
+            let end = mark.await.unwrap_or(End::Contradicted);
+            dispatcher.do_send(SendEnded { conversation, life, end });
+        });
+        self.in_flight += 1;
     }
 }
 

@@ -8,7 +8,7 @@ use crate::ports::store::Mark;
 use crate::ports::{Outbound, StoreError};
 use crate::services::ChannelService;
 use crate::shard::Shard;
-use crate::supervision::FrontHandle;
+use crate::supervision::{CallError, FrontHandle};
 
 /// Marks, sends, marks.
 pub(super) async fn send(shard: &Shard, front: &FrontHandle<ChannelService>, mut part: OutboxPart) -> End {
@@ -36,9 +36,14 @@ pub(super) async fn send(shard: &Shard, front: &FrontHandle<ChannelService>, mut
     if let Err(error) = &result {
         tracing::warn!(conversation.id = %part.conversation, part.id = %part.id, %error, "a part was not sent");
     }
+    let is_down = matches!(result, Err(CallError::Down { started: false, .. }));
+    let channel = part.account.channel;
     let now = (shard.clock.now(), shard.clock.tick());
     let mark = mark_of(&part, result, now, &shard.outbox, shard.entropy.fraction());
-    make_mark(shard, mark).await
+    match make_mark(shard, mark).await {
+        End::Marked(mark) if is_down => End::ChannelDown(channel, mark),
+        end => end,
+    }
 }
 
 /// Makes a mark, for as long as it takes: what happened has happened.
