@@ -90,8 +90,8 @@ enum Phase {
 ///
 /// Sent to by its shard's router (`Deliver`, `Wake`, `Leave`, `Inspect`) and by its own tasks. Holds at most
 /// `conversation.max_messages` messages. A restart loses nothing: everything here is also in the store, and a turn that runs
-/// is waited for. One that panics again and again reads its messages one by one, and the one that it panics over
-/// `turns.max_attempts` times is dead-lettered by a task beside it.
+/// is waited for. One that panics `turns.max_attempts` times in a row reads its messages one by one; the one that it panics
+/// over as often again is dead-lettered by a task beside it.
 pub struct Conversation {
     id: ConversationId,
     shard: Rc<Shard>,
@@ -113,7 +113,7 @@ pub struct Conversation {
     life: u32,
     /// Panics since a turn last ended.
     panics: u8,
-    /// It panicked more than once in a row: until nothing waits any more, messages are read one by one.
+    /// It panicked too often in a row: until nothing waits any more, messages are read one by one.
     isolates: bool,
     /// An operator asked for its restart, which is no failure.
     is_killed: bool,
@@ -303,7 +303,7 @@ impl Handler<Deliver> for Conversation {
 
     fn handle(&mut self, Deliver { admitted, number }: Deliver, ctx: &mut Self::Context) {
         self.handled = number;
-        failpoint!("conversation.deliver");
+        failpoint!("conversation.deliver", text: admitted.message.text.as_deref().unwrap_or_default());
         let Admitted { account, message, pending, previous_end, language, .. } = *admitted;
         if self.account.is_none() {
             self.account = Some(Box::new(account));
@@ -355,7 +355,7 @@ impl Handler<Loaded> for Conversation {
         if life != self.life {
             return;
         }
-        failpoint!("conversation.loaded");
+        failpoint!("conversation.loaded", text: &format!("{state:?}"));
         match state {
             Ok(Some(state)) => {
                 self.take_in(state);

@@ -161,7 +161,11 @@ impl Run<'_> {
 
     /// The first half of the pipeline.
     async fn prepare(&self, input: &TurnInput) -> Result<Plan, Stopped> {
-        self.guard(self.shard.pipeline.prepare(input)).await
+        let prepare = async {
+            failpoint!("turn.prepare", text: &format!("{:?}", input.messages));
+            self.shard.pipeline.prepare(input).await
+        };
+        self.guard(prepare).await
     }
 
     /// Both halves of the pipeline, the first one unless it is done.

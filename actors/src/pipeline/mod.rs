@@ -3,6 +3,7 @@
 pub mod decide;
 pub mod journal;
 pub mod phrases;
+pub mod refusal;
 pub mod run;
 #[cfg(test)]
 mod run_tests;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::decide::{self, Ask, FollowUp, Lookup, Unanswered};
 use super::journal::Journal;
 use super::phrases::{self, phrase};
+use super::refusal::{self, Reaction, Refusal, Stage};
 use crate::domain::{
     Class, ConversationId, Disposition, Embedding, HistoryItem, Hit, Journey, Language, PendingMessage,
     Record, Route, TurnId,
@@ -145,6 +146,8 @@ impl Pipeline {
         let hits = self.search(&text, embedding, spoken, input, &mut journal).await?;
         let language = self.language_or_default(spoken);
         let FollowUp { record, needs_human } = decide::follow_up(class, self.routes.of(class));
+        // What nobody has classified may be a complaint: a person looks.
+        let needs_human = needs_human || found.is_none();
         let records = if record { vec![Record { class, text: text.clone() }] } else { vec![] };
         let next = match decide::lookup(hits, &self.settings) {
             Lookup::Reply(hit) => Next::Say(hit.entry.answer),
@@ -207,7 +210,7 @@ impl Pipeline {
         let Some(front) = &self.services.embedding else { return Ok(None) };
         let begun = Instant::now();
         let result = front.call(Some(input.conversation), text.to_owned()).await;
-        settle("embedding", result, input, begun, journal, |_| Value::Null)
+        settle(Stage::Embedding, result, input, begun, journal, |_| Value::Null)
     }
 
     async fn classify(
@@ -220,7 +223,7 @@ impl Pipeline {
         let begun = Instant::now();
         let result =
             self.services.classifier.call(Some(input.conversation), (text.to_owned(), embedding)).await;
-        settle("classify", result, input, begun, journal, |found| json!(found))
+        settle(Stage::Classifier, result, input, begun, journal, |found| json!(found))
     }
 
     async fn search(
@@ -235,7 +238,7 @@ impl Pipeline {
         let limit = self.settings.knowledge_hits;
         let search = Search { text: text.to_owned(), embedding, language, limit };
         let result = self.services.vectors.call(Some(input.conversation), search).await;
-        let found = settle("knowledge", result, input, begun, journal, |hits: &Vec<Hit>| {
+        let found = settle(Stage::Knowledge, result, input, begun, journal, |hits: &Vec<Hit>| {
             hits.iter()
                 .map(|hit| json!({ "id": hit.entry.id, "language": hit.entry.language, "score": hit.score }))
                 .collect()
@@ -287,7 +290,7 @@ impl Pipeline {
             Err(CallError::Failed(QueryError::Failed(reason))) => return Err(TurnError::Failed(reason)),
             result => result,
         };
-        settle("query", result, input, begun, journal, |answer| match answer {
+        settle(Stage::Query, result, input, begun, journal, |answer| match answer {
             Answer::Text { prompt_tokens, completion_tokens, .. } => {
                 json!({ "prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens })
             }
@@ -304,25 +307,28 @@ impl Pipeline {
     }
 }
 
-/// A service's result: its answer; nothing, written down, once patience is over; else the turn waits and runs again.
+/// A service's result: its answer; nothing, written down, where the turn goes on without it; else the turn's end for now.
 fn settle<T, E: std::fmt::Display>(
-    name: &str,
-    result: Result<T, E>,
+    stage: Stage,
+    result: Result<T, CallError<E>>,
     input: &TurnInput,
     begun: Instant,
     journal: &mut Journal,
     detail: impl FnOnce(&T) -> Value,
 ) -> Result<Option<T>, TurnError> {
-    match result {
+    let error = match result {
         Ok(answer) => {
-            journal.step(name, begun, "ok", detail(&answer));
-            Ok(Some(answer))
+            journal.step(stage.as_str(), begun, "ok", detail(&answer));
+            return Ok(Some(answer));
         }
-        Err(error) if input.out_of_patience => {
-            journal.degraded(name, begun, &error.to_string());
+        Err(error) => error,
+    };
+    match refusal::reaction(stage, Refusal::of(&error), input.out_of_patience) {
+        Reaction::GoOnWithout => {
+            journal.degraded(stage.as_str(), begun, &error.to_string());
             Ok(None)
         }
-        Err(error) => Err(TurnError::Unavailable(format!("{name}: {error}"))),
+        Reaction::Wait => Err(TurnError::Unavailable(format!("{}: {error}", stage.as_str()))),
     }
 }
 

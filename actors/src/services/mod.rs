@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::TryFutureExt;
 
 use crate::domain::{Embedding, Hit};
+use crate::failpoint;
 use crate::ports::{
     Answer, Classification, Classifier, ClassifierError, Embedder, EmbedderError, Outbound, OutboundChannel,
     Query, QueryError, QueryService, Search, SendError, Vectors, VectorsError,
@@ -22,6 +23,7 @@ impl Service for EmbeddingService {
     const NAME: &'static str = "embedding";
 
     fn call(&self, text: String) -> Work<Embedding, EmbedderError> {
+        failpoint!("services.embedding");
         Box::pin(self.0.embed(text).map_err(Fault::Failed))
     }
 
@@ -40,6 +42,7 @@ impl Service for VectorsService {
     const NAME: &'static str = "vectors";
 
     fn call(&self, search: Search) -> Work<Vec<Hit>, VectorsError> {
+        failpoint!("services.vectors");
         Box::pin(self.0.search(search).map_err(Fault::Failed))
     }
 
@@ -58,6 +61,7 @@ impl Service for ClassifierService {
     const NAME: &'static str = "classifier";
 
     fn call(&self, (text, embedding): Self::Request) -> Work<Classification, ClassifierError> {
+        failpoint!("services.classifier");
         Box::pin(self.0.classify(text, embedding).map_err(Fault::Failed))
     }
 
@@ -76,6 +80,7 @@ impl Service for QueryFrontService {
     const NAME: &'static str = "query";
 
     fn call(&self, query: Query) -> Work<Answer, QueryError> {
+        failpoint!("services.query");
         Box::pin(self.0.answer(query).map_err(Fault::Failed))
     }
 
@@ -102,6 +107,7 @@ impl Service for ChannelService {
     const WAITING_COUNTS: bool = false;
 
     fn call(&self, outbound: Outbound) -> Work<String, SendError> {
+        failpoint!("services.channel");
         Box::pin(self.0.send(outbound).map_err(Fault::Failed))
     }
 

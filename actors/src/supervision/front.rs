@@ -21,6 +21,7 @@ use super::service::{Blame, Fault, Service};
 use super::snapshot::{Act, Action, Depth, Inspect, Kind, Snapshot, State};
 use super::supervised::{Keeper, unwind_for_restart};
 use crate::domain::ConversationId;
+use crate::failpoint;
 use crate::settings::{FrontSettings, SupervisionSettings};
 
 /// A call under way has ended.
@@ -323,7 +324,7 @@ impl<S: Service> Handler<Call<S>> for Front<S> {
         if self.intake != Intake::Open {
             return Self::refuse(call);
         }
-        crate::failpoint!("front.call");
+        failpoint!("front.call", text: S::NAME);
         let now = Instant::now();
         match self.breaker.ask(now) {
             Pass::Refused(_) => Self::refuse(call),

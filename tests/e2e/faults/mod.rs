@@ -5,6 +5,7 @@ mod backlog;
 mod clock;
 mod database;
 mod model;
+mod panics;
 mod stop;
 
 use std::io::Write;

@@ -7,19 +7,21 @@ use actix::prelude::*;
 
 use super::super::turn;
 use super::{Conversation, Phase};
-
-/// Panics in a row after which messages are read one by one.
-const PANICS_TO_ISOLATE: u8 = 2;
+use crate::failpoint;
 
 impl Conversation {
-    /// Goes on after a panic. What was panicked over too often is taken out of the way first, by a task that touches nothing
-    /// of this actor.
+    /// Goes on after a panic. After `turns.max_attempts` in a row messages are read one by one; after as many again, what is
+    /// panicked over is taken out of the way first, by a task that touches nothing of this actor.
     pub(super) fn recover(&mut self, ctx: &mut Context<Self>) {
+        failpoint!("conversation.recover");
         if matches!(self.phase, Phase::Running) {
             return;
         }
-        if u32::from(self.panics) >= self.shard.turns.max_attempts {
+        let is_exhausted = u32::from(self.panics) >= self.shard.turns.max_attempts;
+        if is_exhausted {
             self.panics = 0;
+        }
+        if is_exhausted && std::mem::replace(&mut self.isolates, true) {
             return self.run_beside(turn::give_up(Rc::clone(&self.shard), self.id), ctx);
         }
         self.proceed(ctx);
@@ -28,7 +30,6 @@ impl Conversation {
 
 impl Supervised for Conversation {
     fn restarting(&mut self, _: &mut Self::Context) {
-        let panics = self.panics.saturating_add(u8::from(!self.is_killed));
         let phase = if matches!(self.phase, Phase::Running) { Phase::Running } else { Phase::Cold };
         *self = Self {
             phase,
@@ -37,8 +38,8 @@ impl Supervised for Conversation {
             handled: self.handled,
             timer_epoch: self.timer_epoch.wrapping_add(1),
             life: self.life.wrapping_add(1),
-            panics,
-            isolates: self.isolates || panics >= PANICS_TO_ISOLATE,
+            panics: self.panics.saturating_add(u8::from(!self.is_killed)),
+            isolates: self.isolates,
             ..Self::new(self.id, Rc::clone(&self.shard))
         };
     }

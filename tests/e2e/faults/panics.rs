@@ -1,0 +1,217 @@
+//! Panics: in every service, in every actor, twice in a row, always, and by the fault of one message.
+
+use std::time::{Duration, Instant};
+
+use super::{Recovery, bursts, check_database, check_promises, play, written};
+use crate::bursts::judge;
+use crate::support::{Bench, PATIENCE, run};
+
+/// People who write while something panics.
+const PEOPLE: usize = 20;
+
+/// A bench whose turns try again soon.
+fn bench() -> Bench {
+    let mut bench = Bench::new();
+    bench.set("turns.unavailable_retry_ms", "100");
+    bench.set("turns.retry_base_ms", "20");
+    bench.set("turns.retry_max_ms", "100");
+    bench.set("supervision.probe_ms", "100");
+    bench.set("supervision.probe_max_ms", "500");
+    bench
+}
+
+/// What was told of a place of the tree, whose path holds `path`, so far.
+fn told(bench: &Bench, path: &str, event: &str) -> usize {
+    let event = format!("\"event\":\"{event}\"");
+    bench.log().lines().filter(|line| line.contains(path) && line.contains(&event)).count()
+}
+
+async fn wait_until_told(bench: &Bench, path: &str, event: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while told(bench, path, event) == 0 {
+        assert!(Instant::now() < deadline, "{path}: not {event}: {}", bench.log());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// With these failpoints everybody is answered once, soon, and every path is told to have been restarted.
+fn is_survived(fault: &'static str, failpoints: &str, paths: &[&str]) {
+    run(async {
+        let bench = bench();
+        let _server = bench.start_with_failpoints(failpoints).await;
+        let mut all = vec![];
+        for number in 0..2 {
+            let some = bursts("panic", PEOPLE, number);
+            play(&bench, &some).await;
+            all.extend(some);
+        }
+        let recovery = Recovery::from(fault);
+        bench.wait_until_idle().await;
+        recovery.within(Duration::from_secs(10));
+        check_promises(&bench, &all, "panic");
+        for path in paths {
+            assert!(told(&bench, path, "Restarted") > 0, "{path} was not restarted: {}", bench.log());
+        }
+    });
+}
+
+#[test]
+fn a_panic_in_the_handler_of_each_front_is_survived() {
+    is_survived(
+        "panic in each front's handler",
+        "front.call=3*panic@embedding;front.call=4*panic@vectors;front.call=5*panic@classifier;\
+         front.call=6*panic@query;front.call=7*panic@channel",
+        &[
+            "services/embedding",
+            "services/vectors",
+            "services/classifier",
+            "services/query",
+            "channels/whatsapp",
+        ],
+    );
+}
+
+#[test]
+fn a_panic_in_a_call_of_each_service_is_survived() {
+    is_survived(
+        "panic in a call of each service",
+        "services.embedding=%5*panic;services.vectors=%6*panic;services.classifier=%7*panic;services.query=%8*panic",
+        &["services/embedding", "services/vectors", "services/classifier", "services/query"],
+    );
+}
+
+#[test]
+fn a_panic_in_each_handler_of_a_conversation_is_survived() {
+    for place in ["deliver", "timer", "granted", "turn_ended"] {
+        is_survived(
+            "panic in a conversation",
+            &format!("conversation.{place}=3*panic;conversation.{place}=7*panic"),
+            &["router/conversations"],
+        );
+    }
+}
+
+#[test]
+fn a_panic_in_a_turn_is_survived() {
+    is_survived("panic in a turn", "turn.prepare=3*panic;turn.query=5*panic;turn.before_commit=7*panic", &[]);
+}
+
+#[test]
+fn a_double_panic_of_a_conversation_is_survived() {
+    is_survived(
+        "a conversation's fresh value panics as well",
+        "conversation.timer=4*panic;conversation.recover=1*panic",
+        &["router/conversations"],
+    );
+}
+
+#[test]
+fn a_panic_in_each_actor_of_a_shard_and_beside_it_is_survived() {
+    is_survived(
+        "panic in each actor of a shard",
+        "router.route=5*panic;router.wake=3*panic;router.rests=4*panic;turns.acquire=6*panic;sweep.page=2*panic;\
+         dispatcher.reserve=3*panic;dispatcher.enqueue=4*panic;dispatcher.send_ended=5*panic;dispatcher.wake=2*panic",
+        &["/router\"", "/turns\"", "/dispatcher\"", "\"sweep\""],
+    );
+}
+
+#[test]
+fn a_service_that_always_panics_is_given_up_and_taken_back_when_it_is_mended() {
+    run(async {
+        let bench = bench();
+        bench.failpoints("services.query=panic");
+        let _server = bench.start().await;
+        let some = bursts("always", PEOPLE, 0);
+        play(&bench, &some).await;
+        wait_until_told(&bench, "services/query", "GaveUp").await;
+        let restarts = told(&bench, "services/query", "Restarted");
+        assert_eq!(bench.providers.sent_count(), 0);
+        bench.failpoints("");
+        let recovery = Recovery::from("a service that panics on every call");
+        bench.wait_until_idle().await;
+        recovery.within(Duration::from_secs(10));
+        check_promises(&bench, &some, "always");
+        assert_eq!(bench.count("SELECT sum(failures) FROM turns"), 0, "no turn is to blame");
+        assert!(restarts < 40, "{restarts} restarts: it was called again and again");
+    });
+}
+
+#[test]
+fn a_service_that_stays_down_is_gone_without_when_patience_ends() {
+    run(async {
+        let mut bench = bench();
+        bench.set("turns.patience_ms", "500");
+        let _server = bench
+            .start_with_failpoints(
+                "services.embedding=panic;services.vectors=panic;services.classifier=panic",
+            )
+            .await;
+        let some = bursts("without", PEOPLE, 0);
+        play(&bench, &some).await;
+        let recovery = Recovery::from("embedding, search and classifier stay down");
+        bench.wait_until_idle().await;
+        recovery.within(Duration::from_secs(20));
+        check_promises(&bench, &some, "without");
+        let degraded =
+            "SELECT count(*) FROM turns WHERE state = 'committed' AND journey NOT LIKE '%\"degraded\":true%'";
+        assert_eq!(bench.count(degraded), 0, "every journey says so");
+        assert_eq!(
+            bench.count("SELECT count(*) FROM conversations WHERE needs_human = 0"),
+            0,
+            "nobody classified them"
+        );
+    });
+}
+
+/// A message whose words make something panic is dead-lettered, and everything else of its conversation is answered.
+fn is_set_apart(fault: &'static str, points: &[&str]) {
+    run(async {
+        let mut bench = bench();
+        bench.set("supervision.backoff_max_ms", "200");
+        // The middle one of a burst of several, in a conversation that goes on afterwards.
+        let some: Vec<_> =
+            bursts("poison", 40, 0).into_iter().filter(|burst| burst.messages.len() >= 3).take(5).collect();
+        let poison = some[0].messages[1].token;
+        let points: Vec<_> =
+            points.iter().map(|point| format!("{point}=panic@{}", poison.text("poison"))).collect();
+        let _server = bench.start_with_failpoints(&points.join(";")).await;
+        play(&bench, &some).await;
+        let recovery = Recovery::from(fault);
+        bench.wait_until_idle().await;
+        let after: Vec<_> =
+            bursts("poison", 40, 1).into_iter().filter(|burst| burst.person == some[0].person).collect();
+        play(&bench, &after).await;
+        bench.wait_until_idle().await;
+        recovery.within(Duration::from_secs(30));
+        let books = bench.books();
+        assert!(books.balance(), "{books:?}");
+        let all: Vec<_> = some.into_iter().chain(after).collect();
+        assert_eq!(
+            (books.dead_lettered, books.answered),
+            (1, written(&all) - 1),
+            "{books:?}\n{}",
+            bench.log()
+        );
+        let verdict = judge(&all, &bench.providers.sent(), "poison");
+        let lost = vec![(poison.person, poison.burst)];
+        assert_eq!((verdict.unanswered, verdict.doubled), (lost, vec![]), "{}", bench.log());
+        let is_answered =
+            bench.providers.sent().iter().any(|sent| sent.text.contains(&poison.text("poison")));
+        assert!(!is_answered);
+        assert!(verdict.swapped.is_empty(), "{:?}", verdict.swapped);
+        check_database(&bench);
+    });
+}
+
+#[test]
+fn a_message_that_makes_its_turn_panic_is_dead_lettered_alone() {
+    is_set_apart("a message that makes its turn panic", &["turn.prepare"]);
+}
+
+#[test]
+fn a_message_that_makes_its_conversation_panic_is_dead_lettered_alone() {
+    is_set_apart(
+        "a message that makes its conversation panic",
+        &["conversation.deliver", "conversation.loaded"],
+    );
+}
