@@ -77,6 +77,7 @@ pub(super) const RANGES: &[Range] = &[
         "at 0 a status that comes before its answer would be lost",
     ),
     because("storage.page_max", 0, 0xffff_fffe, "0 is no limit"),
+    because("storage.start_check_bytes", 0, 1 << 40, "0 never looks"),
     because("storage.retry_after_ms", PAUSE_MS, DAY_MS, "callers and turns would try again without a pause"),
     because("storage.probe_ms", PAUSE_MS, DAY_MS, "a failed writer would try again without a pause"),
     because("inbox.dedupe_days", 8, 3_650, "providers resend for 7 days"),

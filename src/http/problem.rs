@@ -85,6 +85,10 @@ impl Problem {
                 Self::new(503, "closing", "the server is shutting down; try again later").retry_after(wait)
             }
             StoreError::Refused(reason) => Self::new(409, "refused", reason.clone()),
+            StoreError::Corrupt(reason) => {
+                tracing::error!(%reason, "what is stored cannot be read: run `tertulia db check`");
+                Self::new(500, "corrupt", "what is stored of this cannot be read")
+            }
         }
     }
 }

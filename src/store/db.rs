@@ -9,7 +9,7 @@ use tertulia_actors::ports::store::DeadLetter;
 
 use super::error::OpenError;
 use super::settings::StoreSettings;
-use super::{connect, ledger, reads, schema};
+use super::{connect, damage, ledger, reads, schema, unreadable};
 
 /// How long a command waits for a lock of the running server.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,11 +47,24 @@ pub fn migrate(settings: &StoreSettings) -> Result<Migrated, OpenError> {
 /// When the file cannot be read at all.
 pub fn check(path: &Path) -> Result<Vec<String>, OpenError> {
     let conn = open_to_read(path)?;
-    reads::snapshot(&conn, findings).map_err(|error| OpenError::of(path, error))
+    // One view of everything. It is not committed: where a page is broken even that fails, and nothing was written.
+    let found = conn.unchecked_transaction().and_then(|tx| findings(&tx));
+    found.map_err(|error| OpenError::of(path, error))
 }
 
 fn findings(conn: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut findings = Vec::new();
+    match look(conn, &mut findings) {
+        // A broken page may end the search; what was found before must not be lost for that.
+        Err(error) if !findings.is_empty() => findings.push(format!("the rest cannot be read: {error}")),
+        outcome => outcome?,
+    }
+    Ok(findings)
+}
+
+fn look(conn: &Connection, findings: &mut Vec<String>) -> rusqlite::Result<()> {
+    // `integrity_check` gives up at some broken pages without a word of where; the quick one stops at the first and names it.
+    findings.extend(damage::first(conn)?);
     let mut statement = conn.prepare("PRAGMA integrity_check")?;
     for line in statement.query_map([], |row| row.get::<_, String>(0))?.take(FINDINGS_MAX) {
         findings.push(line?);
@@ -61,6 +74,7 @@ fn findings(conn: &Connection) -> rusqlite::Result<Vec<String>> {
     for line in statement.query_map([], |row| row.get::<_, String>(0))?.take(FINDINGS_MAX) {
         findings.push(format!("a row of table {} points to nothing", line?));
     }
+    findings.append(&mut unreadable::find(conn, FINDINGS_MAX)?);
     let (stored, counted) = (ledger::load(conn)?.books, ledger::count(conn)?);
     if stored != counted {
         findings.push(format!("the stored books are {stored:?}, the rows add up to {counted:?}"));
@@ -68,7 +82,7 @@ fn findings(conn: &Connection) -> rusqlite::Result<Vec<String>> {
     if !counted.balance() {
         findings.push(format!("the books do not balance: {counted:?}"));
     }
-    Ok(findings)
+    Ok(())
 }
 
 /// Copies the database to a new file, while a server may go on writing.

@@ -108,13 +108,32 @@ impl OpenError {
 pub enum WriteError {
     /// The request itself is at fault; only it fails.
     Refused(String),
+    /// Rows that the request met cannot be read; only it fails.
+    Corrupt(String),
     /// The database is at fault; nothing of the group is written.
     Database(rusqlite::Error),
 }
 
 impl From<rusqlite::Error> for WriteError {
     fn from(error: rusqlite::Error) -> Self {
-        if is_the_requests_fault(&error) { Self::Refused(error.to_string()) } else { Self::Database(error) }
+        if let Some(reason) = unreadable(&error) {
+            Self::Corrupt(reason)
+        } else if is_the_requests_fault(&error) {
+            Self::Refused(error.to_string())
+        } else {
+            Self::Database(error)
+        }
+    }
+}
+
+/// What is wrong with a row, where the error says that it is: a value of it is not of its column's kind.
+pub(super) fn unreadable(error: &rusqlite::Error) -> Option<String> {
+    match error {
+        rusqlite::Error::FromSqlConversionFailure(_, _, source) => Some(source.to_string()),
+        rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::Utf8Error(..) => Some(error.to_string()),
+        _ => None,
     }
 }
 
@@ -134,6 +153,7 @@ impl From<WriteError> for StoreError {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Refused(reason) => Self::Refused(reason),
+            WriteError::Corrupt(reason) => Self::Corrupt(reason),
             WriteError::Database(error) => Self::Unavailable(error.to_string()),
         }
     }
@@ -146,7 +166,9 @@ pub(super) fn overloaded(by: Limit, limit: usize) -> StoreError {
 
 /// A read's error as the port tells it.
 pub(super) fn read_error(error: &rusqlite::Error) -> StoreError {
-    if is_the_requests_fault(error) {
+    if let Some(reason) = unreadable(error) {
+        StoreError::Corrupt(reason)
+    } else if is_the_requests_fault(error) {
         StoreError::Refused(error.to_string())
     } else {
         StoreError::Unavailable(error.to_string())

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::error::WriteError;
 use super::readers::Readers;
-use super::writer::{Change, Gauges, Marks, Probe, Queue, Replay, WriterStats};
+use super::writer::{Change, Gauges, Marks, Probe, Queue, Replay, SetAside, WriterStats};
 use super::{ledger, reads};
 
 /// The store on one SQLite file.
@@ -25,7 +25,7 @@ use super::{ledger, reads};
 /// Every call queues its request at once, and its future only waits for the answer: a caller that goes away cancels
 /// nothing. Writes go through the group-commit writer, reads to threads of their own.
 pub struct SqliteStore {
-    pub(super) queue: Queue,
+    pub(super) queue: Arc<Queue>,
     pub(super) readers: Readers,
     pub(super) gauges: Arc<Gauges>,
     pub(super) books: watch::Receiver<Books>,
@@ -51,6 +51,24 @@ impl SqliteStore {
         change: impl FnOnce(&Connection, Timestamp) -> Result<T, WriteError> + Send + 'static,
     ) -> StoreFuture<T> {
         self.queue.write(Change::new(change))
+    }
+
+    /// A read that fails for the rows of its conversation sets that one aside.
+    fn or_set_aside<T: Send + 'static>(
+        &self,
+        conversation: ConversationId,
+        read: StoreFuture<T>,
+    ) -> StoreFuture<T> {
+        let queue = Arc::clone(&self.queue);
+        Box::pin(async move {
+            let outcome = read.await;
+            if let Err(StoreError::Corrupt(reason)) = &outcome {
+                queue
+                    .write(SetAside { conversation: conversation.to_string(), reason: reason.clone() })
+                    .await?;
+            }
+            outcome
+        })
     }
 
     /// The books, published after each commit.
@@ -88,7 +106,15 @@ impl Inbox for SqliteStore {
         after: Option<(Tick, ConversationId)>,
         limit: usize,
     ) -> StoreFuture<Vec<Overdue>> {
-        self.readers.read(move |conn| reads::inbox::overdue(conn, until, after, limit))
+        let page = self.readers.read(move |conn| reads::inbox::overdue(conn, until, after, limit));
+        let queue = Arc::clone(&self.queue);
+        Box::pin(async move {
+            let page = page.await?;
+            for (conversation, reason) in page.unreadable {
+                queue.write(SetAside { conversation, reason }).await?;
+            }
+            Ok(page.rows)
+        })
     }
 }
 
@@ -98,9 +124,14 @@ impl Turns for SqliteStore {
         conversation: ConversationId,
         limit: usize,
     ) -> StoreFuture<Option<ConversationState>> {
-        self.readers.read(move |conn| {
-            reads::snapshot(conn, |conn| reads::turns::load_conversation(conn, conversation, limit))
-        })
+        let load = self.readers.read(move |conn| {
+            reads::snapshot(conn, |conn| match reads::turns::set_aside(conn, conversation)? {
+                Some(reason) => Ok(Err(StoreError::Corrupt(reason))),
+                None => reads::turns::load_conversation(conn, conversation, limit).map(Ok),
+            })
+        });
+        let load = self.or_set_aside(conversation, load);
+        Box::pin(async move { load.await? })
     }
 
     fn history(
@@ -138,7 +169,8 @@ impl Outbox for SqliteStore {
         now: Tick,
         limit: usize,
     ) -> StoreFuture<Vec<OutboxPart>> {
-        self.readers.read(move |conn| reads::outbox::load_lane(conn, conversation, now, limit))
+        let load = self.readers.read(move |conn| reads::outbox::load_lane(conn, conversation, now, limit));
+        self.or_set_aside(conversation, load)
     }
 
     fn due_lanes(

@@ -1,11 +1,13 @@
 //! The store on SQLite: the port [`Store`](tertulia_actors::ports::Store) on one file.
 //!
 //! `open` (start and end) -> `handle` (the port) -> `writer` (one thread, group commit) and `readers` (several threads, no
-//! writes), with `checkpoint` beside them. `schema` and its migrations say what is stored, `ledger` keeps the books of
-//! promise H, `db` is for commands that work without a server.
+//! writes), with `checkpoint` beside them. `damage` looks for
+//! broken pages at a start. `schema` and its migrations say what is stored, `ledger` keeps the books of
+//! promise H, `unreadable` names conversations whose rows are damaged, `db` is for commands that work without a server.
 
 mod checkpoint;
 mod connect;
+mod damage;
 pub mod db;
 mod error;
 mod handle;
@@ -16,6 +18,7 @@ mod reads;
 mod row;
 mod schema;
 mod settings;
+mod unreadable;
 mod writer;
 
 #[cfg(test)]

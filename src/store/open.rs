@@ -18,7 +18,7 @@ use super::readers::Readers;
 use super::row::int;
 use super::settings::StoreSettings;
 use super::writer::{Gauges, Message, Publications, Queue, StoreDeps, Writer, WriterStats};
-use super::{connect, schema};
+use super::{connect, damage, schema};
 
 /// An open database whose writer does not run yet.
 ///
@@ -55,6 +55,8 @@ impl SqliteStore {
     pub fn open(settings: &StoreSettings) -> Result<PreparedStore, OpenError> {
         connect::create_file(&settings.path)?;
         let mut conn = connect::writer(settings)?;
+        // Before anything is written: a start that refuses leaves the file as it found it.
+        damage::refuse(&conn, settings)?;
         schema::migrate(&mut conn, &settings.path)?;
         let (ledger, epoch) = (ledger::load(&conn)?, ledger::epoch(&conn)?);
         let (readers, threads) = Readers::start(settings)?;
@@ -63,7 +65,7 @@ impl SqliteStore {
         let (books, books_seen) = watch::channel(ledger.books);
         let (stats, stats_seen) = watch::channel(WriterStats::begin(&ledger));
         let handle = Arc::new(Self {
-            queue,
+            queue: Arc::new(queue),
             readers,
             gauges,
             books: books_seen,
@@ -97,7 +99,7 @@ impl PreparedStore {
 
     /// Takes all partitions over, in one transaction: a new epoch fences every earlier owner, turns left running wait
     /// again with one interruption more, parts left in the middle of a send become ambiguous and hold their lanes for
-    /// `ambiguous_hold`, and no stored deadline lies after `now`.
+    /// `ambiguous_hold`, no stored deadline lies after `now`, and what was set aside is tried again.
     ///
     /// # Errors
     /// Nothing was changed when it fails.
@@ -120,6 +122,8 @@ impl PreparedStore {
             "UPDATE conversations SET wake_at = ?1 WHERE wake_at IS NOT NULL AND wake_at > ?1",
             params![now.0],
         )?;
+        // They may have been mended; those that were not are set aside again.
+        tx.execute("UPDATE conversations SET set_aside = NULL WHERE set_aside IS NOT NULL", [])?;
         let mut entry = ledger::Entry::default();
         move_parts(&mut entry.books, PartState::Sending, PartState::Ambiguous, int(parts));
         let ledger = self.ledger.after(&entry, now);

@@ -5,7 +5,9 @@ use std::str::FromStr;
 
 use rusqlite::types::{FromSqlError, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Row, RowIndex};
-use tertulia_actors::domain::{ConversationId, PartId, PendingMessage, Receipt, Tick, Timestamp, TurnId};
+use tertulia_actors::domain::{
+    ConversationId, Language, PartId, PendingMessage, Receipt, Tick, Timestamp, TurnId,
+};
 use uuid::Uuid;
 
 /// An id as text, without an allocation.
@@ -88,6 +90,16 @@ where
     T::Err: Error + Send + Sync + 'static,
 {
     text.parse().map_err(|error| FromSqlError::Other(Box::new(error)).into())
+}
+
+/// A person's language; none where it is not known, or its column holds something else: it is found out anew.
+pub(super) fn language<I: RowIndex>(row: &Row<'_>, column: I) -> rusqlite::Result<Option<Language>> {
+    Ok(row.get_ref(column)?.as_str_or_null()?.and_then(|name| name.parse().ok()))
+}
+
+/// Rows that contradict each other: the error of rows that cannot be read.
+pub(super) fn contradiction(reason: String) -> rusqlite::Error {
+    FromSqlError::Other(reason.into()).into()
 }
 
 /// A tick from a column.

@@ -29,6 +29,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "content_and_age",
         sql: include_str!("migrations/0006_content_and_age.sql"),
     },
+    Migration { number: 7, name: "set_aside", sql: include_str!("migrations/0007_set_aside.sql") },
 ];
 
 /// SQLite's `application_id` of our databases: "TERT".

@@ -7,11 +7,17 @@ pub(super) mod views;
 
 use rusqlite::Connection;
 
+use super::error::unreadable;
 use super::row::int;
 
 /// A limit as SQLite takes it.
 fn limit(limit: usize) -> i64 {
     int(limit)
+}
+
+/// The rows of a list that can be read: one that cannot hides no other. `tertulia db check` names it.
+fn readable<T>(rows: impl Iterator<Item = rusqlite::Result<T>>) -> rusqlite::Result<Vec<T>> {
+    rows.filter(|row| !row.as_ref().is_err_and(|error| unreadable(error).is_some())).collect()
 }
 
 /// Runs several statements on one snapshot of the database.

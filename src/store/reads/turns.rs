@@ -6,37 +6,52 @@ use tertulia_actors::domain::{
 };
 use tertulia_actors::ports::store::ConversationState;
 
-use super::super::row::{AsText, count, parsed, parsed_or_none, pending_message, small, tick};
+use super::super::row::{AsText, contradiction, count, int, language, parsed, pending_message, small, tick};
 use super::limit as rows_max;
 
-/// See [`Turns::load_conversation`](tertulia_actors::ports::store::Turns::load_conversation).
+/// Why a conversation is set aside, where it is.
+pub(in crate::store) fn set_aside(conn: &Connection, id: ConversationId) -> rusqlite::Result<Option<String>> {
+    conn.prepare_cached("SELECT set_aside FROM conversations WHERE id = ?1 AND set_aside IS NOT NULL")?
+        .query_row([id.text()], |row| row.get(0))
+        .optional()
+}
+
+/// See [`Turns::load_conversation`](tertulia_actors::ports::store::Turns::load_conversation), but for conversations that are
+/// set aside, which it reads like others.
 pub(in crate::store) fn load_conversation(
     conn: &Connection,
     id: ConversationId,
     limit: usize,
 ) -> rusqlite::Result<Option<ConversationState>> {
-    let Some(mut state) = head(conn, id)? else { return Ok(None) };
+    let Some((mut state, waiting)) = head(conn, id)? else { return Ok(None) };
     state.open_turn = open_turn(conn, id)?;
     state.pending = pending(conn, id, limit.saturating_add(1))?;
     state.more = state.pending.len() > limit;
+    let found = state.pending.len() + state.open_turn.as_ref().map_or(0, |turn| turn.messages.len());
+    if !state.more && int(found) != waiting {
+        // Some are in a state, or a turn, that does not exist: nobody would ever answer them.
+        return Err(contradiction(format!("{waiting} messages wait, and {found} of them are found")));
+    }
     state.pending.truncate(limit);
     Ok(Some(state))
 }
 
-fn head(conn: &Connection, id: ConversationId) -> rusqlite::Result<Option<ConversationState>> {
+/// The conversation itself, and how many of its messages have not ended.
+fn head(conn: &Connection, id: ConversationId) -> rusqlite::Result<Option<(ConversationState, i64)>> {
     conn.prepare_cached(
-        "SELECT channel, account, last_seq, previous_end, language FROM conversations WHERE id = ?1",
+        "SELECT channel, account, last_seq, previous_end, language, pending FROM conversations WHERE id = ?1",
     )?
     .query_row([id.text()], |row| {
-        Ok(ConversationState {
+        let state = ConversationState {
             account: Account::new(parsed::<Channel, _>(row, 0)?, row.get::<_, String>(1)?),
             last_seq: count(row, 2)?,
             previous_end: row.get::<_, Option<i64>>(3)?.map(Tick),
-            language: parsed_or_none(row, 4)?,
+            language: language(row, 4)?,
             open_turn: None,
             pending: Vec::new(),
             more: false,
-        })
+        };
+        Ok((state, row.get(5)?))
     })
     .optional()
 }

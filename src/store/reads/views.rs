@@ -7,7 +7,7 @@ use tertulia_actors::ports::store::{
 };
 
 use super::super::row::{AsText, at, count, parsed, parsed_or_none, small};
-use super::limit as rows_max;
+use super::{limit as rows_max, readable};
 
 /// See [`Views::conversation`](tertulia_actors::ports::store::Views::conversation).
 pub(in crate::store) fn conversation(
@@ -48,7 +48,7 @@ pub(in crate::store) fn needing_human(
          FROM conversations WHERE needs_human = 1 AND id > COALESCE(?1, '') ORDER BY id LIMIT ?2",
     )?;
     let rows = statement.query_map(params![after.map(AsText::text), rows_max(limit)], conversation_view)?;
-    rows.collect()
+    readable(rows)
 }
 
 /// See [`Views::records`](tertulia_actors::ports::store::Views::records).
@@ -70,7 +70,7 @@ pub(in crate::store) fn records(
             at: at(row, 5)?,
         })
     })?;
-    rows.collect()
+    readable(rows)
 }
 
 /// See [`Views::messages`](tertulia_actors::ports::store::Views::messages).
@@ -213,7 +213,7 @@ pub(in crate::store) fn dead_letters(
             received_at: at(row, 6)?,
         })
     })?;
-    rows.collect()
+    readable(rows)
 }
 
 /// See [`Views::quarantined`](tertulia_actors::ports::store::Views::quarantined).
@@ -233,5 +233,5 @@ pub(in crate::store) fn quarantined(
             body: String::from_utf8_lossy(row.get_ref(4)?.as_blob()?).into_owned(),
         })
     })?;
-    rows.collect()
+    readable(rows)
 }

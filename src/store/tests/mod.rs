@@ -2,6 +2,7 @@
 
 mod bench;
 mod books;
+mod damage;
 mod database;
 mod failures;
 mod identity;

@@ -8,7 +8,7 @@ use tertulia_actors::ports::Admitted;
 use tertulia_actors::ports::store::{Admission, Quarantined, Stored};
 
 use super::super::error::WriteError;
-use super::super::row::{AsText, count, int, parsed, parsed_or_none};
+use super::super::row::{AsText, count, int, language, parsed};
 use super::identity::{carry_out, look_up, resolve};
 use super::statuses;
 use super::unit::{Unit, Write};
@@ -173,7 +173,7 @@ fn count_in(unit: &Unit<'_>, conversation: ConversationId, waits: bool) -> Resul
                 pending: count(row, 1)?,
                 previous_end: row.get::<_, Option<i64>>(2)?.map(Tick),
                 has_deadline: row.get(3)?,
-                language: parsed_or_none(row, 4)?,
+                language: language(row, 4)?,
             })
         })?;
     Ok(counted)

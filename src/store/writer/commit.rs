@@ -2,7 +2,8 @@
 
 use rusqlite::params;
 use tertulia_actors::domain::{
-    Account, Channel, Disposition, Language, OutboxPart, PartState, Recipient, ReplyPart, Tick,
+    Account, Channel, ConversationId, Disposition, Language, OutboxPart, PartState, Recipient, ReplyPart,
+    Tick,
 };
 use tertulia_actors::ports::store::{CommitOutcome, CommitTurn, ReplyView};
 
@@ -16,6 +17,10 @@ use super::unit::{Unit, Write};
 
 impl Write for Box<CommitTurn> {
     type Answer = CommitOutcome;
+
+    fn conversation(&self) -> Option<ConversationId> {
+        Some(self.conversation)
+    }
 
     fn apply(&mut self, unit: &mut Unit<'_>) -> Result<Self::Answer, WriteError> {
         let Some(open) = open(unit, self.conversation)? else { return Ok(CommitOutcome::Fenced) };

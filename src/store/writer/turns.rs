@@ -11,6 +11,10 @@ use super::unit::{Unit, Write};
 impl Write for StartTurn {
     type Answer = StartOutcome;
 
+    fn conversation(&self) -> Option<ConversationId> {
+        Some(self.conversation)
+    }
+
     fn apply(&mut self, unit: &mut Unit<'_>) -> Result<Self::Answer, WriteError> {
         if !owns(unit, self.conversation, self.epoch)? {
             return Ok(StartOutcome::Fenced);
@@ -130,6 +134,10 @@ fn begin(unit: &Unit<'_>, start: &StartTurn) -> Result<bool, WriteError> {
 
 impl Write for ReleaseTurn {
     type Answer = bool;
+
+    fn conversation(&self) -> Option<ConversationId> {
+        Some(self.conversation)
+    }
 
     fn apply(&mut self, unit: &mut Unit<'_>) -> Result<Self::Answer, WriteError> {
         let Some(open) = open(unit, self.conversation)? else { return Ok(false) };

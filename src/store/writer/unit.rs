@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::super::error::WriteError;
 use super::super::ledger::Entry;
+use super::set_aside::set_aside;
 use tertulia_actors::ports::StoreError;
 
 /// What the writer needs from outside.
@@ -103,7 +104,14 @@ impl<'a> Unit<'a> {
             Ok(()) => self.take_back(&mark)?,
             Err(WriteError::Refused(reason)) => {
                 self.take_back(&mark)?;
-                job.refuse(reason);
+                job.refuse(StoreError::Refused(reason));
+            }
+            Err(WriteError::Corrupt(reason)) => {
+                self.take_back(&mark)?;
+                if let Some(conversation) = job.conversation() {
+                    set_aside(self, &conversation.to_string(), &reason)?;
+                }
+                job.refuse(StoreError::Corrupt(reason));
             }
             Err(WriteError::Database(error)) => return Err(error),
         }
@@ -133,6 +141,11 @@ pub(in crate::store) trait Write: Send + 'static {
         0
     }
 
+    /// The conversation whose rows it needs; it is set aside where they cannot be read.
+    fn conversation(&self) -> Option<ConversationId> {
+        None
+    }
+
     /// Writes it. May move parts of itself into the effects.
     ///
     /// # Errors
@@ -148,6 +161,9 @@ pub(in crate::store) trait Job: Send {
     /// See [`Write::bytes`].
     fn bytes(&self) -> usize;
 
+    /// See [`Write::conversation`].
+    fn conversation(&self) -> Option<ConversationId>;
+
     /// Writes it, and keeps the answer until the commit.
     ///
     /// # Errors
@@ -155,7 +171,7 @@ pub(in crate::store) trait Job: Send {
     fn apply(&mut self, unit: &mut Unit<'_>) -> Result<(), WriteError>;
 
     /// Sets the answer to a refusal.
-    fn refuse(&mut self, reason: String);
+    fn refuse(&mut self, error: StoreError);
 
     /// Gives the kept answer, after the commit.
     fn finish(self: Box<Self>);
@@ -188,13 +204,17 @@ impl<W: Write> Job for Request<W> {
         self.write.bytes()
     }
 
+    fn conversation(&self) -> Option<ConversationId> {
+        self.write.conversation()
+    }
+
     fn apply(&mut self, unit: &mut Unit<'_>) -> Result<(), WriteError> {
         self.outcome = Some(Ok(self.write.apply(unit)?));
         Ok(())
     }
 
-    fn refuse(&mut self, reason: String) {
-        self.outcome = Some(Err(StoreError::Refused(reason)));
+    fn refuse(&mut self, error: StoreError) {
+        self.outcome = Some(Err(error));
     }
 
     fn finish(self: Box<Self>) {

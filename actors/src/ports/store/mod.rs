@@ -65,6 +65,9 @@ pub enum StoreError {
     /// The request contradicts what is stored.
     #[error("the store refused the request: {0}")]
     Refused(String),
+    /// Rows that belong to this one conversation, or to what was asked for, cannot be read. Asking again does not help.
+    #[error("what is stored cannot be read: {0}; run `tertulia db check`")]
+    Corrupt(String),
     /// The store's thread is gone; the process is ending.
     #[error("the store is closed")]
     Closed,

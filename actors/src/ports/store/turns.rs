@@ -134,6 +134,10 @@ pub struct ReleaseTurn {
 /// The store of turns.
 pub trait Turns: Send + Sync + 'static {
     /// The state of a conversation, with at most `limit` pending messages; none if it does not exist.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`](super::StoreError) where its rows cannot be read. It is set aside then: the sweep does not
+    /// find it again in this process, what waits in it stays pending, and a person is asked for.
     fn load_conversation(
         &self,
         conversation: ConversationId,
