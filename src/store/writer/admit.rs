@@ -4,6 +4,7 @@ use rusqlite::params;
 use tertulia_actors::domain::{
     ConversationId, InboundMessage, Language, PendingMessage, Sender, StatusUpdate, Tick,
 };
+use tertulia_actors::failpoint;
 use tertulia_actors::ports::Admitted;
 use tertulia_actors::ports::store::{Admission, Quarantined, Stored};
 
@@ -56,6 +57,7 @@ fn status_bytes(status: &StatusUpdate) -> usize {
 
 /// Stores one message, unless its provider's id was seen before.
 fn admit(unit: &mut Unit<'_>, message: &mut InboundMessage) -> Result<Stored, WriteError> {
+    failpoint!("store.admit", text: message.text.as_deref().unwrap_or_default());
     let (by_user, by_phone) = look_up(unit, &message.account, &message.sender)?;
     let plan = resolve(&message.sender, by_user.as_ref(), by_phone.as_ref());
     let conversation = plan.conversation.unwrap_or_else(|| ConversationId::new(unit.deps.entropy.uuid()));

@@ -186,3 +186,33 @@ fn a_file_with_a_broken_page_is_refused_with_the_remedy_and_a_backup_serves_agai
         check_promises(&bench, &all, "page");
     });
 }
+
+#[test]
+fn a_message_whose_write_panics_every_time_holds_nobody_else_up_and_is_taken_once_that_is_mended() {
+    run(async {
+        let bench = Bench::new();
+        let _server = bench.start().await;
+        let mut all = bursts("poison", 50, 0);
+        all[7].messages.truncate(1);
+        bench.failpoints(&format!("store.admit=panic@{}", all[7].messages[0].token.text("poison")));
+        tokio::time::sleep(FAILPOINTS_DELAY).await;
+        let others = async {
+            let (sender, healthy) = (bench.sender(), all.iter().filter(|burst| burst.person.number != 7));
+            for played in join_all(healthy.map(|burst| sender.play(burst))).await {
+                played.expect("acknowledged");
+            }
+            assert!(bench.providers.wait_for_sent(49, PATIENCE).await, "{}", bench.log());
+            assert_eq!(bench.count("SELECT count(*) FROM messages WHERE text LIKE '%u7-b0-%'"), 0);
+            bench.failpoints("");
+            Recovery::from("the write of a message panicked every time")
+        };
+        // It is sent again and again, as its provider would, and each time takes all with it that share its commit.
+        let sender = bench.sender();
+        let (recovery, poison) = tokio::join!(others, sender.play(&all[7]));
+        poison.expect("acknowledged");
+        bench.wait_until_idle().await;
+        recovery.within(Duration::from_secs(5));
+        check_promises(&bench, &all, "poison");
+        assert!(bench.metric("tertulia_store_panics_total").await > 0.5);
+    });
+}
