@@ -172,12 +172,14 @@ impl Buffer {
         }
     }
 
-    /// The messages of a batch, in the order in which they are answered: the provider's time, then receipt.
+    /// The messages of a batch, in the order in which they are answered: the provider's time, then receipt. Where the provider
+    /// tells none, the steady timeline stands for it, since the wall clock may be set back between two messages.
     #[must_use]
     pub fn peek(&self, batch: &Batch) -> Vec<PendingMessage> {
         let mut messages: Vec<_> = self.held.iter().take(batch.count).cloned().collect();
-        messages
-            .sort_by_key(|message| (message.provider_at.unwrap_or(message.receipt.at), message.receipt.seq));
+        let written =
+            |message: &PendingMessage| message.provider_at.map_or(message.receipt.tick.0, |at| at.0);
+        messages.sort_by_key(|message| (written(message), message.receipt.seq));
         messages
     }
 

@@ -86,6 +86,19 @@ fn messages_are_answered_in_the_order_they_were_written() {
 }
 
 #[test]
+fn messages_without_a_providers_time_keep_their_order_when_the_wall_clock_is_set_back() {
+    let mut buffer = Buffer::knowing(0, None);
+    for (seq, wall) in [(1, 2_000), (2, 1_000), (3, 3_000)] {
+        let mut message = message(seq, 0);
+        message.receipt.at = Timestamp(wall);
+        buffer.offer(message, &LIMITS);
+    }
+    let order: Vec<_> =
+        buffer.peek(&Batch { count: 3, closed_at: None }).iter().map(|message| message.seq).collect();
+    assert_eq!(order, [1, 2, 3]);
+}
+
+#[test]
 fn a_missing_number_is_a_gap_and_a_known_one_is_ignored() {
     let mut buffer = Buffer::knowing(5, None);
     assert_eq!(buffer.offer(message(7, 0), &LIMITS), Offer::Gap);

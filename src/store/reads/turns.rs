@@ -75,11 +75,11 @@ fn open_turn(conn: &Connection, id: ConversationId) -> rusqlite::Result<Option<O
         })
         .optional()?;
     let Some(mut turn) = turn else { return Ok(None) };
-    // Written order, as the provider tells it; it tells whole seconds, so receipts decide the rest.
+    // Written order, as the provider tells it; it tells whole seconds, so receipts decide the rest; where it tells none, the steady timeline stands for it.
     let mut statement = conn.prepare_cached(
         "SELECT seq, kind, text, provider_at, received_at, received_tick, receipt_seq, alone FROM messages \
          WHERE conversation_id = ?1 AND turn_id = ?2 AND state = 'pending' \
-         ORDER BY COALESCE(provider_at, received_at), receipt_seq, seq",
+         ORDER BY COALESCE(provider_at, received_tick), receipt_seq, seq",
     )?;
     turn.messages = statement
         .query_map(params![id.text(), turn.id.text()], pending_message)?
@@ -145,7 +145,7 @@ fn words(conn: &Connection, id: ConversationId, turn: &Past) -> rusqlite::Result
     let mut lines = conn
         .prepare_cached(
             "SELECT text FROM messages WHERE conversation_id = ?1 AND seq BETWEEN ?2 AND ?3 AND turn_id = ?4 \
-             AND text IS NOT NULL ORDER BY COALESCE(provider_at, received_at), receipt_seq, seq",
+             AND text IS NOT NULL ORDER BY COALESCE(provider_at, received_tick), receipt_seq, seq",
         )?
         .query_map(params![id.text(), turn.seqs.0, turn.seqs.1, turn.id], line(Speaker::Customer))?
         .collect::<Result<Vec<_>, _>>()?;

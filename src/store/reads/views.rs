@@ -6,7 +6,7 @@ use tertulia_actors::ports::store::{
     ConversationView, DeadLetter, MessageView, QuarantineView, RecordView, ReplyView, TurnView,
 };
 
-use super::super::row::{AsText, at, count, parsed, parsed_or_none, small};
+use super::super::row::{AsText, at, count, parsed, parsed_or_none, small, tick};
 use super::{limit as rows_max, readable};
 
 /// See [`Views::conversation`](tertulia_actors::ports::store::Views::conversation).
@@ -81,23 +81,26 @@ pub(in crate::store) fn messages(
 ) -> rusqlite::Result<Vec<MessageView>> {
     let mut lines = conn
         .prepare_cached(
-            "SELECT provider_id, kind, text, received_at, state, turn_id, content FROM messages WHERE conversation_id = ?1 \
+            "SELECT provider_id, kind, text, received_at, state, turn_id, content, received_tick FROM messages WHERE conversation_id = ?1 \
              ORDER BY seq DESC LIMIT ?2",
         )?
-        .query_map(params![id.text(), rows_max(limit)], customers_line)?
+        .query_map(params![id.text(), rows_max(limit)], |row| Ok((tick(row, 7)?, customers_line(row)?)))?
         .collect::<Result<Vec<_>, _>>()?;
     let mut statement = conn.prepare_cached(
-        "SELECT id, text, created_at, state, turn_id, position FROM outbox WHERE conversation_id = ?1 \
+        "SELECT id, text, created_at, state, turn_id, position, created_tick FROM outbox WHERE conversation_id = ?1 \
          ORDER BY position DESC LIMIT ?2",
     )?;
-    for line in statement.query_map(params![id.text(), rows_max(limit)], bots_line)? {
+    for line in statement
+        .query_map(params![id.text(), rows_max(limit)], |row| Ok((tick(row, 6)?, bots_line(row)?)))?
+    {
         lines.push(line?);
     }
-    // Both lists are newest first. The sort is stable: what was said at the same time keeps its order.
+    // By the steady timeline: the wall clock, which is shown, may have been set back. Both lists are newest first. The sort is
+    // stable: what was said at the same time keeps its order.
     lines.reverse();
-    lines.sort_by_key(|line| (line.at, line.speaker == Speaker::Bot));
+    lines.sort_by_key(|(tick, line)| (*tick, line.speaker == Speaker::Bot));
     lines.drain(..lines.len().saturating_sub(limit));
-    Ok(lines)
+    Ok(lines.into_iter().map(|(_, line)| line).collect())
 }
 
 fn customers_line(row: &Row<'_>) -> rusqlite::Result<MessageView> {

@@ -286,3 +286,20 @@ fn an_actor_is_told_that_there_is_more_than_it_may_hold() {
     assert!(load(1).more && load(1).pending.len() == 1);
     assert!(!load(2).more);
 }
+
+#[test]
+fn a_wall_clock_that_is_set_back_changes_no_order() {
+    let bench = Bench::new();
+    let received = |id, at, tick| {
+        let mut message = message(id, "1");
+        (message.receipt.at, message.receipt.tick) = (Timestamp(at), Tick(tick));
+        message
+    };
+    let stored = bench.admit(vec![received("a", 2_000_000, 1_000_000), received("b", 900_000, 1_000_100)]);
+    let conversation = stored[0].conversation;
+    bench.turn(conversation, &[1, 2]);
+    let turn = bench.load(conversation).open_turn.unwrap();
+    assert_eq!(turn.messages.iter().map(|message| message.seq).collect::<Vec<_>>(), [1, 2]);
+    let lines = bench.wait(bench.store().messages(conversation, 10)).unwrap();
+    assert_eq!(lines.iter().map(|line| line.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+}

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use futures_util::future::join;
+use serde_json::json;
 use tertulia::load::bursts::Burst;
 
 use super::{Recovery, bursts, check_promises, play};
 use crate::bursts::neighbours;
-use crate::support::{Bench, QUIET, run};
+use crate::support::{Bench, FAILPOINTS_DELAY, QUIET, client, run};
 
 /// Where the wall clock jumps to, one after another, in milliseconds from the true time.
 const JUMPS: [i64; 5] = [86_400_000, -86_400_000, 86_400_000, 0, -86_400_000];
@@ -74,5 +75,26 @@ fn a_wall_clock_that_jumps_a_day_over_a_restart_neither_storms_nor_stalls() {
         let _server = bench.start().await;
         bench.wait_until_idle().await;
         check(&bench, &all);
+    });
+}
+
+#[test]
+fn words_without_a_providers_time_keep_their_order_when_the_wall_clock_jumps() {
+    run(async {
+        let mut bench = Bench::new();
+        bench.set("conversation.quiet_ms", "1000");
+        let _server = bench.start().await;
+        for (word, jump) in ["one", "two", "three"].into_iter().zip([0, -86_400_000, 86_400_000]) {
+            bench.failpoints(&shift(jump));
+            tokio::time::sleep(FAILPOINTS_DELAY).await;
+            let words = json!({"from": "someone", "text": word});
+            let told = client().post(bench.url("/v1/messages")).json(&words).send().await.expect("an answer");
+            assert_eq!(told.status(), 202);
+        }
+        bench.wait_until_idle().await;
+        let prompts = bench.providers.prompts();
+        assert_eq!(prompts.len(), 1, "more than one turn");
+        let asked = &prompts[0].messages.last().expect("a question").content;
+        assert_eq!(asked.split_whitespace().collect::<Vec<_>>(), ["one", "two", "three"]);
     });
 }
