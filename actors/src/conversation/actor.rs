@@ -371,6 +371,12 @@ impl Handler<Loaded> for Conversation {
                 self.phase = Phase::Cold;
                 self.rest();
             }
+            Err(error @ StoreError::Corrupt(_)) => {
+                // It is set aside: asking again changes nothing before somebody has mended it.
+                tracing::error!(conversation.id = %self.id, %error, "a conversation cannot be read, and stops");
+                self.phase = Phase::Cold;
+                self.rest();
+            }
             Err(error) => {
                 tracing::warn!(conversation.id = %self.id, %error, "a conversation cannot be loaded; it tries again");
                 self.load_later(self.shard.store.retry_after(), ctx);

@@ -70,7 +70,7 @@ impl Refusal {
         match error {
             StoreError::Overloaded { by, .. } => Some(Self::Overloaded(*by)),
             StoreError::Unavailable(_) | StoreError::Closed => Some(Self::Unavailable),
-            StoreError::Refused(_) => None,
+            StoreError::Refused(_) | StoreError::Corrupt(_) => None,
         }
     }
 
