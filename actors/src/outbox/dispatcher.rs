@@ -419,6 +419,11 @@ impl Handler<LaneLoaded> for Dispatcher {
         let Some(lane) = self.lanes.get_mut(&conversation) else { return };
         let parts = match parts {
             Ok(parts) => parts,
+            Err(error @ StoreError::Corrupt(_)) => {
+                tracing::error!(conversation.id = %conversation, %error, "a lane cannot be read, and stops");
+                self.lanes.remove(&conversation);
+                return;
+            }
             Err(error) => {
                 tracing::warn!(conversation.id = %conversation, %error, "a lane cannot be loaded; it tries again");
                 lane.failed_to_load();

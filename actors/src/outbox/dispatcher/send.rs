@@ -51,7 +51,9 @@ pub(super) async fn make_mark(shard: &Shard, mark: Mark) -> End {
     loop {
         match shard.store.mark_parts(vec![mark.clone()]).await.as_deref() {
             Ok([true]) => return End::Marked(mark),
-            Ok(_) | Err(StoreError::Closed | StoreError::Refused(_) | StoreError::Corrupt(_)) => return End::Contradicted,
+            Ok(_) | Err(StoreError::Closed | StoreError::Refused(_) | StoreError::Corrupt(_)) => {
+                return End::Contradicted;
+            }
             Err(StoreError::Overloaded { .. } | StoreError::Unavailable(_)) => {
                 tokio::time::sleep(shard.store.retry_after()).await;
             }
