@@ -121,6 +121,8 @@ impl Bench {
         let mut words = program.iter().copied().chain([env!("CARGO_BIN_EXE_tertulia")]);
         let mut command = Command::new(words.next().expect("at least the binary"));
         command.args(words).args(arguments).current_dir(self.folder()).stdin(Stdio::null());
+        // The symbols of a backtrace are kept in memory, which some tests measure.
+        command.env("RUST_BACKTRACE", "0");
         for (key, value) in &self.settings {
             command.arg("--set").arg(format!("{key}={value}"));
         }

@@ -146,11 +146,13 @@ impl Monitor {
             EventKind::Failed | EventKind::GaveUp => {
                 tracing::error!(path = &**path, event = ?kind, conversation.id = conversation, reason, "supervision");
             }
-            EventKind::Restarted | EventKind::Paused | EventKind::Drained => {
+            // Whoever reads of a failure must read of its end, too.
+            EventKind::Restarted
+            | EventKind::Recovered
+            | EventKind::Paused
+            | EventKind::Drained
+            | EventKind::Resumed => {
                 tracing::warn!(path = &**path, event = ?kind, conversation.id = conversation, reason, "supervision");
-            }
-            EventKind::Recovered | EventKind::Resumed => {
-                tracing::info!(path = &**path, event = ?kind, "supervision");
             }
             EventKind::Started | EventKind::Passivated | EventKind::DeadLettered => {
                 tracing::debug!(path = &**path, event = ?kind, "supervision");

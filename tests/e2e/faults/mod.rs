@@ -4,9 +4,11 @@
 mod backlog;
 mod clock;
 mod database;
+mod fronts;
 mod model;
 mod panics;
 mod stop;
+mod storm;
 
 use std::io::Write;
 use std::time::{Duration, Instant};

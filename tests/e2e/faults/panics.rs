@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tertulia::load::providers::ProviderOptions;
+
 use super::{Recovery, bursts, check_database, check_promises, play, written};
 use crate::bursts::judge;
 use crate::support::{Bench, PATIENCE, run};
@@ -11,7 +13,12 @@ const PEOPLE: usize = 20;
 
 /// A bench whose turns try again soon.
 fn bench() -> Bench {
-    let mut bench = Bench::new();
+    bench_with(ProviderOptions::default())
+}
+
+/// The same with providers that behave as told.
+pub(super) fn bench_with(options: ProviderOptions) -> Bench {
+    let mut bench = Bench::with(options);
     bench.set("turns.unavailable_retry_ms", "100");
     bench.set("turns.retry_base_ms", "20");
     bench.set("turns.retry_max_ms", "100");
@@ -21,12 +28,13 @@ fn bench() -> Bench {
 }
 
 /// What was told of a place of the tree, whose path holds `path`, so far.
-fn told(bench: &Bench, path: &str, event: &str) -> usize {
+pub(super) fn told(bench: &Bench, path: &str, event: &str) -> usize {
     let event = format!("\"event\":\"{event}\"");
     bench.log().lines().filter(|line| line.contains(path) && line.contains(&event)).count()
 }
 
-async fn wait_until_told(bench: &Bench, path: &str, event: &str) {
+/// Waits until it is told.
+pub(super) async fn wait_until_told(bench: &Bench, path: &str, event: &str) {
     let deadline = Instant::now() + PATIENCE;
     while told(bench, path, event) == 0 {
         assert!(Instant::now() < deadline, "{path}: not {event}: {}", bench.log());
