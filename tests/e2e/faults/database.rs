@@ -162,9 +162,9 @@ fn a_file_with_a_broken_page_is_refused_with_the_remedy_and_a_backup_serves_agai
         file.seek(SeekFrom::Start((page.unsigned_abs() - 1) * 4_096)).expect("a page");
         file.write_all(&[0x5a; 4_096]).expect("a page");
         drop(file);
-        let refused = bench.command(&["serve"]).output().expect("the binary runs");
-        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-        assert_eq!(refused.status.code(), Some(1), "{said}");
+        let refused = bench.spawn("").ended().await;
+        let said = bench.log();
+        assert_eq!(refused.code(), Some(1), "{said}");
         for word in ["tertulia.db", "damaged", "tertulia db check", "restore a backup"] {
             assert!(said.contains(word), "{word} is not in: {said}");
         }

@@ -13,9 +13,9 @@ const DRAIN: Duration = Duration::from_secs(4);
 #[test]
 fn sigterm_in_the_middle_of_sends_turns_and_admissions_of_200_people_loses_and_doubles_nothing() {
     run(async {
-        let slow = Duration::from_millis(150);
-        let model = ModelBehaviour { latency: slow, ..ModelBehaviour::default() };
-        let whatsapp = WhatsappBehaviour { delay: slow, ..WhatsappBehaviour::default() };
+        // So slow that much is under way whenever it is asked to stop, and until then.
+        let model = ModelBehaviour { latency: Duration::from_millis(700), ..ModelBehaviour::default() };
+        let whatsapp = WhatsappBehaviour { delay: Duration::from_secs(1), ..WhatsappBehaviour::default() };
         let mut bench = Bench::with(ProviderOptions { model, whatsapp, ..ProviderOptions::default() });
         bench.set("server.drain_ms", &DRAIN.as_millis().to_string());
         let mut server = bench.start().await;
