@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use tertulia_actors::domain::{HistoryItem, Hit, Speaker};
@@ -15,6 +16,9 @@ const SYSTEM_PROMPT: &str = "You answer the customers of a business on a messagi
     customer's last message, in a few friendly sentences of plain text without any markup. Rely on what the business \
     knows where it is given below; never invent prices, times, names or promises. If you do not know the answer, say so and \
     say that a colleague will reply.";
+
+/// The longest wait that is taken from a `Retry-After`: other turns must not wait for ever for one odd answer.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 /// The table `query.llm`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -105,7 +109,7 @@ impl OpenAiQuery {
             call = call.bearer_auth(api_key);
         }
         let response = call.send().await.map_err(transport)?;
-        refusal(response.status())?;
+        refusal(response.status(), retry_after(&response))?;
         answer(&read(response, settings.response_limit_bytes).await?)
     }
 }
@@ -191,14 +195,25 @@ struct Usage {
 
 /// Whether a status is no success, and then whose fault it is: 408, 429 and 5xx are the endpoint's, and pass; a key that is
 /// not accepted (401, 402, 403) and a model that is not there (404) are the configuration's, and no turn's.
-fn refusal(status: StatusCode) -> Result<(), QueryError> {
+/// An endpoint that says when to come again is not called before.
+fn refusal(status: StatusCode, retry_after: Option<Duration>) -> Result<(), QueryError> {
     let passing = matches!(status.as_u16(), 401..=404 | 408 | 429);
     let told = || format!("status {}", status.as_u16());
     match status {
         _ if status.is_success() => Ok(()),
-        _ if passing || status.is_server_error() => Err(QueryError::Unavailable(told())),
+        _ if passing || status.is_server_error() => Err(match retry_after {
+            Some(retry_after) => QueryError::Throttled { reason: told(), retry_after },
+            None => QueryError::Unavailable(told()),
+        }),
         _ => Err(QueryError::Failed(told())),
     }
+}
+
+/// The wait that a `Retry-After` in seconds asks for (RFC 9110, 10.2.3), bounded; its other form, a date, is not used by
+/// these endpoints.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let header = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    Some(Duration::from_secs(header.trim().parse().ok()?).min(RETRY_AFTER_MAX))
 }
 
 /// A call that brought no response, or not all of it. The address stays out of the text, since it may hold a secret.

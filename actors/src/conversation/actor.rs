@@ -371,9 +371,10 @@ impl Handler<Loaded> for Conversation {
                 self.phase = Phase::Cold;
                 self.rest();
             }
-            Err(error @ StoreError::Corrupt(_)) => {
-                // It is set aside: asking again changes nothing before somebody has mended it.
-                tracing::error!(conversation.id = %self.id, %error, "a conversation cannot be read, and stops");
+            Err(StoreError::Corrupt(_)) => {
+                // The store has set it aside, and said so: asking again changes nothing before somebody has mended it.
+                self.buffer = Buffer::default();
+                self.open_turn = None;
                 self.phase = Phase::Cold;
                 self.rest();
             }

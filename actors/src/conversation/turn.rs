@@ -245,7 +245,9 @@ impl Run<'_> {
                     return Ok(TurnEnd::Committed { at: commit.tick, language, last_seq, replies });
                 }
                 Ok(CommitOutcome::Fenced) => return Ok(self.fenced()),
-                Err(StoreError::Refused(reason) | StoreError::Corrupt(reason)) => {
+                // Its conversation is set aside, which the next load finds.
+                Err(StoreError::Corrupt(_)) => return Ok(TurnEnd::Reload(Duration::ZERO)),
+                Err(StoreError::Refused(reason)) => {
                     tracing::error!(turn.id = %self.job.turn.id, reason, "the store refused a commit");
                     return Err(format!("the store refused its commit: {reason}"));
                 }

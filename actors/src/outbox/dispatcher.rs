@@ -419,8 +419,8 @@ impl Handler<LaneLoaded> for Dispatcher {
         let Some(lane) = self.lanes.get_mut(&conversation) else { return };
         let parts = match parts {
             Ok(parts) => parts,
-            Err(error @ StoreError::Corrupt(_)) => {
-                tracing::error!(conversation.id = %conversation, %error, "a lane cannot be read, and stops");
+            Err(StoreError::Corrupt(_)) => {
+                // Its conversation is set aside.
                 self.lanes.remove(&conversation);
                 return;
             }

@@ -1,5 +1,7 @@
 //! The service that composes an answer where no stored one fits.
 
+use std::time::Duration;
+
 use thiserror::Error;
 
 use super::PortFuture;
@@ -44,6 +46,14 @@ pub enum QueryError {
     /// The model cannot be reached or is overloaded: not this turn's fault, worth another try.
     #[error("the model is unavailable: {0}")]
     Unavailable(String),
+    /// The model asked not to be called for a while: not this turn's fault either.
+    #[error("the model is unavailable for {} ms: {reason}", retry_after.as_millis())]
+    Throttled {
+        /// What happened.
+        reason: String,
+        /// How long the model asked us to wait.
+        retry_after: Duration,
+    },
     /// The model refused this turn or answered nonsense.
     #[error("the model failed: {0}")]
     Failed(String),

@@ -87,6 +87,7 @@ impl Service for QueryFrontService {
     fn blame(error: &QueryError) -> Blame {
         match error {
             QueryError::Unavailable(_) => Blame::Service,
+            QueryError::Throttled { retry_after, .. } => Blame::NotBefore(*retry_after),
             QueryError::Failed(_) => Blame::Request,
         }
     }

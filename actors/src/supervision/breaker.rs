@@ -120,14 +120,19 @@ impl Breaker {
         }
     }
 
-    /// Opens at once, however few failures there were: it is known that the next call fails as well. True if it was not
-    /// open.
-    pub fn trip(&mut self, was_probe: bool, now: Instant, jitter: f64) -> bool {
-        if matches!(self.state, State::Closed { .. }) {
+    /// Opens at once, however few failures there were, and for at least `wait`: it is known that the next call fails as well.
+    /// True if that opened it, or opened it again.
+    pub fn trip(&mut self, wait: Duration, was_probe: bool, now: Instant, jitter: f64) -> bool {
+        let opened = if matches!(self.state, State::Closed { .. }) {
             self.open(self.settings.probe, now, jitter);
-            return true;
+            true
+        } else {
+            self.failed(was_probe, now, jitter)
+        };
+        if let State::Open { until, .. } = &mut self.state {
+            *until = (*until).max(now + wait);
         }
-        self.failed(was_probe, now, jitter)
+        opened
     }
 
     /// The probe ended without telling anything: its caller gave up before it began, or the request was at fault. The next
@@ -177,14 +182,30 @@ mod tests {
         ProbeFails,
         ProbeSaysNothing,
         Trips,
+        TripsFor(u64),
         ProbeNow,
         Asks(Pass),
         Wait(u64),
     }
 
+    fn take(breaker: &mut Breaker, now: &mut Instant, step: Step, name: &str) {
+        match step {
+            Step::Ok => assert!(!breaker.succeeded(false), "{name}"),
+            Step::ProbeOk => assert!(breaker.succeeded(true), "{name}"),
+            Step::Fails => drop(breaker.failed(false, *now, 0.0)),
+            Step::ProbeFails => assert!(breaker.failed(true, *now, 0.0), "{name}"),
+            Step::ProbeSaysNothing => breaker.probe_said_nothing(*now),
+            Step::Trips => assert!(breaker.trip(Duration::ZERO, false, *now, 0.0), "{name}"),
+            Step::TripsFor(ms) => drop(breaker.trip(Duration::from_millis(ms), false, *now, 0.0)),
+            Step::ProbeNow => breaker.probe_now(*now),
+            Step::Asks(expected) => assert_eq!(breaker.ask(*now), expected, "{name}"),
+            Step::Wait(ms) => *now += Duration::from_millis(ms),
+        }
+    }
+
     #[test]
     fn a_breaker_opens_half_opens_and_closes() {
-        use Step::{Asks, Fails, Ok, ProbeFails, ProbeNow, ProbeOk, ProbeSaysNothing, Trips, Wait};
+        use Step::{Asks, Fails, Ok, ProbeFails, ProbeNow, ProbeOk, ProbeSaysNothing, Trips, TripsFor, Wait};
         let go = Asks(Pass::Go);
         let probe = Asks(Pass::Probe);
         let refused = |ms| Asks(Pass::Refused(Duration::from_millis(ms)));
@@ -194,6 +215,16 @@ mod tests {
             ("three in a row open it", vec![Fails, Fails, Fails, refused(1_000)], Phase::Open),
             ("late ends change nothing", vec![Fails, Fails, Fails, Ok, Fails, refused(1_000)], Phase::Open),
             ("a trip opens it at once", vec![Trips, refused(1_000), Wait(400), refused(600)], Phase::Open),
+            (
+                "a wait that was asked for is kept",
+                vec![TripsFor(5_000), Wait(4_999), refused(1)],
+                Phase::Open,
+            ),
+            (
+                "the longest wait that was asked for",
+                vec![TripsFor(5_000), TripsFor(2_000), refused(5_000)],
+                Phase::Open,
+            ),
             ("one probe at a time", vec![Trips, Wait(1_000), probe, refused(1_000)], Phase::HalfOpen),
             ("others' ends do not close it", vec![Trips, Wait(1_000), probe, Ok, Fails], Phase::HalfOpen),
             ("the probe closes it", vec![Trips, Wait(1_000), probe, ProbeOk, go, Fails, go], Phase::Closed),
@@ -230,17 +261,7 @@ mod tests {
             let mut breaker = Breaker::new(SETTINGS);
             let mut now = Instant::now();
             for step in steps {
-                match step {
-                    Ok => assert!(!breaker.succeeded(false), "{name}"),
-                    ProbeOk => assert!(breaker.succeeded(true), "{name}"),
-                    Fails => drop(breaker.failed(false, now, 0.0)),
-                    ProbeFails => assert!(breaker.failed(true, now, 0.0), "{name}"),
-                    ProbeSaysNothing => breaker.probe_said_nothing(now),
-                    Trips => assert!(breaker.trip(false, now, 0.0), "{name}"),
-                    ProbeNow => breaker.probe_now(now),
-                    Asks(expected) => assert_eq!(breaker.ask(now), expected, "{name}"),
-                    Wait(ms) => now += Duration::from_millis(ms),
-                }
+                take(&mut breaker, &mut now, step, name);
             }
             assert_eq!(breaker.phase(), expected, "{name}");
         }
@@ -250,7 +271,7 @@ mod tests {
     fn jitter_spreads_the_probes_of_many() {
         let now = Instant::now();
         let mut breaker = Breaker::new(SETTINGS);
-        breaker.trip(false, now, 1.0);
+        breaker.trip(Duration::ZERO, false, now, 1.0);
         assert_eq!(breaker.ask(now), Pass::Refused(Duration::from_millis(1_250)));
     }
 }

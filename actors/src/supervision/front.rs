@@ -44,8 +44,8 @@ enum End {
     Unknown,
     /// It failed.
     Failed(Reason),
-    /// It failed, and so will the next call.
-    Hopeless(Reason),
+    /// It failed, and so will the next call, for at least this long.
+    Hopeless(Reason, Duration),
 }
 
 /// Lets the next call find out whether the service is back.
@@ -187,21 +187,23 @@ impl<S: Service> Front<S> {
     }
 
     /// The service failed. What is thrown away of it is made anew; what fails again and again is not called for a while.
-    fn failed(&mut self, reason: Reason, is_hopeless: bool, is_probe: bool) {
+    /// `hopeless_for` says that the next call fails as well, for at least so long.
+    fn failed(&mut self, reason: Reason, mut hopeless_for: Option<Duration>, is_probe: bool) {
         *self.failures.entry(reason.kind()).or_default() += 1;
         let (now, jitter) = (Instant::now(), self.jitter());
-        let mut is_hopeless = is_hopeless;
         if matches!(reason, Reason::Panic(_)) {
             let verdict = self.restarts.failed(&self.keeper.policy, now, jitter);
-            is_hopeless |= matches!(verdict, Verdict::GiveUp(_));
+            if let Verdict::GiveUp(wait) = verdict {
+                hopeless_for = Some(wait);
+            }
             self.renew(reason.clone());
         } else if matches!(reason, Reason::Frozen(_)) {
             self.keeper.reporter.tell_why(EventKind::Failed, reason.clone());
         }
         let was_closed = self.breaker.phase() == Phase::Closed;
-        let opened = match is_hopeless {
-            true => self.breaker.trip(is_probe, now, jitter),
-            false => self.breaker.failed(is_probe, now, jitter),
+        let opened = match hopeless_for {
+            Some(wait) => self.breaker.trip(wait, is_probe, now, jitter),
+            None => self.breaker.failed(is_probe, now, jitter),
         };
         if opened && was_closed {
             self.keeper.reporter.tell_why(EventKind::GaveUp, reason);
@@ -239,7 +241,8 @@ fn judge<S: Service>(
             let end = match S::blame(&error) {
                 Blame::Request => End::Refused,
                 Blame::Service => End::Failed(reason()),
-                Blame::Hopeless => End::Hopeless(reason()),
+                Blame::Hopeless => End::Hopeless(reason(), Duration::ZERO),
+                Blame::NotBefore(wait) => End::Hopeless(reason(), wait),
             };
             (Err(CallError::Failed(error)), end)
         }
@@ -248,7 +251,9 @@ fn judge<S: Service>(
             let error = CallError::DeadlineExceeded { service: S::NAME, started: true };
             (Err(error), End::Failed(Reason::Frozen(silent)))
         }
-        Err(Fault::NoWorker) => (Err(down(false)), End::Hopeless(Reason::Error("no thread is left".into()))),
+        Err(Fault::NoWorker) => {
+            (Err(down(false)), End::Hopeless(Reason::Error("no thread is left".into()), Duration::ZERO))
+        }
     }
 }
 
@@ -309,7 +314,7 @@ impl<S: Service> Supervised for Front<S> {
         }
         let (now, jitter) = (Instant::now(), self.jitter());
         if let Verdict::GiveUp(_) = self.restarts.failed(&self.keeper.policy, now, jitter) {
-            self.breaker.trip(false, now, jitter);
+            self.breaker.trip(Duration::ZERO, false, now, jitter);
             let reason = Reason::Error("the front itself fails too often".into());
             self.keeper.reporter.tell_why(EventKind::GaveUp, reason);
         }
@@ -364,8 +369,8 @@ impl<S: Service> Handler<Finished> for Front<S> {
             }
             End::Refused | End::Unknown if is_probe => self.breaker.probe_said_nothing(now),
             End::Refused | End::Unknown => {}
-            End::Failed(reason) => self.failed(reason, false, is_probe),
-            End::Hopeless(reason) => self.failed(reason, true, is_probe),
+            End::Failed(reason) => self.failed(reason, None, is_probe),
+            End::Hopeless(reason, wait) => self.failed(reason, Some(wait), is_probe),
         }
         let leaving = self.gate.finished(now);
         self.take(leaving, ctx);

@@ -38,6 +38,8 @@ pub enum Blame {
     Service,
     /// The service's, and the next call will fail as well: the breaker opens at once.
     Hopeless,
+    /// The service's, which asked not to be called for this long: the breaker opens at once, and so long.
+    NotBefore(Duration),
 }
 
 /// A service that stands behind a front.

@@ -127,7 +127,7 @@ async fn only_what_may_pass_is_unavailable() {
     fn content(content: &Value) -> HttpResponse {
         HttpResponse::Ok().json(json!({"choices": [{"message": {"content": content}}]}))
     }
-    let cases: [(Respond, Result<(), &str>); 15] = [
+    let cases: [(Respond, Result<(), &str>); 18] = [
         (|| status(408), Err("unavailable")),
         (|| status(429), Err("unavailable")),
         (|| status(500), Err("unavailable")),
@@ -137,6 +137,12 @@ async fn only_what_may_pass_is_unavailable() {
         (|| status(404), Err("unavailable")),
         (|| status(422), Err("failed")),
         (|| HttpResponse::Ok().body("secret words {"), Err("failed")),
+        (|| HttpResponse::TooManyRequests().insert_header(("retry-after", "7")).finish(), Err("throttled")),
+        (
+            || HttpResponse::TooManyRequests().insert_header(("retry-after", "soon")).finish(),
+            Err("unavailable"),
+        ),
+        (|| HttpResponse::BadRequest().insert_header(("retry-after", "7")).finish(), Err("failed")),
         (|| HttpResponse::Ok().json(json!({"choices": []})), Err("failed")),
         (|| content(&json!(" \n")), Err("failed")),
         (|| content(&json!(null)), Err("failed")),
@@ -150,11 +156,33 @@ async fn only_what_may_pass_is_unavailable() {
         let kind = match &found {
             Ok(_) => Ok(()),
             Err(QueryError::Unavailable(_)) => Err("unavailable"),
+            Err(QueryError::Throttled { .. }) => Err("throttled"),
             Err(QueryError::Failed(_)) => Err("failed"),
         };
         assert_eq!(kind, expected, "case {n}: {found:?}");
         let told = format!("{found:?}");
         assert!(!told.contains("secret") && !told.contains("k3y"), "{told}");
+        endpoint.server.stop(false).await;
+    }
+}
+
+#[actix_web::test]
+async fn a_wait_that_the_endpoint_asks_for_is_bounded() {
+    for (respond, seconds) in [
+        (
+            (|| HttpResponse::TooManyRequests().insert_header(("retry-after", "7")).finish())
+                as fn() -> HttpResponse,
+            7,
+        ),
+        (|| HttpResponse::ServiceUnavailable().insert_header(("retry-after", "86400")).finish(), 60),
+    ] {
+        let endpoint = Endpoint::start(respond);
+        let found = ask(endpoint.settings(), query()).await;
+        let expected = Duration::from_secs(seconds);
+        assert!(
+            matches!(found, Err(QueryError::Throttled { retry_after, .. }) if retry_after == expected),
+            "{found:?}"
+        );
         endpoint.server.stop(false).await;
     }
 }
