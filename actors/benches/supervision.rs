@@ -4,6 +4,7 @@
 //! `cargo bench -p tertulia-actors --features testkit --bench supervision`
 
 #![expect(clippy::print_stdout, reason = "a benchmark's result")]
+#![expect(clippy::panic, reason = "a benchmark that cannot go on says so")]
 
 use std::process::Command;
 use std::rc::Rc;

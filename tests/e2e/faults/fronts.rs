@@ -12,9 +12,9 @@ use crate::support::{Bench, run};
 const PEOPLE: usize = 20;
 
 /// Everybody is answered once although calls were refused for this reason.
-fn is_waited_for(fault: &'static str, bench: &Bench, refusal: &str) {
+fn is_waited_for(fault: &'static str, bench: &Bench, failpoints: &str, refusal: &str) {
     run(async {
-        let _server = bench.start().await;
+        let _server = bench.start_with_failpoints(failpoints).await;
         let some = bursts("limit", PEOPLE, 0);
         play(bench, &some).await;
         let recovery = Recovery::from(fault);
@@ -33,19 +33,19 @@ fn slow_model(latency: Duration) -> ProviderOptions {
 
 #[test]
 fn a_full_queue_in_front_of_each_service_delays_turns_and_loses_nothing() {
-    for (front, refusal) in [
-        ("embedding", "embedding is overloaded"),
-        ("vectors", "vectors is overloaded"),
-        ("classifier", "classifier is overloaded"),
-        ("query", "query is overloaded"),
-        ("channels", "channel is overloaded"),
+    for (front, slow, refusal) in [
+        ("embedding", "services.embedding=1-5*stall(40)", "embedding is overloaded"),
+        ("vectors", "services.vectors=1-5*stall(40)", "vectors is overloaded"),
+        ("classifier", "services.classifier=1-5*stall(40)", "classifier is overloaded"),
+        ("query", "", "query is overloaded"),
+        ("channels", "", "channel is overloaded"),
     ] {
         let whatsapp = WhatsappBehaviour { delay: Duration::from_millis(20), ..Default::default() };
         let mut bench = bench_with(ProviderOptions { whatsapp, ..slow_model(Duration::from_millis(20)) });
         bench.set(&format!("{front}.front.in_flight_max"), "1");
         bench.set(&format!("{front}.front.queue_max"), "0");
         bench.set("outbox.retry_base_ms", "50");
-        is_waited_for("a full queue", &bench, refusal);
+        is_waited_for("a full queue", &bench, slow, refusal);
     }
 }
 
@@ -57,7 +57,7 @@ fn deadlines_that_pass_in_the_queue_and_in_flight_delay_turns_and_lose_nothing()
     bench.set("query.front.deadline_ms", "300");
     // More than half of what waits is late; the breaker must not hide that.
     bench.set("supervision.breaker_failures", "1000");
-    is_waited_for("deadlines pass", &bench, "query gave no answer in time");
+    is_waited_for("deadlines pass", &bench, "", "query gave no answer in time");
 }
 
 #[test]
