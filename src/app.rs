@@ -1,6 +1,7 @@
 //! The composition root: the only place where adapters meet actors.
 
 mod keeper;
+mod leaks;
 mod services;
 
 use std::io;
@@ -183,6 +184,7 @@ async fn drain(runtime: Runtime, services: ServiceThread, store: RunningStore, d
     runtime.drain(deadline - deadline.saturating_duration_since(Instant::now()) / 4).await;
     services.stop();
     store.shutdown();
+    leaks::report_threads();
 }
 
 /// The way in, and the text of `/metrics`, which tells what the way in refuses.

@@ -11,10 +11,8 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use actix::prelude::*;
-use tertulia_actors::settings::SupervisionSettings;
-use tertulia_actors::supervision::policy::Strategy;
 use tertulia_actors::supervision::supervised::Keeper;
-use tertulia_actors::testkit::keeper;
+use tertulia_actors::testkit::silent_keeper;
 
 /// Actors of a round; as many as a big shop has conversations.
 const ACTORS: usize = 100_000;
@@ -81,7 +79,7 @@ fn memory() -> f64 {
 
 /// Measures one variant in this process: bytes for each actor, and messages a second.
 async fn measure(variant: &str) -> (f64, f64) {
-    let kept = keeper("workers", &SupervisionSettings::default(), Strategy::KeepTrying);
+    let kept = silent_keeper("workers");
     let kept = (variant == VARIANTS[1]).then_some(&kept);
     let mut workers = Vec::with_capacity(ACTORS);
     let before = memory();

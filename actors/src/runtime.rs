@@ -13,7 +13,7 @@ use crate::conversation::turn_gate::{CloseGate, CountPermits, TurnGate};
 use crate::domain::{ConversationId, Epoch};
 use crate::failpoint;
 use crate::feed::{Feed, Feeds};
-use crate::inbox::router::{CloseRouter, CountConversations, Route, RouteWake, Router};
+use crate::inbox::router::{CloseRouter, CountConversations, CountLeftovers, Route, RouteWake, Router};
 use crate::inbox::sweep::{Sweep, SweepParts};
 use crate::operations::Operations;
 use crate::outbox::dispatcher::{CloseDispatcher, CountSends, Dispatcher, LaneChanged};
@@ -27,6 +27,9 @@ use crate::supervision::root::Root;
 use crate::supervision::snapshot::Depth;
 use crate::supervision::supervised::Keeper;
 use crate::supervision::watchdog::{Watchdog, Watched};
+
+/// How long what is on its way to its end may take, once a drain is over.
+const LEFTOVERS_WAIT: Duration = Duration::from_secs(1);
 
 /// What all shards are made of.
 #[derive(Clone)]
@@ -240,7 +243,9 @@ impl Runtime {
         for shard in &self.shards {
             shard.dispatcher.do_send(CloseDispatcher);
         }
-        self.is_quiet_before(deadline).await;
+        if self.is_quiet_before(deadline).await {
+            self.look_for_leftovers(deadline).await;
+        }
         self.watchdog.stop();
         for arbiter in self.arbiters {
             arbiter.stop();
@@ -257,6 +262,25 @@ impl Runtime {
             }
             if Instant::now() >= deadline {
                 return false;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Says so when actors or tasks are left although nothing is under way: they would be left in a running server, too.
+    async fn look_for_leftovers(&self, deadline: Instant) {
+        let deadline = deadline.min(Instant::now() + LEFTOVERS_WAIT);
+        loop {
+            let mut leftovers = 0;
+            for shard in &self.shards {
+                leftovers += shard.router.send(CountLeftovers).await.unwrap_or(0);
+            }
+            if leftovers == 0 {
+                return;
+            }
+            if Instant::now() >= deadline {
+                tracing::error!(leftovers, "actors or tasks outlived the drain");
+                return;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

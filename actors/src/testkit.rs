@@ -1,10 +1,12 @@
 //! Ports in memory, for tests: each answers what it was made with.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::ready;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
+use actix::System;
 use uuid::Uuid;
 
 use crate::domain::{Class, ConversationId, Embedding, HistoryItem, Hit, PendingMessage, Receipt, Tick};
@@ -90,9 +92,55 @@ impl Entropy for NoChance {
     }
 }
 
+/// Runs a test of actors in paused time, and fails it when an actor or a task outlives it.
+pub struct Harness {
+    keepers: RefCell<Vec<Rc<Keeper>>>,
+}
+
+/// How long actors and tasks may take to end after their test, in paused time.
+const LEAK_WAIT: Duration = Duration::from_secs(3_600);
+
+impl Harness {
+    /// Runs `test`. What it starts by way of the harness must have ended, or end by itself once the test has let go of it.
+    ///
+    /// # Panics
+    /// When something has leaked; it says what.
+    pub fn run(test: impl AsyncFnOnce(&Self)) {
+        System::new().block_on(async {
+            tokio::time::pause();
+            let harness = Self { keepers: RefCell::default() };
+            test(&harness).await;
+            tokio::time::sleep(LEAK_WAIT).await;
+            let leaks = harness.leaks();
+            assert!(leaks.is_empty(), "outlived the test: {}", leaks.join(", "));
+        });
+    }
+
+    /// Keeps actors alive as the settings say, and tells nobody.
+    pub fn keeper(&self, path: &str, limits: &SupervisionSettings, strategy: Strategy) -> Rc<Keeper> {
+        let keeper = keeper(path, limits, strategy);
+        self.watch(&keeper);
+        keeper
+    }
+
+    /// Watches what else is kept alive.
+    pub fn watch(&self, keeper: &Rc<Keeper>) {
+        self.keepers.borrow_mut().push(Rc::clone(keeper));
+    }
+
+    fn leaks(&self) -> Vec<String> {
+        let keepers = self.keepers.borrow();
+        let leaky = keepers.iter().filter(|keeper| keeper.alive.get() + keeper.tasks.get() > 0);
+        let told = leaky.map(|keeper| {
+            let Keeper { alive, tasks, reporter, .. } = &**keeper;
+            format!("{} actors and {} tasks of {}", alive.get(), tasks.get(), reporter.path())
+        });
+        told.collect()
+    }
+}
+
 /// Keeps actors alive as the settings say, and tells nobody.
-#[must_use]
-pub fn keeper(path: &str, limits: &SupervisionSettings, strategy: Strategy) -> Rc<Keeper> {
+fn keeper(path: &str, limits: &SupervisionSettings, strategy: Strategy) -> Rc<Keeper> {
     Rc::new(Keeper {
         policy: RestartPolicy::from(limits),
         strategy,
@@ -100,6 +148,7 @@ pub fn keeper(path: &str, limits: &SupervisionSettings, strategy: Strategy) -> R
         entropy: Arc::new(NoChance),
         end_process: Arc::new(|_| {}),
         alive: Cell::new(0),
+        tasks: Cell::new(0),
     })
 }
 
@@ -113,8 +162,7 @@ pub fn silent_keeper(path: &str) -> Rc<Keeper> {
 #[must_use]
 pub fn services(vectors: impl Vectors, classifier: impl Classifier, query: impl QueryService) -> Services {
     let settings = FrontSettings { in_flight_max: 8, queue_max: 64, deadline_ms: 2_000 };
-    let limits = SupervisionSettings::default();
-    let keeper = keeper("services", &limits, Strategy::KeepTrying);
+    let (limits, keeper) = (SupervisionSettings::default(), silent_keeper("services"));
     let (vectors, classifier): (Arc<dyn Vectors>, Arc<dyn Classifier>) =
         (Arc::new(vectors), Arc::new(classifier));
     let query: Arc<dyn QueryService> = Arc::new(query);
@@ -147,5 +195,19 @@ pub fn message(kind: &str, text: Option<&str>) -> PendingMessage {
         provider_at: None,
         receipt: Receipt { at: Timestamp(0), tick: Tick(0), seq: 0 },
         alone: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "outlived the test: 0 actors and 1 tasks of a")]
+    fn a_task_that_outlives_its_test_fails_it() {
+        Harness::run(async |harness| {
+            let keeper = harness.keeper("a", &SupervisionSettings::default(), Strategy::KeepTrying);
+            keeper.spawn(std::future::pending());
+        });
     }
 }

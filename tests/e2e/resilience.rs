@@ -8,7 +8,7 @@ use tertulia::load::bursts::{Burst, Bursts};
 use tertulia::load::providers::{ModelBehaviour, ProviderOptions};
 
 use crate::bursts::judge;
-use crate::support::{Bench, PATIENCE, Server, run};
+use crate::support::{Bench, PATIENCE, run};
 
 fn bursts(run: &str, people: usize, number: usize) -> Vec<Burst> {
     let made = Bursts::new(29, run);
@@ -28,13 +28,6 @@ fn check(bench: &Bench, bursts: &[Burst], run: &str) {
     assert!(verdict.swapped.is_empty(), "{:?}", verdict.swapped);
     let books = bench.books();
     assert!(books.balance() && books.pending == 0 && books.parts_ambiguous == 0, "{books:?}");
-}
-
-/// A server that stops within its time, with every send and turn accounted for.
-async fn stops_in_time(bench: &Bench, server: &mut Server) {
-    let asked = Instant::now();
-    assert_eq!(server.terminate().await.code(), Some(0), "{}", bench.log());
-    assert!(asked.elapsed() < Duration::from_secs(10), "the drain took {:?}", asked.elapsed());
 }
 
 #[test]
@@ -73,7 +66,7 @@ fn a_panic_outside_of_the_pipeline_counts_as_a_failure_and_the_turn_runs_again()
         bench.wait_until_idle().await;
         check(&bench, &one, "panic");
         assert_eq!(bench.count("SELECT failures FROM turns"), 1);
-        stops_in_time(&bench, &mut server).await;
+        server.ends_clean(&bench).await;
     });
 }
 
@@ -111,7 +104,7 @@ fn a_panic_in_a_send_is_ambiguous_and_holds_nobody_up() {
         assert!(bench.providers.wait_for_sent(1, PATIENCE).await, "{}", bench.log());
         bench.wait_until_idle().await;
         assert!(bench.books().balance());
-        stops_in_time(&bench, &mut server).await;
+        server.ends_clean(&bench).await;
     });
 }
 
@@ -125,7 +118,7 @@ fn a_reply_that_is_committed_while_the_server_drains_is_sent_and_not_ambiguous()
         let some = bursts("drain", 1, 0);
         play(&bench, &some).await;
         bench.wait_for("SELECT count(*) FROM turns WHERE state = 'running'", 1).await;
-        stops_in_time(&bench, &mut server).await;
+        server.ends_clean(&bench).await;
         let _server = bench.start().await;
         bench.wait_until_idle().await;
         check(&bench, &some, "drain");

@@ -274,6 +274,14 @@ impl Server {
         self.child.wait().expect("a child");
     }
 
+    /// Asks it to stop, and sees that it ends well, within its time, and that no actor, task, permit or thread is left.
+    pub async fn ends_clean(&mut self, bench: &Bench) {
+        let asked = Instant::now();
+        assert_eq!(self.terminate().await.code(), Some(0), "{}", bench.log());
+        assert!(asked.elapsed() < Duration::from_secs(10), "the drain took {:?}", asked.elapsed());
+        assert!(!bench.log().contains("outlived the drain"), "{}", bench.log());
+    }
+
     /// Asks it to stop, and waits until it has.
     pub async fn terminate(&mut self) -> ExitStatus {
         self.signal("TERM");

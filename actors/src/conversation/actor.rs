@@ -174,7 +174,7 @@ impl Conversation {
     fn run_beside(&mut self, turn: impl Future<Output = TurnEnd> + 'static, ctx: &Context<Self>) {
         self.phase = Phase::Running;
         let (wait, conversation) = (self.shard.turns.limits().retry_max, ctx.address());
-        actix_rt::spawn(async move {
+        self.shard.keepers.conversation.spawn(async move {
             let end = AssertUnwindSafe(turn).catch_unwind().await;
             conversation.do_send(TurnEnded(end.unwrap_or(TurnEnd::Reload(wait))));
         });
@@ -214,7 +214,10 @@ impl Conversation {
         self.phase = Phase::Loading;
         let load = self.shard.store.load_conversation(self.id, self.limits().max_messages);
         let (life, conversation) = (self.life, ctx.address());
-        actix_rt::spawn(async move { conversation.do_send(Loaded { life, state: load.await }) });
+        self.shard
+            .keepers
+            .conversation
+            .spawn(async move { conversation.do_send(Loaded { life, state: load.await }) });
     }
 
     /// Loads again, after a wait.
@@ -242,7 +245,7 @@ impl Conversation {
             false => (&self.shard.turn_gate, 0),
         };
         let (gate, life, conversation) = (gate.clone(), self.life, ctx.address());
-        actix_rt::spawn(async move {
+        self.shard.keepers.conversation.spawn(async move {
             conversation.do_send(Granted { life, permit: acquire(&gate, priority).await });
         });
     }

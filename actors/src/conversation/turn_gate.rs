@@ -224,10 +224,10 @@ mod tests {
     use super::*;
     use crate::settings::SupervisionSettings;
     use crate::supervision::policy::Strategy;
-    use crate::testkit::keeper;
+    use crate::testkit::Harness;
 
-    fn gate(in_flight_max: usize) -> Addr<TurnGate> {
-        let keeper = keeper("turns", &SupervisionSettings::default(), Strategy::EndProcess);
+    fn gate(harness: &Harness, in_flight_max: usize) -> Addr<TurnGate> {
+        let keeper = harness.keeper("turns", &SupervisionSettings::default(), Strategy::EndProcess);
         let ctx = Context::new();
         let gate = ctx.address();
         keeper.run(ctx, TurnGate::new(in_flight_max, Rc::clone(&keeper)));
@@ -236,8 +236,8 @@ mod tests {
 
     #[test]
     fn a_restart_turns_those_who_wait_away_and_does_not_count_permits_of_its_former_life() {
-        System::new().block_on(async {
-            let gate = gate(1);
+        Harness::run(async |harness| {
+            let gate = gate(harness, 1);
             let former = acquire(&gate, 0).await.expect("a free gate");
             let waiting = actix_rt::spawn({
                 let gate = gate.clone();
@@ -254,8 +254,8 @@ mod tests {
 
     #[test]
     fn a_paused_gate_lets_nobody_pass_until_it_is_resumed() {
-        System::new().block_on(async {
-            let gate = gate(1);
+        Harness::run(async |harness| {
+            let gate = gate(harness, 1);
             gate.do_send(Act(Action::Pause));
             let waiting = acquire(&gate, 0);
             let look = async {
@@ -274,8 +274,8 @@ mod tests {
 
     #[test]
     fn permits_are_limited_and_the_lowest_priority_goes_first() {
-        System::new().block_on(async {
-            let gate = gate(1);
+        Harness::run(async |harness| {
+            let gate = gate(harness, 1);
             let first = acquire(&gate, 9).await.expect("a free gate");
             let order = Rc::new(RefCell::new(Vec::new()));
             let waiting: Vec<_> = [5_u32, 2, 3, 2]
@@ -303,8 +303,8 @@ mod tests {
 
     #[test]
     fn a_closed_gate_turns_everybody_away() {
-        System::new().block_on(async {
-            let gate = gate(1);
+        Harness::run(async |harness| {
+            let gate = gate(harness, 1);
             let running = acquire(&gate, 0).await;
             let task = actix_rt::spawn({
                 let gate = gate.clone();

@@ -10,7 +10,7 @@ use crate::conversation::actor::{Conversation, Deliver, Leave, Wake};
 use crate::domain::{ConversationId, Tick};
 use crate::failpoint;
 use crate::ports::Admitted;
-use crate::shard::Shard;
+use crate::shard::{Keepers, Shard};
 use crate::supervision::events::EventKind;
 use crate::supervision::snapshot::{Act, Action, Depth, Inspect, Kind, Snapshot, State, Ticket};
 use crate::supervision::supervised::unwind_for_restart;
@@ -77,6 +77,11 @@ struct Rest {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct CloseRouter;
+
+/// How many actors and tasks of the shard have nobody any more who needs them. None, once a drain is over.
+#[derive(Message)]
+#[rtype(result = "usize")]
+pub struct CountLeftovers;
 
 /// How many conversations are in memory.
 #[derive(Message)]
@@ -345,5 +350,15 @@ impl Handler<RestartConversation> for Router {
         let Some(live) = self.live.get(&id) else { return false };
         live.conversation.do_send(Act(Action::Restart));
         true
+    }
+}
+
+impl Handler<CountLeftovers> for Router {
+    type Result = usize;
+
+    fn handle(&mut self, _: CountLeftovers, _: &mut Self::Context) -> usize {
+        let Keepers { conversation, dispatcher, .. } = &self.shard.keepers;
+        let actors = conversation.alive.get().saturating_sub(self.live.len());
+        actors + conversation.tasks.get() + dispatcher.tasks.get()
     }
 }

@@ -72,14 +72,14 @@ impl Sweep {
         let SweepParts { store, clock, settings, .. } = &*self.parts;
         let page = store.overdue(clock.tick(), self.inbox_cursor, settings.page_max);
         let (life, sweep) = (self.life, ctx.address());
-        actix_rt::spawn(async move { sweep.do_send(InboxPage { life, rows: page.await }) });
+        self.parts.keeper.spawn(async move { sweep.do_send(InboxPage { life, rows: page.await }) });
     }
 
     fn sweep_outbox(&self, ctx: &Context<Self>) {
         let SweepParts { store, clock, settings, .. } = &*self.parts;
         let page = store.due_lanes(clock.tick(), self.outbox_cursor, settings.page_max);
         let (life, sweep) = (self.life, ctx.address());
-        actix_rt::spawn(async move { sweep.do_send(OutboxPage { life, rows: page.await }) });
+        self.parts.keeper.spawn(async move { sweep.do_send(OutboxPage { life, rows: page.await }) });
     }
 
     /// The rows of a page, and whether it was full; a page that failed is empty and the next sweep tries again.

@@ -226,7 +226,7 @@ impl Dispatcher {
         let now = self.shard.clock.tick();
         let load = self.shard.store.load_lane(conversation, now, self.shard.outbox.lane_max.max(1));
         let (life, dispatcher) = (self.life, ctx.address());
-        actix_rt::spawn(async move {
+        self.shard.keepers.dispatcher.spawn(async move {
             dispatcher.do_send(LaneLoaded { conversation, life, parts: load.await });
         });
     }
@@ -241,7 +241,7 @@ impl Dispatcher {
         };
         let (shard, front, dispatcher) = (Rc::clone(&self.shard), channel.front.clone(), ctx.address());
         let life = self.life;
-        actix_rt::spawn(async move {
+        self.shard.keepers.dispatcher.spawn(async move {
             let (id, turn) = (part.id, part.turn);
             let span =
                 tracing::info_span!("send", conversation.id = %conversation, turn.id = %turn, part.id = %id);

@@ -167,7 +167,7 @@ impl<S: Service> Front<S> {
         let Call { request, deadline, mut reply, .. } = call;
         let service = Rc::clone(&self.service);
         let deadline = if S::WAITING_COUNTS { deadline } else { Instant::now() + self.settings.deadline() };
-        actix_rt::spawn(async move {
+        self.keeper.spawn(async move {
             reply.start();
             let work = AssertUnwindSafe(async move { service.call(request).await }).catch_unwind();
             let (result, end) = match tokio::time::timeout_at(deadline, work).await {

@@ -8,7 +8,7 @@ use super::super::call::CallResult;
 use super::super::policy::Strategy;
 use super::super::service::Work;
 use super::*;
-use crate::testkit::keeper;
+use crate::testkit::Harness;
 
 /// What the service does when it is asked for this many milliseconds.
 const FAILS: u64 = 7;
@@ -79,7 +79,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(in_flight_max: usize, queue_max: usize) -> Self {
+    fn new(harness: &Harness, in_flight_max: usize, queue_max: usize) -> Self {
         let counts = Rc::new(Counts::default());
         let settings = FrontSettings { in_flight_max, queue_max, deadline_ms: 100 };
         let made = Rc::clone(&counts);
@@ -88,7 +88,7 @@ impl Bench {
             Slow { counts: Rc::clone(&made) }
         };
         let limits = limits();
-        let keeper = keeper("services/slow", &limits, Strategy::KeepTrying);
+        let keeper = harness.keeper("services/slow", &limits, Strategy::KeepTrying);
         Self { front: Front::start_with(make, settings, &limits, &keeper), counts }
     }
 
@@ -113,17 +113,10 @@ fn late(started: bool) -> CallResult<Slow> {
     Err(CallError::DeadlineExceeded { service: "slow", started })
 }
 
-fn run<F: Future<Output = ()>>(test: F) {
-    System::new().block_on(async {
-        tokio::time::pause();
-        test.await;
-    });
-}
-
 #[test]
 fn a_front_answers_and_passes_the_services_errors_on() {
-    run(async {
-        let bench = Bench::new(4, 4);
+    Harness::run(async |harness| {
+        let bench = Bench::new(harness, 4, 4);
         assert_eq!(bench.call(5).await, Ok(5));
         assert_eq!(bench.call(FAILS).await, Err(CallError::Failed(FAILS)));
     });
@@ -131,8 +124,8 @@ fn a_front_answers_and_passes_the_services_errors_on() {
 
 #[test]
 fn a_panic_in_a_call_reaches_its_caller_only_frees_its_place_and_makes_the_service_anew() {
-    run(async {
-        let bench = Bench::new(1, 4);
+    Harness::run(async |harness| {
+        let bench = Bench::new(harness, 1, 4);
         for panics in [PANICS_ON_THE_WAY, PANICS_AT_ONCE] {
             let (panicked, fine) = tokio::join!(bench.call(panics), bench.call(5));
             assert_eq!((panicked, fine), (down(true), Ok(5)));
@@ -144,8 +137,8 @@ fn a_panic_in_a_call_reaches_its_caller_only_frees_its_place_and_makes_the_servi
 
 #[test]
 fn a_call_beyond_the_queue_is_refused_at_once() {
-    run(async {
-        let bench = Bench::new(1, 1);
+    Harness::run(async |harness| {
+        let bench = Bench::new(harness, 1, 1);
         let (a, b, c) = tokio::join!(bench.call(20), bench.call(20), bench.call(20));
         assert_eq!((a, b), (Ok(20), Ok(20)));
         assert_eq!(c, Err(CallError::Overloaded { service: "slow", limit: 1 }));
@@ -155,8 +148,8 @@ fn a_call_beyond_the_queue_is_refused_at_once() {
 
 #[test]
 fn one_conversation_cannot_fill_the_queue() {
-    run(async {
-        let bench = Bench::new(1, 4);
+    Harness::run(async |harness| {
+        let bench = Bench::new(harness, 1, 4);
         let ids = [1, 2].map(|n| Some(ConversationId::new(uuid::Uuid::from_u128(n))));
         let call = |who: usize| bench.front.call(ids[who], 10);
         let (a, b, c, d, e) = tokio::join!(call(0), call(0), call(0), call(0), call(1));
@@ -167,8 +160,8 @@ fn one_conversation_cannot_fill_the_queue() {
 
 #[test]
 fn a_deadline_ends_a_call_under_way_and_one_that_waits() {
-    run(async {
-        let bench = Bench::new(1, 4);
+    Harness::run(async |harness| {
+        let bench = Bench::new(harness, 1, 4);
         let (a, b) = tokio::join!(bench.call(5_000), bench.call(1));
         assert_eq!((a, b), (late(true), late(false)));
         assert_eq!(bench.counts.started.get(), 1, "the second one was never worth starting");
@@ -177,8 +170,8 @@ fn a_deadline_ends_a_call_under_way_and_one_that_waits() {
 
 #[test]
 fn a_caller_that_gave_up_is_skipped_before_work_starts() {
-    run(async {
-        let bench = Bench::new(1, 4);
+    Harness::run(async |harness| {
+        let bench = Bench::new(harness, 1, 4);
         let given_up = tokio::time::timeout(Duration::from_millis(10), bench.call(1));
         let (first, given_up) = tokio::join!(bench.call(50), given_up);
         assert!(first.is_ok() && given_up.is_err());
@@ -189,9 +182,9 @@ fn a_caller_that_gave_up_is_skipped_before_work_starts() {
 
 #[test]
 fn a_service_that_fails_in_a_row_is_given_up_probed_and_taken_back() {
-    run(async {
+    Harness::run(async |harness| {
         for (fails, made) in [(FAILS, 1), (PANICS_AT_ONCE, 4)] {
-            let bench = Bench::new(4, 4);
+            let bench = Bench::new(harness, 4, 4);
             for _ in 0..3 {
                 assert_eq!(bench.state().await, State::Running);
                 assert!(bench.call(fails).await.is_err());
@@ -215,8 +208,8 @@ fn a_service_that_fails_in_a_row_is_given_up_probed_and_taken_back() {
 
 #[test]
 fn a_refused_request_says_nothing_about_the_service_and_a_hopeless_one_everything() {
-    run(async {
-        let bench = Bench::new(4, 4);
+    Harness::run(async |harness| {
+        let bench = Bench::new(harness, 4, 4);
         for _ in 0..10 {
             assert_eq!(bench.call(REFUSES).await, Err(CallError::Failed(REFUSES)));
         }
@@ -232,8 +225,8 @@ fn a_refused_request_says_nothing_about_the_service_and_a_hopeless_one_everythin
 
 #[test]
 fn those_that_wait_are_refused_when_the_service_is_given_up() {
-    run(async {
-        let bench = Bench::new(1, 9);
+    Harness::run(async |harness| {
+        let bench = Bench::new(harness, 1, 9);
         let (a, b) = tokio::join!(bench.call(IS_HOPELESS), bench.call(5));
         assert_eq!((a, b), (Err(CallError::Failed(IS_HOPELESS)), down(false)));
     });
@@ -241,8 +234,8 @@ fn those_that_wait_are_refused_when_the_service_is_given_up() {
 
 #[test]
 fn an_operator_pauses_drains_resumes_and_restarts_a_front() {
-    run(async {
-        let bench = Bench::new(1, 4);
+    Harness::run(async |harness| {
+        let bench = Bench::new(harness, 1, 4);
         let act = |action| bench.front.front.do_send(Act(action));
         let pause = async {
             tokio::task::yield_now().await;
@@ -271,8 +264,8 @@ fn an_operator_pauses_drains_resumes_and_restarts_a_front() {
 
 #[test]
 fn a_front_says_how_it_is() {
-    run(async {
-        let bench = Bench::new(1, 4);
+    Harness::run(async |harness| {
+        let bench = Bench::new(harness, 1, 4);
         let look = async {
             tokio::time::sleep(Duration::from_millis(10)).await;
             bench.snapshot().await

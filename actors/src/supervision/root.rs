@@ -57,6 +57,7 @@ impl Root {
             entropy: Arc::clone(&self.entropy),
             end_process: Arc::clone(&self.end_process),
             alive: Cell::new(0),
+            tasks: Cell::new(0),
         })
     }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use actix::dev::ContextFut;
 use actix::prelude::*;
+use futures_util::FutureExt;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::events::{EventKind, Reporter};
@@ -39,9 +40,27 @@ pub struct Keeper {
     pub end_process: EndProcess,
     /// Actors of this kind that are alive.
     pub alive: Cell<usize>,
+    /// Tasks that they have begun and that have not ended.
+    pub tasks: Cell<usize>,
+}
+
+/// Counts one task while it is alive.
+struct Counted(Rc<Keeper>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.tasks.set(self.0.tasks.get().saturating_sub(1));
+    }
 }
 
 impl Keeper {
+    /// Runs a task beside its actors, counted until it ends.
+    pub fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
+        self.tasks.set(self.tasks.get() + 1);
+        let counted = Counted(Rc::clone(self));
+        actix_rt::spawn(task.map(move |()| drop(counted)));
+    }
+
     /// Runs `actor` in `ctx`, on this thread, until it stops by itself or nobody can send to it any more.
     pub fn run<A>(self: &Rc<Self>, ctx: Context<A>, actor: A)
     where

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use super::super::snapshot::{Act, Action};
 use super::*;
 use crate::settings::SupervisionSettings;
-use crate::testkit::NoChance;
+use crate::testkit::{Harness, NoChance};
 
 /// Counts, and panics where it is asked to.
 struct Counter {
@@ -99,7 +99,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(strategy: Strategy) -> Self {
+    fn new(harness: &Harness, strategy: Strategy) -> Self {
         let limits = SupervisionSettings { restarts_max: 3, ..SupervisionSettings::default() };
         let ended = Arc::new(Mutex::new(vec![]));
         let told = Arc::clone(&ended);
@@ -110,7 +110,9 @@ impl Bench {
             entropy: Arc::new(NoChance),
             end_process: Arc::new(move |why: &str| told.lock().unwrap().push(why.to_owned())),
             alive: Cell::new(0),
+            tasks: Cell::new(0),
         });
+        harness.watch(&keeper);
         let ctx = Context::new();
         let counter = ctx.address();
         let actor = Counter { lives: 1, handled: 0, panics_when_started: 0, panics_when_replaced: 0 };
@@ -123,16 +125,9 @@ impl Bench {
     }
 }
 
-fn run<F: Future<Output = ()>>(test: F) {
-    System::new().block_on(async {
-        tokio::time::pause();
-        test.await;
-    });
-}
-
 #[test]
 fn a_panic_anywhere_in_an_actor_replaces_its_value_and_keeps_what_is_queued() {
-    run(async {
+    Harness::run(async |harness| {
         for (boom, lives) in [
             (Boom::InHandler, 2),
             (Boom::InTimer, 2),
@@ -142,7 +137,7 @@ fn a_panic_anywhere_in_an_actor_replaces_its_value_and_keeps_what_is_queued() {
             (Boom::WhenStarted(1), 3),
             (Boom::WhenReplaced(1), 2),
         ] {
-            let bench = Bench::new(Strategy::KeepTrying);
+            let bench = Bench::new(harness, Strategy::KeepTrying);
             assert_eq!(bench.count().await, (1, 1));
             bench.counter.do_send(boom);
             if matches!(boom, Boom::InTimer) {
@@ -158,8 +153,8 @@ fn a_panic_anywhere_in_an_actor_replaces_its_value_and_keeps_what_is_queued() {
 
 #[test]
 fn nothing_spins_a_value_that_always_panics_waits_longer_each_time() {
-    run(async {
-        let bench = Bench::new(Strategy::KeepTrying);
+    Harness::run(async |harness| {
+        let bench = Bench::new(harness, Strategy::KeepTrying);
         let begin = Instant::now();
         bench.counter.do_send(Boom::WhenStarted(5));
         assert_eq!(bench.count().await, (7, 1));
@@ -171,8 +166,8 @@ fn nothing_spins_a_value_that_always_panics_waits_longer_each_time() {
 
 #[test]
 fn an_actor_that_nothing_works_without_ends_the_process_when_restarts_do_not_help() {
-    run(async {
-        let bench = Bench::new(Strategy::EndProcess);
+    Harness::run(async |harness| {
+        let bench = Bench::new(harness, Strategy::EndProcess);
         for _ in 0..3 {
             bench.counter.do_send(Boom::InHandler);
             bench.count().await;
@@ -187,8 +182,8 @@ fn an_actor_that_nothing_works_without_ends_the_process_when_restarts_do_not_hel
 
 #[test]
 fn an_operators_restarts_are_no_failures_and_take_the_same_way() {
-    run(async {
-        let bench = Bench::new(Strategy::EndProcess);
+    Harness::run(async |harness| {
+        let bench = Bench::new(harness, Strategy::EndProcess);
         for lives in 2..30 {
             bench.counter.do_send(Act(Action::Restart));
             assert_eq!(bench.count().await, (lives, 1));
@@ -198,8 +193,8 @@ fn an_operators_restarts_are_no_failures_and_take_the_same_way() {
 
 #[test]
 fn an_actor_that_nobody_can_send_to_ends() {
-    run(async {
-        let Bench { counter, keeper, .. } = Bench::new(Strategy::KeepTrying);
+    Harness::run(async |harness| {
+        let Bench { counter, keeper, .. } = Bench::new(harness, Strategy::KeepTrying);
         assert_eq!(keeper.alive.get(), 1);
         counter.do_send(Boom::InHandler);
         drop(counter);

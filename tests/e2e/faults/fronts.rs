@@ -14,7 +14,7 @@ const PEOPLE: usize = 20;
 /// Everybody is answered once although calls were refused for this reason.
 fn is_waited_for(fault: &'static str, bench: &Bench, failpoints: &str, refusal: &str) {
     run(async {
-        let _server = bench.start_with_failpoints(failpoints).await;
+        let mut server = bench.start_with_failpoints(failpoints).await;
         let some = bursts("limit", PEOPLE, 0);
         play(bench, &some).await;
         let recovery = Recovery::from(fault);
@@ -23,6 +23,7 @@ fn is_waited_for(fault: &'static str, bench: &Bench, failpoints: &str, refusal: 
         check_promises(bench, &some, "limit");
         assert!(bench.log().contains(refusal), "nothing was refused: {}", bench.log());
         assert_eq!(bench.count("SELECT sum(failures) FROM turns"), 0, "no turn is to blame");
+        server.ends_clean(bench).await;
     });
 }
 
@@ -66,7 +67,7 @@ fn a_circuit_opens_lets_one_call_at_a_time_find_out_and_closes() {
         let fault = ModelFault::Status { status: 500, retry_after_s: None };
         let model = ModelBehaviour::failing(fault);
         let bench = bench_with(ProviderOptions { model, ..ProviderOptions::default() });
-        let _server = bench.start().await;
+        let mut server = bench.start().await;
         let some = bursts("circuit", PEOPLE, 0);
         play(&bench, &some).await;
         wait_until_told(&bench, "services/query", "GaveUp").await;
@@ -81,6 +82,7 @@ fn a_circuit_opens_lets_one_call_at_a_time_find_out_and_closes() {
         recovery.within(Duration::from_secs(10));
         wait_until_told(&bench, "services/query", "Recovered").await;
         check_promises(&bench, &some, "circuit");
+        server.ends_clean(&bench).await;
     });
 }
 
@@ -103,10 +105,11 @@ fn a_frozen_shard_ends_the_process_and_the_next_one_answers() {
         assert!(told(&bench, "shards/", "Failed") > 0, "reported before: {}", bench.log());
         assert!(bench.log().contains("is frozen for"), "{}", bench.log());
         let recovery = Recovery::from("a frozen shard ended the process");
-        let _server = bench.start().await;
+        let mut server = bench.start().await;
         bench.wait_until_idle().await;
         recovery.within(Duration::from_secs(10));
         check_promises(&bench, &some, "frozen");
+        server.ends_clean(&bench).await;
     });
 }
 
@@ -124,6 +127,7 @@ fn a_shard_that_stands_still_for_a_moment_is_reported_and_goes_on() {
         wait_until_told(&bench, "shards/", "Recovered").await;
         check_promises(&bench, &some, "thawed");
         assert!(server.is_alive());
+        server.ends_clean(&bench).await;
     });
 }
 
@@ -141,9 +145,10 @@ fn an_actor_that_nothing_works_without_and_that_always_panics_ends_the_process()
             bench.log()
         );
         let recovery = Recovery::from("a router that always panics ended the process");
-        let _server = bench.start().await;
+        let mut server = bench.start().await;
         bench.wait_until_idle().await;
         recovery.within(Duration::from_secs(10));
         check_promises(&bench, &some, "hopeless");
+        server.ends_clean(&bench).await;
     });
 }

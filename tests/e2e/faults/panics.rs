@@ -46,7 +46,7 @@ pub(super) async fn wait_until_told(bench: &Bench, path: &str, event: &str) {
 fn is_survived(fault: &'static str, failpoints: &str, paths: &[&str]) {
     run(async {
         let bench = bench();
-        let _server = bench.start_with_failpoints(failpoints).await;
+        let mut server = bench.start_with_failpoints(failpoints).await;
         let mut all = vec![];
         for number in 0..2 {
             let some = bursts("panic", PEOPLE, number);
@@ -60,6 +60,7 @@ fn is_survived(fault: &'static str, failpoints: &str, paths: &[&str]) {
         for path in paths {
             assert!(told(&bench, path, "Restarted") > 0, "{path} was not restarted: {}", bench.log());
         }
+        server.ends_clean(&bench).await;
     });
 }
 
@@ -128,7 +129,7 @@ fn a_service_that_always_panics_is_given_up_and_taken_back_when_it_is_mended() {
     run(async {
         let bench = bench();
         bench.failpoints("services.query=panic");
-        let _server = bench.start().await;
+        let mut server = bench.start().await;
         let some = bursts("always", PEOPLE, 0);
         play(&bench, &some).await;
         wait_until_told(&bench, "services/query", "GaveUp").await;
@@ -141,6 +142,7 @@ fn a_service_that_always_panics_is_given_up_and_taken_back_when_it_is_mended() {
         check_promises(&bench, &some, "always");
         assert_eq!(bench.count("SELECT sum(failures) FROM turns"), 0, "no turn is to blame");
         assert!(restarts < 40, "{restarts} restarts: it was called again and again");
+        server.ends_clean(&bench).await;
     });
 }
 
@@ -149,7 +151,7 @@ fn a_service_that_stays_down_is_gone_without_when_patience_ends() {
     run(async {
         let mut bench = bench();
         bench.set("turns.patience_ms", "500");
-        let _server = bench
+        let mut server = bench
             .start_with_failpoints(
                 "services.embedding=panic;services.vectors=panic;services.classifier=panic",
             )
@@ -168,6 +170,7 @@ fn a_service_that_stays_down_is_gone_without_when_patience_ends() {
             0,
             "nobody classified them"
         );
+        server.ends_clean(&bench).await;
     });
 }
 
@@ -182,7 +185,7 @@ fn is_set_apart(fault: &'static str, points: &[&str]) {
         let poison = some[0].messages[1].token;
         let points: Vec<_> =
             points.iter().map(|point| format!("{point}=panic@{}", poison.text("poison"))).collect();
-        let _server = bench.start_with_failpoints(&points.join(";")).await;
+        let mut server = bench.start_with_failpoints(&points.join(";")).await;
         play(&bench, &some).await;
         let recovery = Recovery::from(fault);
         bench.wait_until_idle().await;
@@ -208,6 +211,7 @@ fn is_set_apart(fault: &'static str, points: &[&str]) {
         assert!(!is_answered);
         assert!(verdict.swapped.is_empty(), "{:?}", verdict.swapped);
         check_database(&bench);
+        server.ends_clean(&bench).await;
     });
 }
 

@@ -118,7 +118,7 @@ fn a_thousand_panics_in_all_services_lose_and_double_nothing_and_leave_no_trace(
         bench.set("turns.unavailable_retry_ms", "500");
         // What the database keeps in memory grows with it, panics or not.
         bench.set("storage.cache_kib", "1024");
-        let server = bench.start().await;
+        let mut server = bench.start().await;
         let (end, ends) = watch::channel(false);
         let (bursts, weather) =
             tokio::join!(write_steadily(&bench, &ends), make_weather(&bench, &server, end));
@@ -146,5 +146,6 @@ fn a_thousand_panics_in_all_services_lose_and_double_nothing_and_leave_no_trace(
         let left = (books.pending, books.parts_pending, books.parts_ambiguous, books.dead_lettered);
         assert_eq!((books.received, left), (written(&bursts), (0, 0, 0, 0)), "{books:?}");
         check_database(&bench);
+        server.ends_clean(&bench).await;
     });
 }

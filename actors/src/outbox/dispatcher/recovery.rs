@@ -43,7 +43,10 @@ impl Dispatcher {
     pub(super) fn find_orphans(&self, ctx: &Context<Self>) {
         let lanes = self.shard.store.sending_lanes(self.shard.outbox.lanes_max);
         let (life, dispatcher) = (self.life, ctx.address());
-        actix_rt::spawn(async move { dispatcher.do_send(Orphans { life, lanes: lanes.await }) });
+        self.shard
+            .keepers
+            .dispatcher
+            .spawn(async move { dispatcher.do_send(Orphans { life, lanes: lanes.await }) });
     }
 
     /// Settles a `sending` mark that no send of this process belongs to.
@@ -63,7 +66,7 @@ impl Dispatcher {
         };
         let (shard, dispatcher, conversation) = (Rc::clone(&self.shard), ctx.address(), part.conversation);
         let life = self.life;
-        actix_rt::spawn(async move {
+        self.shard.keepers.dispatcher.spawn(async move {
             let mark = AssertUnwindSafe(make_mark(&shard, mark)).catch_unwind();
             let end = mark.await.unwrap_or(End::Contradicted);
             dispatcher.do_send(SendEnded { conversation, life, end });
