@@ -136,7 +136,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         draining: is_draining,
         metrics,
     });
-    let server = run_server(state, &config.server, listeners)
+    let server = run_server(&state, &config.server, listeners)
         .map_err(|source| AppError::Listen { address: config.server.bind.clone(), source })?;
     lock.say(Some(address))?;
     tracing::info!(%address, shards = config.shards(), "listening; the chat page is at http://{address}/");

@@ -46,6 +46,12 @@ pub(super) const RANGES: &[Range] = &[
     whole("server.body_limit_bytes", 1_024, 1 << 30),
     because("server.head_timeout_ms", 1, DAY_MS, "without a limit a slow sender holds a connection for ever"),
     because("server.body_timeout_ms", 1, DAY_MS, "at 0 no body would be read"),
+    because(
+        "server.write_timeout_ms",
+        1,
+        DAY_MS,
+        "without a limit a reader that stops holds a connection for ever",
+    ),
     because("server.keep_alive_ms", 0, DAY_MS, "0 closes a connection after each answer"),
     because("server.drain_ms", 100, DAY_MS, "a drain must have time to finish or store what runs"),
     whole("server.streams_max", 1, MANY),

@@ -16,6 +16,7 @@ mod settings;
 mod state;
 mod trace;
 mod webhooks;
+mod wire;
 
 use actix_web::http::Method;
 use actix_web::{HttpRequest, Resource, web};

@@ -1,21 +1,26 @@
 //! Puts the server together.
 
+use std::future::ready;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::time::Duration;
 
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::body::MessageBody;
-use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{AppConfig, Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
-use actix_web::{App, Error, HttpServer};
+use actix_web::rt::net::TcpStream;
+use actix_web::{App, Error};
 use tokio::net::TcpSocket;
 
 use super::configure;
 use super::settings::ServerSettings;
 use super::state::HttpState;
 use super::trace::trace;
+use super::wire::{self, Patience, TimedStream};
 
-/// The whole application: every path, and the tracing around it.
+/// The whole application: every path, the tracing around it, and what tells a connection of its requests.
 pub(super) fn app(
     state: HttpState,
 ) -> App<
@@ -27,7 +32,7 @@ pub(super) fn app(
         InitError = (),
     >,
 > {
-    App::new().configure(|config| configure(config, state)).wrap(from_fn(trace))
+    App::new().configure(|config| configure(config, state)).wrap(from_fn(trace)).wrap(from_fn(wire::serve))
 }
 
 /// Listens on every address that `server.bind` names and this machine has; connections wait until the server runs. Also
@@ -61,10 +66,12 @@ fn listen_on(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
 /// The server, which runs when it is polled. It handles no signals: who drains, tells `draining` first and stops it by its
 /// handle then.
 ///
+/// It is put together from the parts that `HttpServer` is made of, since that one takes no stream of ours.
+///
 /// # Errors
 /// When the listeners cannot be used.
 pub fn run_server(
-    state: HttpState,
+    state: &HttpState,
     settings: &ServerSettings,
     listeners: Vec<TcpListener>,
 ) -> io::Result<Server> {
@@ -72,15 +79,34 @@ pub fn run_server(
         0 => std::thread::available_parallelism().map_or(1, Into::into),
         workers => workers,
     };
-    let mut server = HttpServer::new(move || app(state.clone()))
+    let mut server = Server::build()
         .workers(workers)
-        .max_connections(settings.connections_max.div_ceil(workers))
-        .keep_alive(Duration::from_millis(settings.keep_alive_ms))
-        .client_request_timeout(Duration::from_millis(settings.head_timeout_ms))
+        .max_concurrent_connections(settings.connections_max.div_ceil(workers))
         .shutdown_timeout(settings.drain_ms.div_ceil(1_000))
         .disable_signals();
+    let (head, keep_alive) = (settings.head_timeout(), settings.keep_alive());
+    let patience = Patience { head, idle: keep_alive + head, write: settings.write_timeout() };
+    let stopping = server.graceful_shutdown_signal();
     for listener in listeners {
-        server = server.listen(listener)?;
+        let (state, stopping) = (state.clone(), stopping.clone());
+        server = server.listen("http", listener, move || {
+            let (state, stopping) = (state.clone(), stopping.clone());
+            let app = app(state).into_factory().map_err(|error: Error| error.error_response());
+            let http = HttpService::build()
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                .keep_alive(keep_alive)
+                .client_request_timeout(head)
+                .on_connect_ext(|stream: &TimedStream, data| drop(data.insert(stream.shared())))
+                .finish(map_config(app, |()| AppConfig::default()));
+            fn_service(move |stream: TcpStream| {
+                let peer = stream.peer_addr().ok();
+                ready(Ok::<_, DispatchError>((TimedStream::new(stream, patience), Protocol::Http1, peer)))
+            })
+            .and_then(http)
+        })?;
     }
     Ok(server.run())
 }

@@ -34,6 +34,8 @@ pub struct ServerSettings {
     pub head_timeout_ms: u64,
     /// A body that takes longer is refused with 408.
     pub body_timeout_ms: u64,
+    /// A response of which nothing is taken for this long is given up, with its connection.
+    pub write_timeout_ms: u64,
     /// An idle connection is closed after this long.
     pub keep_alive_ms: u64,
     /// Requests under way when the server stops have this long to end.
@@ -56,6 +58,7 @@ impl Default for ServerSettings {
             body_limit_bytes: 4 * 1_024 * 1_024,
             head_timeout_ms: 5_000,
             body_timeout_ms: 10_000,
+            write_timeout_ms: 10_000,
             keep_alive_ms: 75_000,
             drain_ms: 10_000,
             streams_max: 1_000,
@@ -67,6 +70,24 @@ impl Default for ServerSettings {
 }
 
 impl ServerSettings {
+    /// `head_timeout_ms` as a duration.
+    #[must_use]
+    pub const fn head_timeout(&self) -> Duration {
+        Duration::from_millis(self.head_timeout_ms)
+    }
+
+    /// `write_timeout_ms` as a duration.
+    #[must_use]
+    pub const fn write_timeout(&self) -> Duration {
+        Duration::from_millis(self.write_timeout_ms)
+    }
+
+    /// `keep_alive_ms` as a duration.
+    #[must_use]
+    pub const fn keep_alive(&self) -> Duration {
+        Duration::from_millis(self.keep_alive_ms)
+    }
+
     /// `body_timeout_ms` as a duration.
     #[must_use]
     pub const fn body_timeout(&self) -> Duration {

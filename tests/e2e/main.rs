@@ -16,5 +16,6 @@ mod operations;
 mod overload;
 mod resilience;
 mod secrets;
+mod slow_connections;
 mod support;
 mod webdriver;

@@ -17,7 +17,7 @@ impl TestApp {
     pub(super) async fn serve(&self) -> (SocketAddr, ServerHandle) {
         let settings = ServerSettings { bind: "127.0.0.1:0".into(), workers: 1, ..ServerSettings::default() };
         let (listeners, address) = listen(&settings).unwrap();
-        let server = run_server(self.state.clone(), &settings, listeners).unwrap();
+        let server = run_server(&self.state, &settings, listeners).unwrap();
         let handle = server.handle();
         actix_web::rt::spawn(server);
         (address, handle)
