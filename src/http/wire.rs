@@ -229,6 +229,7 @@ mod tests {
         assert_eq!(stream.read_u8().await.unwrap(), b'x');
         drop(second);
         stream.flush().await.unwrap();
-        assert!(stream.read_u8().await.is_err());
+        let end = tokio::time::timeout(Duration::from_secs(20), stream.read_u8()).await.unwrap();
+        assert!(end.is_err(), "once both have ended it is");
     }
 }
