@@ -97,7 +97,7 @@ impl Actor for Feed {
 
 impl Supervised for Feed {
     fn restarting(&mut self, _: &mut Self::Context) {
-        *self = Self::new(Rc::clone(&self.keeper));
+        *self = Self { published: self.published, ..Self::new(Rc::clone(&self.keeper)) };
     }
 }
 

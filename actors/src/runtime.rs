@@ -72,15 +72,15 @@ struct ShardAddrs {
     feed: Addr<Feed>,
 }
 
-/// What keeps the actors of a shard alive. Nothing of a conversation is lost with one of them for long, but without any of
-/// them no conversation goes on.
+/// What keeps the actors of a shard alive. Without the router, the dispatcher or the turn gate no conversation goes on;
+/// without the feed, only those who look on miss something.
 fn keepers(root: &Root, index: usize) -> Keepers {
     let keeper = |name, strategy| root.keeper(&format!("shards/{index}/{name}"), strategy);
     Keepers {
         router: keeper("router", Strategy::EndProcess),
         dispatcher: keeper("dispatcher", Strategy::EndProcess),
         turns: keeper("turns", Strategy::EndProcess),
-        feed: keeper("feed", Strategy::EndProcess),
+        feed: keeper("feed", Strategy::KeepTrying),
         conversation: keeper("router/conversations", Strategy::KeepTrying),
     }
 }

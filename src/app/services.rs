@@ -1,6 +1,7 @@
 //! The thread of the fronts: every service and channel behind its supervisor.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_rt::Arbiter;
 use tertulia_actors::domain::Channel;
@@ -75,10 +76,22 @@ impl ServiceThread {
     }
 }
 
+/// How long the last line of the log may take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Ends the process at once: what keeps conversations going is broken, and only a new process mends that. Nothing is lost:
 /// it is as if it had been killed.
 fn end_process(why: &str) {
-    tracing::error!(why, "the process ends, to be started again by its manager");
+    let (told, is_told) = std::sync::mpsc::channel();
+    let why = why.to_owned();
+    // What holds a thread may hold the log as well: that must not keep the process.
+    std::thread::spawn(move || {
+        tracing::error!(why, "the process ends, to be started again by its manager");
+        // Nobody waits any longer.
+        let _ = told.send(());
+    });
+    // Told or not, it ends.
+    let _ = is_told.recv_timeout(LAST_WORDS);
     std::process::exit(1);
 }
 

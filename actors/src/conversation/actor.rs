@@ -51,6 +51,8 @@ pub struct Leave;
 #[rtype(result = "()")]
 struct Loaded {
     life: u32,
+    /// Only the open turn was asked for, if there is one.
+    only_turn: bool,
     state: Result<Option<ConversationState>, StoreError>,
 }
 
@@ -111,12 +113,15 @@ pub struct Conversation {
     /// Which of the values that this actor had over time; told in every question, so that an answer to a former one is
     /// recognised.
     life: u32,
-    /// Panics since a turn last ended.
-    panics: u8,
+    /// Panics in a row over what the store holds, since a turn last ended.
+    panics: u32,
     /// It panicked too often in a row: until nothing waits any more, messages are read one by one.
     isolates: bool,
-    /// An operator asked for its restart, which is no failure.
-    is_killed: bool,
+    /// While it reads one by one: what it has before it is the open turn, or looking for one.
+    is_at_turn: bool,
+    /// A panic now says nothing about what the store holds: an operator asked for a restart, or a message that was told of is
+    /// handled, which is read again anyway.
+    is_excused: bool,
 }
 
 impl Conversation {
@@ -138,7 +143,8 @@ impl Conversation {
             life: 0,
             panics: 0,
             isolates: false,
-            is_killed: false,
+            is_at_turn: true,
+            is_excused: false,
         }
     }
 
@@ -155,7 +161,8 @@ impl Conversation {
             Phase::Cold => return self.load(ctx),
             Phase::Gathering => {}
         }
-        if self.buffer.is_behind(&self.limits()) {
+        let is_at_turn = self.isolates && self.open_turn.is_some();
+        if !is_at_turn && self.buffer.is_behind(&self.limits()) {
             return self.load(ctx);
         }
         self.loads = 0;
@@ -210,14 +217,21 @@ impl Conversation {
         });
     }
 
+    /// Asks the store. While messages are read one by one, the open turn is looked for alone first: what it is panicked over
+    /// must be told apart.
     fn load(&mut self, ctx: &mut Context<Self>) {
+        self.is_at_turn = true;
+        self.load_up_to(if self.isolates { 0 } else { self.limits().max_messages }, ctx);
+    }
+
+    fn load_up_to(&mut self, messages: usize, ctx: &mut Context<Self>) {
         self.phase = Phase::Loading;
-        let load = self.shard.store.load_conversation(self.id, self.limits().max_messages);
-        let (life, conversation) = (self.life, ctx.address());
-        self.shard
-            .keepers
-            .conversation
-            .spawn(async move { conversation.do_send(Loaded { life, state: load.await }) });
+        let load = self.shard.store.load_conversation(self.id, messages);
+        let (life, only_turn, conversation) = (self.life, messages == 0, ctx.address());
+        self.shard.keepers.conversation.spawn(async move {
+            let state = load.await;
+            conversation.do_send(Loaded { life, only_turn, state });
+        });
     }
 
     /// Loads again, after a wait.
@@ -306,6 +320,7 @@ impl Handler<Deliver> for Conversation {
 
     fn handle(&mut self, Deliver { admitted, number }: Deliver, ctx: &mut Self::Context) {
         self.handled = number;
+        self.is_excused = true;
         failpoint!("conversation.deliver", text: admitted.message.text.as_deref().unwrap_or_default());
         let Admitted { account, message, pending, previous_end, language, .. } = *admitted;
         if self.account.is_none() {
@@ -321,6 +336,7 @@ impl Handler<Deliver> for Conversation {
         if offer == Offer::Held {
             self.publish_gathering();
         }
+        self.is_excused = false;
         self.proceed(ctx);
     }
 }
@@ -354,12 +370,16 @@ impl Handler<Leave> for Conversation {
 impl Handler<Loaded> for Conversation {
     type Result = ();
 
-    fn handle(&mut self, Loaded { life, state }: Loaded, ctx: &mut Self::Context) {
+    fn handle(&mut self, Loaded { life, only_turn, state }: Loaded, ctx: &mut Self::Context) {
         if life != self.life {
             return;
         }
         failpoint!("conversation.loaded", text: &format!("{state:?}"));
         match state {
+            Ok(Some(state)) if only_turn && state.open_turn.is_none() => {
+                self.is_at_turn = false;
+                self.load_up_to(1, ctx);
+            }
             Ok(Some(state)) => {
                 self.take_in(state);
                 self.publish_gathering();
@@ -417,7 +437,7 @@ impl Handler<TurnEnded> for Conversation {
         self.phase = Phase::Cold;
         failpoint!("conversation.turn_ended");
         // A value that has not loaded since its last panic does not know what else there is.
-        if self.buffer.known_seq() > 0 {
+        if self.buffer.known_seq() > 0 && !self.isolates {
             self.phase = Phase::Gathering;
         }
         match end {

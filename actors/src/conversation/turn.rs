@@ -74,10 +74,12 @@ pub async fn run(shard: Rc<Shard>, job: TurnJob) -> TurnEnd {
     Run { shard: &shard, job }.run().instrument(span).await
 }
 
-/// Takes what a conversation panics over out of its way, from what the store says alone: an open turn of several messages is
-/// dissolved, a message that is alone is dead-lettered.
-pub async fn give_up(shard: Rc<Shard>, conversation: ConversationId) -> TurnEnd {
-    let state = match shard.store.load_conversation(conversation, 1).await {
+/// Takes what a conversation panics over out of its way, from what the store says alone: the open turn, where that was before
+/// it (several messages are dissolved, a single one is dead-lettered), else the first message that waits, which is
+/// dead-lettered.
+pub async fn give_up(shard: Rc<Shard>, conversation: ConversationId, is_at_turn: bool) -> TurnEnd {
+    let messages = usize::from(!is_at_turn);
+    let state = match shard.store.load_conversation(conversation, messages).await {
         Ok(Some(state)) => state,
         Ok(None) => return TurnEnd::Reload(shard.turns.limits().retry_max),
         Err(_away) => return TurnEnd::Reload(shard.store.retry_after()),
@@ -85,8 +87,11 @@ pub async fn give_up(shard: Rc<Shard>, conversation: ConversationId) -> TurnEnd 
     let id = TurnId::new(shard.entropy.uuid());
     let ConversationState { account, last_seq, language, open_turn, pending, .. } = state;
     let mut job = TurnJob::first(conversation, account, id, pending.into_iter().take(1).collect());
-    if let Some(turn) = open_turn {
-        job.turn = turn;
+    match open_turn {
+        Some(turn) if is_at_turn => job.turn = turn,
+        // A turn was begun meanwhile: it goes first.
+        Some(_) => return TurnEnd::Reload(Duration::ZERO),
+        None => {}
     }
     if job.turn.messages.is_empty() {
         return TurnEnd::Reload(Duration::ZERO);
@@ -144,8 +149,9 @@ impl Run<'_> {
             Retry::Split => self.release(false, "exhausted", Duration::ZERO, true).await,
             Retry::DeadLetter => {
                 let OpenTurn { failures, interruptions, .. } = self.job.turn;
-                let reason =
-                    format!("failed {failures} times, and the process died {interruptions} times in it");
+                let reason = format!(
+                    "it, or its conversation over it, failed {failures} times, and the process died {interruptions} times in it"
+                );
                 self.dead_letter(&input, reason).await
             }
         }

@@ -64,11 +64,12 @@ struct Waiting {
 ///
 /// Sent to by conversation actors of its shard; a second one, with a single permit, lets the turns run that are suspected
 /// of killing the process. Bounded by `turns.in_flight_max` permits and, in waiting, by the number of live conversations
-/// (each asks once). A restart loses the line, and does not count the turns that run; those who waited are told, and ask
-/// again.
+/// (each asks once). A restart loses the line, whose members are told, and ask again; permits that are out count on.
 pub struct TurnGate {
     keeper: Rc<Keeper>,
     in_flight: usize,
+    /// Permits of former lives that are out.
+    former: usize,
     in_flight_max: usize,
     asked: u64,
     line: BTreeMap<(u32, u64), Waiting>,
@@ -88,6 +89,7 @@ impl TurnGate {
         Self {
             keeper,
             in_flight: 0,
+            former: 0,
             in_flight_max: in_flight_max.max(1),
             asked: 0,
             line: BTreeMap::new(),
@@ -98,8 +100,13 @@ impl TurnGate {
         }
     }
 
+    /// Turns that hold a permit, of whichever life.
+    const fn running(&self) -> usize {
+        self.in_flight + self.former
+    }
+
     fn admit(&mut self, ctx: &Context<Self>) {
-        while !self.is_closed && !self.is_paused && self.in_flight < self.in_flight_max {
+        while !self.is_closed && !self.is_paused && self.running() < self.in_flight_max {
             let Some((_, waiting)) = self.line.pop_first() else { return };
             self.in_flight += 1;
             let permit = TurnPermit { gate: ctx.address(), life: self.life, since: Instant::now() };
@@ -123,8 +130,10 @@ impl Supervised for TurnGate {
     fn restarting(&mut self, _: &mut Self::Context) {
         let life = self.life.wrapping_add(1);
         let (is_closed, is_paused) = (self.is_closed, self.is_paused);
+        let former = self.running();
+        let meter = std::mem::replace(&mut self.meter, Meter::new(Instant::now()));
         let fresh = Self::new(self.in_flight_max, Rc::clone(&self.keeper));
-        *self = Self { life, is_closed, is_paused, ..fresh };
+        *self = Self { life, is_closed, is_paused, former, meter, ..fresh };
     }
 }
 
@@ -147,10 +156,8 @@ impl Handler<Released> for TurnGate {
     type Result = ();
 
     fn handle(&mut self, Released { life, held }: Released, ctx: &mut Self::Context) {
-        if life != self.life {
-            return;
-        }
-        self.in_flight = self.in_flight.saturating_sub(1);
+        let counted = if life == self.life { &mut self.in_flight } else { &mut self.former };
+        *counted = counted.saturating_sub(1);
         self.meter.record(held, true, Instant::now());
         self.admit(ctx);
     }
@@ -169,7 +176,7 @@ impl Handler<CountPermits> for TurnGate {
     type Result = usize;
 
     fn handle(&mut self, _: CountPermits, _: &mut Self::Context) -> usize {
-        self.in_flight
+        self.running()
     }
 }
 
@@ -184,7 +191,7 @@ impl Handler<Inspect> for TurnGate {
             state: Some(if self.is_closed { State::Draining } else { state }),
             waiting: Some(self.line.len()),
             oldest_ms: oldest.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-            in_flight: Some(self.in_flight),
+            in_flight: Some(self.running()),
             handled: Some(self.meter.handled()),
             rate_per_s: Some(self.meter.rate(now)),
             latency: self.meter.latency(now),
@@ -235,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_turns_those_who_wait_away_and_does_not_count_permits_of_its_former_life() {
+    fn a_restart_turns_those_who_wait_away_and_counts_the_permits_that_are_out() {
         Harness::run(async |harness| {
             let gate = gate(harness, 1);
             let former = acquire(&gate, 0).await.expect("a free gate");
@@ -246,8 +253,15 @@ mod tests {
             tokio::task::yield_now().await;
             gate.do_send(Act(Action::Restart));
             assert!(waiting.await.expect("no panic"));
-            let _current = acquire(&gate, 0).await.expect("a fresh gate");
-            drop(former);
+            let next = acquire(&gate, 0);
+            let look = async {
+                let running = gate.send(CountPermits).await.expect("alive");
+                drop(former);
+                running
+            };
+            let (next, running) = futures_util::join!(next, look);
+            assert_eq!(running, 1, "the former one alone: the next must wait for it");
+            assert!(next.is_some());
             assert_eq!(gate.send(CountPermits).await.expect("alive"), 1);
         });
     }

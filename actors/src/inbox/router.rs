@@ -347,7 +347,9 @@ impl Handler<RestartConversation> for Router {
     type Result = bool;
 
     fn handle(&mut self, RestartConversation(id): RestartConversation, _: &mut Self::Context) -> bool {
-        let Some(live) = self.live.get(&id) else { return false };
+        let Some(live) = self.live.get_mut(&id) else { return false };
+        // It must not leave before it has said again that it rests.
+        live.rest = None;
         live.conversation.do_send(Act(Action::Restart));
         true
     }

@@ -1,5 +1,6 @@
 //! The dispatcher of one shard: sends the parts of its conversations, each conversation's in order.
 
+mod down;
 mod recovery;
 mod send;
 
@@ -18,6 +19,7 @@ use crate::ports::StoreError;
 use crate::ports::store::Mark;
 use crate::shard::Shard;
 use crate::supervision::snapshot::{Action, Kind};
+use down::Down;
 use send::send;
 
 /// Asks for a permit to mark a conversation's first part as being sent in the very commit of its turn.
@@ -79,6 +81,8 @@ struct LaneLoaded {
 #[rtype(result = "()")]
 struct SendEnded {
     conversation: ConversationId,
+    /// By which it went, unless it was only marked.
+    channel: Option<Channel>,
     life: u32,
     end: End,
 }
@@ -88,7 +92,7 @@ enum End {
     /// With this mark, durable.
     Marked(Mark),
     /// The same, and the channel is down: nothing was sent, and nothing will be for a while.
-    ChannelDown(Channel, Mark),
+    ChannelDown(Mark),
     /// The store knows better.
     Contradicted,
     /// The store is away; nothing was sent.
@@ -139,8 +143,8 @@ pub struct Dispatcher {
     is_closed: bool,
     /// An operator asked that no send begins.
     is_paused: bool,
-    /// Channels that are down, and when a send may find out whether they are back.
-    down: BTreeMap<Channel, Tick>,
+    /// Channels that are down.
+    down: BTreeMap<Channel, Down>,
     /// Sends, marks and reservations of former lives: until they have ended, nobody knows which parts are under way.
     former_in_flight: usize,
     /// Sends and marks that have ended.
@@ -202,23 +206,12 @@ impl Dispatcher {
                 }
             }
             Next::Send(part) => {
+                if let Some(down) = self.down.get_mut(&part.account.channel) {
+                    down.is_probing = true;
+                }
                 lane.begin();
                 self.begin(*part, ctx);
             }
-        }
-    }
-
-    /// What can be done while channels are down: a part waits until a send may find out whether its channel is back. One that
-    /// carries its mark goes all the same; it is told soon enough.
-    fn unless_down(&self, next: Next, now: Tick) -> Next {
-        match next {
-            Next::Send(part) if part.state != PartState::Sending => {
-                match self.down.get(&part.account.channel).filter(|until| **until > now) {
-                    Some(until) => Next::Wait(*until),
-                    None => Next::Send(part),
-                }
-            }
-            next => next,
         }
     }
 
@@ -240,7 +233,7 @@ impl Dispatcher {
             return;
         };
         let (shard, front, dispatcher) = (Rc::clone(&self.shard), channel.front.clone(), ctx.address());
-        let life = self.life;
+        let (life, channel) = (self.life, part.account.channel);
         self.shard.keepers.dispatcher.spawn(async move {
             let (id, turn) = (part.id, part.turn);
             let span =
@@ -248,7 +241,7 @@ impl Dispatcher {
             // After a panic nobody knows how far the send came; what the store has of it is settled when it is loaded.
             let send = AssertUnwindSafe(send(&shard, &front, part)).catch_unwind();
             let end = send.instrument(span).await.unwrap_or(End::Contradicted);
-            dispatcher.do_send(SendEnded { conversation, life, end });
+            dispatcher.do_send(SendEnded { conversation, channel: Some(channel), life, end });
         });
         self.in_flight += 1;
     }
@@ -446,22 +439,24 @@ impl Handler<SendEnded> for Dispatcher {
     type Result = ();
 
     fn handle(&mut self, ended: SendEnded, ctx: &mut Self::Context) {
-        let SendEnded { conversation, life, end } = ended;
+        let SendEnded { conversation, channel, life, end } = ended;
         if !self.gives_back(life, ctx) {
             return;
         }
         self.ended += 1;
         failpoint!("dispatcher.send_ended");
+        if let Some(channel) = channel {
+            self.hear_of_channel(channel, &end);
+        }
         if let Some(lane) = self.lanes.get_mut(&conversation) {
             match end {
-                End::Marked(mark) => lane.ended(&mark),
-                End::ChannelDown(channel, mark) => {
-                    lane.ended(&mark);
-                    let wait = std::time::Duration::from_millis(self.shard.outbox.retry_base_ms);
-                    self.down.insert(channel, self.shard.clock.tick().after(wait));
-                }
+                End::Marked(mark) | End::ChannelDown(mark) => lane.ended(&mark),
                 End::Contradicted => lane.contradicted(),
-                End::Unposted => lane.unreserve(),
+                End::Unposted => {
+                    lane.lost_mark();
+                    self.wait(conversation, ctx);
+                    return self.fill(ctx);
+                }
                 End::StoreAway => {
                     lane.failed_to_begin();
                     self.wait(conversation, ctx);

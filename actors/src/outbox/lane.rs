@@ -62,6 +62,12 @@ impl Lane {
         self.is_unposted = true;
     }
 
+    /// Nothing was sent, and whether the store has the mark is not known: what it has is settled when it is loaded.
+    pub fn lost_mark(&mut self) {
+        self.contradicted();
+        self.is_unposted = true;
+    }
+
     /// Appends committed parts; beyond `lane_max` they stay in the store. One that carries its `sending` mark is taken in
     /// any case: nobody else knows that it was not sent yet.
     pub fn append(&mut self, parts: Vec<OutboxPart>, lane_max: usize, ends_reservation: bool) {

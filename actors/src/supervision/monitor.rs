@@ -192,6 +192,8 @@ impl Place {
         let (snapshot, answered) = match asked {
             Asked::Said(snapshot) => (snapshot, None),
             Asked::Nobody => (Snapshot::default(), None),
+            // What waits for its restart does not answer either.
+            Asked::Silent if self.state != State::Running => (Snapshot::default(), None),
             Asked::Silent => (Snapshot::default(), Some(State::Frozen)),
             Asked::Gone => (Snapshot::default(), Some(State::Stopped)),
         };

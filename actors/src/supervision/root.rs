@@ -40,8 +40,8 @@ impl Root {
             let ctx = Context::new();
             let root = Self { monitor: ctx.address(), settings, entropy, end_process };
             let monitor =
-                Monitor::new(clock, root.keeper("monitor", Strategy::EndProcess), root.settings.clone());
-            root.keeper("monitor", Strategy::EndProcess).run(ctx, monitor);
+                Monitor::new(clock, root.keeper("monitor", Strategy::KeepTrying), root.settings.clone());
+            root.keeper("monitor", Strategy::KeepTrying).run(ctx, monitor);
             root
         })
         .await
@@ -79,7 +79,7 @@ impl Root {
         &self.monitor
     }
 
-    /// Ends the process; see [`Strategy::EndProcess`].
+    /// Ends the process; see [`Strategy::KeepTrying`].
     #[must_use]
     pub const fn end_process(&self) -> &EndProcess {
         &self.end_process

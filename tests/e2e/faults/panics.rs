@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tertulia::load::providers::ProviderOptions;
+use tertulia::load::providers::{ModelBehaviour, ModelFault, ProviderOptions};
 
 use super::{Recovery, bursts, check_database, check_promises, play, written};
 use crate::bursts::judge;
@@ -226,4 +226,41 @@ fn a_message_that_makes_its_conversation_panic_is_dead_lettered_alone() {
         "a message that makes its conversation panic",
         &["conversation.deliver", "conversation.loaded"],
     );
+}
+
+#[test]
+fn a_message_that_makes_its_conversation_panic_spares_the_turn_that_waits_before_it() {
+    run(async {
+        let fault = ModelFault::Status { status: 500, retry_after_s: None };
+        let mut bench =
+            bench_with(ProviderOptions { model: ModelBehaviour::failing(fault), ..Default::default() });
+        bench.set("supervision.backoff_max_ms", "200");
+        bench.set("supervision.restarts_max", "50");
+        let find =
+            |run: &str, number| bursts(run, 40, number).into_iter().find(|burst| burst.messages.len() == 1);
+        let first = find("before", 0).expect("somebody says one thing");
+        let mut second = bursts("before", 40, 1).swap_remove(first.person.number);
+        second.messages.truncate(1);
+        let token = second.messages[0].token.text("before");
+        let points = format!("conversation.deliver=panic@{token};conversation.loaded=panic@{token}");
+        let mut server = bench.start_with_failpoints(&points).await;
+        play(&bench, std::slice::from_ref(&first)).await;
+        // The first one's turn has begun, and waits for its model.
+        bench.wait_for("SELECT count(*) FROM turns WHERE attempt >= 1", 1).await;
+        play(&bench, std::slice::from_ref(&second)).await;
+        wait_until_told(&bench, "router/conversations", "Restarted").await;
+        // The turn goes on trying, alone, although what waits behind it makes the actor panic.
+        let attempts = bench.count("SELECT max(attempt) FROM turns");
+        bench.wait_for(&format!("SELECT max(attempt) > {} FROM turns", attempts + 5), 1).await;
+        assert_eq!(bench.books().dead_lettered, 0, "nobody is to blame yet");
+        bench.providers.set_model(ModelBehaviour::default());
+        bench.wait_until_idle().await;
+        let books = bench.books();
+        assert_eq!((books.answered, books.dead_lettered), (1, 1), "{books:?}");
+        let answered = bench.providers.sent();
+        let first_token = first.messages[0].token.text("before");
+        assert!(answered.iter().any(|sent| sent.text.contains(&first_token)), "the innocent one is answered");
+        assert!(!answered.iter().any(|sent| sent.text.contains(&token)));
+        server.ends_clean(&bench).await;
+    });
 }

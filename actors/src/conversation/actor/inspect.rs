@@ -53,7 +53,7 @@ impl Handler<Act> for Conversation {
 
     /// The router passes on restarts only.
     fn handle(&mut self, _: Act, _: &mut Self::Context) {
-        self.is_killed = true;
+        self.is_excused = true;
         unwind_for_restart()
     }
 }

@@ -17,12 +17,12 @@ impl Conversation {
         if matches!(self.phase, Phase::Running) {
             return;
         }
-        let is_exhausted = u32::from(self.panics) >= self.shard.turns.max_attempts;
+        let is_exhausted = self.panics >= self.shard.turns.max_attempts;
         if is_exhausted {
             self.panics = 0;
         }
         if is_exhausted && std::mem::replace(&mut self.isolates, true) {
-            return self.run_beside(turn::give_up(Rc::clone(&self.shard), self.id), ctx);
+            return self.run_beside(turn::give_up(Rc::clone(&self.shard), self.id, self.is_at_turn), ctx);
         }
         self.proceed(ctx);
     }
@@ -38,7 +38,8 @@ impl Supervised for Conversation {
             handled: self.handled,
             timer_epoch: self.timer_epoch.wrapping_add(1),
             life: self.life.wrapping_add(1),
-            panics: self.panics.saturating_add(u8::from(!self.is_killed)),
+            panics: self.panics.saturating_add(u32::from(!self.is_excused)),
+            is_at_turn: self.is_at_turn,
             isolates: self.isolates,
             ..Self::new(self.id, Rc::clone(&self.shard))
         };

@@ -69,7 +69,7 @@ impl Dispatcher {
         self.shard.keepers.dispatcher.spawn(async move {
             let mark = AssertUnwindSafe(make_mark(&shard, mark)).catch_unwind();
             let end = mark.await.unwrap_or(End::Contradicted);
-            dispatcher.do_send(SendEnded { conversation, life, end });
+            dispatcher.do_send(SendEnded { conversation, channel: None, life, end });
         });
         self.in_flight += 1;
     }
@@ -79,6 +79,7 @@ impl Supervised for Dispatcher {
     fn restarting(&mut self, _: &mut Self::Context) {
         *self = Self {
             former_in_flight: self.former_in_flight + self.in_flight,
+            ended: self.ended,
             is_closed: self.is_closed,
             is_paused: self.is_paused,
             life: self.life.wrapping_add(1),

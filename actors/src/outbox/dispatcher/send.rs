@@ -37,11 +37,10 @@ pub(super) async fn send(shard: &Shard, front: &FrontHandle<ChannelService>, mut
         tracing::warn!(conversation.id = %part.conversation, part.id = %part.id, %error, "a part was not sent");
     }
     let is_down = matches!(result, Err(CallError::Down { started: false, .. }));
-    let channel = part.account.channel;
     let now = (shard.clock.now(), shard.clock.tick());
     let mark = mark_of(&part, result, now, &shard.outbox, shard.entropy.fraction());
     match make_mark(shard, mark).await {
-        End::Marked(mark) if is_down => End::ChannelDown(channel, mark),
+        End::Marked(mark) if is_down => End::ChannelDown(mark),
         end => end,
     }
 }
