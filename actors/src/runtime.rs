@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use actix_rt::Arbiter;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::conversation::turn_gate::{CloseGate, CountPermits, TurnGate};
 use crate::domain::{ConversationId, Epoch};
@@ -21,7 +21,7 @@ use crate::pipeline::Pipeline;
 use crate::ports::{Admitted, Clock, Entropy, Store, Tells};
 use crate::settings::{ConversationSettings, OutboxSettings, SweepSettings, TurnSettings};
 use crate::shard::{ChannelsOut, Keepers, Shard};
-use crate::supervision::arbiter::{arbiter, start_on};
+use crate::supervision::arbiter::{arbiter, start_on, stop};
 use crate::supervision::policy::Strategy;
 use crate::supervision::root::Root;
 use crate::supervision::snapshot::Depth;
@@ -30,6 +30,9 @@ use crate::supervision::watchdog::{Watchdog, Watched};
 
 /// How long what is on its way to its end may take, once a drain is over.
 const LEFTOVERS_WAIT: Duration = Duration::from_secs(1);
+
+/// How long a thread may take to end at the least, however little time is left.
+const JOIN_WAIT: Duration = Duration::from_millis(200);
 
 /// What all shards are made of.
 #[derive(Clone)]
@@ -246,18 +249,18 @@ impl Runtime {
         if self.is_quiet_before(deadline).await {
             self.look_for_leftovers(deadline).await;
         }
+        // From here on a thread that has ended is no dead one.
         self.watchdog.stop();
-        for arbiter in self.arbiters {
-            arbiter.stop();
-            // A shard that panicked has nothing more to do either.
-            let _ = arbiter.join();
+        if !stop(self.arbiters, JOIN_WAIT.max(deadline.saturating_duration_since(Instant::now()))) {
+            tracing::error!("a thread of actors is frozen, and is left behind");
         }
     }
 
     /// Waits until no turn and no send is under way; false if that is not so at `deadline`.
     async fn is_quiet_before(&self, deadline: Instant) -> bool {
         loop {
-            if self.count_running().await == 0 {
+            // A thread that does not answer is not quiet.
+            if timeout_at(deadline, self.count_running()).await == Ok(0) {
                 return true;
             }
             if Instant::now() >= deadline {

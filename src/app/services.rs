@@ -11,7 +11,7 @@ use tertulia_actors::services::{
 };
 use tertulia_actors::settings::FrontSettings;
 use tertulia_actors::shard::{ChannelOut, ChannelsOut};
-use tertulia_actors::supervision::arbiter::{arbiter, start_on};
+use tertulia_actors::supervision::arbiter::{arbiter, start_on, stop};
 use tertulia_actors::supervision::policy::Strategy;
 use tertulia_actors::supervision::root::Root;
 use tertulia_actors::supervision::watchdog::Watched;
@@ -53,10 +53,8 @@ impl ServiceThread {
 
     /// Ends both.
     pub(super) fn stop(self) {
-        for arbiter in [self.fronts, self.monitor] {
-            arbiter.stop();
-            // A thread that panicked has nothing more to do either.
-            let _ = arbiter.join();
+        if !stop(vec![self.fronts, self.monitor], JOIN_WAIT) {
+            tracing::error!("the thread of the services is frozen, and is left behind");
         }
     }
 
@@ -75,6 +73,9 @@ impl ServiceThread {
         front.await.ok_or(AppError::Thread("services"))
     }
 }
+
+/// How long the threads may take to end.
+const JOIN_WAIT: Duration = Duration::from_secs(1);
 
 /// How long the last line of the log may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);

@@ -1,5 +1,7 @@
 //! Threads of actors.
 
+use std::time::Duration;
+
 use actix_rt::{Arbiter, ArbiterHandle};
 use tokio::sync::oneshot;
 
@@ -35,4 +37,43 @@ pub async fn start_on<T: Send + 'static>(
         let _ = made.send(make());
     });
     answer.await.ok()
+}
+
+/// Stops arbiters and waits until their threads have ended, at most for `patience`: one that is frozen never does. False if
+/// that was not so.
+#[must_use]
+pub fn stop(arbiters: Vec<Arbiter>, patience: Duration) -> bool {
+    let (ended, is_ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for arbiter in arbiters {
+            arbiter.stop();
+            // A thread that panicked has ended as well.
+            let _ = arbiter.join();
+        }
+        // Nobody may wait any longer.
+        let _ = ended.send(());
+    });
+    is_ended.recv_timeout(patience).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frozen_thread_is_not_waited_for_longer_than_the_patience() {
+        let _system = actix_rt::System::new();
+        let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+        let (standing, stands_still) = std::sync::mpsc::channel();
+        let (frozen, fine) = (arbiter(), arbiter());
+        frozen.spawn_fn(move || {
+            standing.send(()).unwrap();
+            // Ends when the other end is dropped.
+            may_go_on.recv().unwrap_err();
+        });
+        stands_still.recv().unwrap();
+        assert!(!stop(vec![frozen], Duration::from_millis(50)));
+        assert!(stop(vec![fine], Duration::from_secs(60)));
+        drop(go_on);
+    }
 }

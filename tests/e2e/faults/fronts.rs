@@ -1,6 +1,6 @@
 //! Fronts at their limits: full queues, deadlines, circuit breakers; and threads that stand still.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tertulia::load::providers::{ModelBehaviour, ModelFault, ProviderOptions, WhatsappBehaviour};
 
@@ -149,6 +149,29 @@ fn an_actor_that_nothing_works_without_and_that_always_panics_ends_the_process()
         bench.wait_until_idle().await;
         recovery.within(Duration::from_secs(10));
         check_promises(&bench, &some, "hopeless");
+        server.ends_clean(&bench).await;
+    });
+}
+
+#[test]
+fn a_drain_does_not_wait_for_a_thread_that_is_frozen() {
+    run(async {
+        let mut bench = bench_with(ProviderOptions::default());
+        bench.set("server.drain_ms", "2000");
+        bench.set("supervision.frozen_exit_ms", "60000");
+        let mut server = bench.start_with_failpoints("services.query=1*stall(120000)").await;
+        let some = bursts("stuck", PEOPLE, 0);
+        play(&bench, &some).await;
+        bench.wait_for("SELECT count(*) > 0 FROM turns WHERE state = 'running'", 1).await;
+        let asked = Instant::now();
+        assert_eq!(server.terminate().await.code(), Some(0), "{}", bench.log());
+        // Twice the limit: the machine may be busy.
+        assert!(asked.elapsed() < Duration::from_secs(4), "the drain took {:?}", asked.elapsed());
+        let mut server = bench.start().await;
+        let recovery = Recovery::from("a drain with a frozen thread");
+        bench.wait_until_idle().await;
+        recovery.within(Duration::from_secs(10));
+        check_promises(&bench, &some, "stuck");
         server.ends_clean(&bench).await;
     });
 }
