@@ -14,7 +14,7 @@ use tertulia_actors::domain::Memory;
 use tertulia_actors::inbox::admission::Admissions;
 use tertulia_actors::inbox::pressure::{Pressure, PressureLimits, Refusals};
 use tertulia_actors::pipeline::Pipeline;
-use tertulia_actors::ports::{Clock, Entropy, InboundChannel, ReceiptSource, Store, Vectors};
+use tertulia_actors::ports::{Clock, Entropy, InboundChannel, ReceiptSource, Store};
 use tertulia_actors::runtime::{ConversationCounter, Runtime, RuntimeParts};
 use tertulia_actors::services::Services;
 use tertulia_actors::shard::ChannelsOut;
@@ -28,7 +28,6 @@ use services::ServiceThread;
 use crate::channels::whatsapp::WhatsappInbound;
 use crate::config::Config;
 use crate::http::{HttpState, Parts, listen, run_server};
-use crate::knowledge::{SqliteVectors, index::IndexError};
 use crate::lock_file::{LockError, LockFile};
 use crate::metrics::Metrics;
 use crate::secret::Secret;
@@ -48,9 +47,6 @@ pub enum AppError {
     /// The knowledge base cannot be used.
     #[error("the knowledge base cannot be used: {0}")]
     Knowledge(#[from] knowledge::KnowledgeError),
-    /// The knowledge base cannot be searched.
-    #[error("the knowledge base cannot be searched: {0}")]
-    Index(#[from] IndexError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -86,7 +82,6 @@ struct Ground {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     store: Arc<SqliteStore>,
-    vectors: Arc<dyn Vectors>,
 }
 
 /// Serves until a signal asks it to stop, then drains.
@@ -101,20 +96,14 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
     let mut prepared = SqliteStore::open(&config.storage)?;
     keep_console_token(&mut config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::anchored_behind(prepared.last_tick()));
-    let vectors = &config.vectors;
-    let vectors = SqliteVectors::open(&config.storage.path, vectors.threads, vectors.front.0.queue_max)?;
-    let ground = Ground {
-        clock,
-        entropy: Arc::new(SystemEntropy),
-        store: prepared.handle(),
-        vectors: Arc::new(vectors),
-    };
+    let ground = Ground { clock, entropy: Arc::new(SystemEntropy), store: prepared.handle() };
     let receipts: Arc<dyn ReceiptSource> =
         Arc::new(Receipts::after(prepared.last_receipt_seq(), Arc::clone(&ground.clock)));
     prepare_knowledge(&config, &ground)?;
     let services = ServiceThread::start(&config, &ground).await?;
     let parts = runtime_parts(&config, &ground, &mut prepared, &services).await?;
     let probes = (parts.pipeline.services.clone(), parts.channels.clone());
+    let vectors = parts.pipeline.services.vectors.clone();
     let runtime = Runtime::start(parts, services.watched()).await.ok_or(AppError::Thread("shards"))?;
     let deps = StoreDeps {
         clock: Arc::clone(&ground.clock),
@@ -128,7 +117,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         admissions,
         store: ground.store.clone(),
         knowledge: Arc::new(Keeper(ground.store.clone())),
-        vectors: Arc::clone(&ground.vectors),
+        vectors,
         feeds: runtime.feeds(),
         whatsapp: whatsapp_inbound(&config),
         settings: Arc::new(config.http()),
@@ -296,7 +285,7 @@ async fn runtime_parts(
         pipeline_settings.history_messages = 0;
     }
     let pipeline = Pipeline {
-        services: services::start_services(config, ground, services).await?,
+        services: services::start_services(config, services).await?,
         store: ground.store.clone(),
         settings: Arc::new(pipeline_settings),
         routes: Arc::new(config.routes.clone()),

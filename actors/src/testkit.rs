@@ -9,38 +9,25 @@ use std::time::Duration;
 use actix::System;
 use uuid::Uuid;
 
-use crate::domain::{Class, ConversationId, Embedding, HistoryItem, Hit, PendingMessage, Receipt, Tick};
+use crate::domain::{Class, ConversationId, HistoryItem, Hit, PendingMessage, Receipt, Tick};
 use crate::domain::{Timestamp, TurnId};
 use crate::ports::store::{
     CommitOutcome, CommitTurn, ConversationState, ReleaseTurn, StartOutcome, StartTurn, StoreFuture, Turns,
 };
 use crate::ports::{
-    Answer, Classification, Classifier, ClassifierError, Entropy, PortFuture, Query, QueryError,
-    QueryService, Search, StoreError, Vectors, VectorsError,
+    Answer, Classifiable, Classification, ClassifierError, Compute, Entropy, PortFuture, Query, QueryError,
+    QueryService, Search, StoreError, VectorsError,
 };
-use crate::services::{ClassifierService, QueryFrontService, Services, VectorsService};
+use crate::services::{ClassifierService, Engine, QueryFrontService, Services, VectorsService};
 use crate::settings::{FrontSettings, SupervisionSettings};
-use crate::supervision::Front;
 use crate::supervision::events::Reporter;
 use crate::supervision::policy::{RestartPolicy, Strategy};
 use crate::supervision::supervised::Keeper;
+use crate::supervision::{Front, FrontHandle, Service};
 
 /// A port that answers every call alike.
 #[derive(Clone, Debug)]
 pub struct Always<T>(pub T);
-
-impl Vectors for Always<Result<Vec<Hit>, VectorsError>> {
-    fn search(&self, search: Search) -> PortFuture<Vec<Hit>, VectorsError> {
-        let found = self.0.clone();
-        Box::pin(ready(found.map(|hits| hits.into_iter().take(search.limit).collect())))
-    }
-}
-
-impl Classifier for Always<Result<Classification, ClassifierError>> {
-    fn classify(&self, _: String, _: Option<Embedding>) -> PortFuture<Classification, ClassifierError> {
-        Box::pin(ready(self.0.clone()))
-    }
-}
 
 impl QueryService for Always<Result<Answer, QueryError>> {
     fn answer(&self, _: Query) -> PortFuture<Answer, QueryError> {
@@ -140,7 +127,8 @@ impl Harness {
 }
 
 /// Keeps actors alive as the settings say, and tells nobody.
-fn keeper(path: &str, limits: &SupervisionSettings, strategy: Strategy) -> Rc<Keeper> {
+#[must_use]
+pub fn keeper(path: &str, limits: &SupervisionSettings, strategy: Strategy) -> Rc<Keeper> {
     Rc::new(Keeper {
         policy: RestartPolicy::from(limits),
         strategy,
@@ -158,24 +146,51 @@ pub fn silent_keeper(path: &str) -> Rc<Keeper> {
     keeper(path, &SupervisionSettings::default(), Strategy::KeepTrying)
 }
 
+/// Does work on the thread that asks, which may be one whose time is paused. A panic is one of the service's.
+#[must_use]
+pub fn in_place<C: Compute>(worker: C) -> Engine<C::Request, C::Response, C::Error> {
+    let worker = RefCell::new(worker);
+    Engine::port(move |request| Box::pin(ready(worker.borrow_mut().compute(request))))
+}
+
+/// A port that gives every caller the same answer.
+#[must_use]
+pub fn always<Q: Send + 'static, R, E>(answer: &Result<R, E>) -> Engine<Q, R, E>
+where
+    R: Clone + Send + 'static,
+    E: Clone + Send + 'static,
+{
+    let answer = answer.clone();
+    Engine::port(move |_| Box::pin(ready(answer.clone())))
+}
+
+const FRONT: FrontSettings = FrontSettings { in_flight_max: 8, queue_max: 64, deadline_ms: 2_000 };
+
+/// A front of its own in the current arbiter.
+fn front<S: Service>(make: impl Fn() -> S + 'static) -> FrontHandle<S> {
+    let limits = SupervisionSettings::default();
+    Front::start_with(make, FRONT, &limits, &keeper(S::NAME, &limits, Strategy::KeepTrying))
+}
+
+/// A search behind a front of its own in the current arbiter, which always finds the same.
+#[must_use]
+pub fn vectors(found: Result<Vec<Hit>, VectorsError>) -> FrontHandle<VectorsService> {
+    front(move || VectorsService(always(&found)))
+}
+
 /// The services of a turn behind fronts of their own in the current arbiter, without an embedder.
 #[must_use]
-pub fn services(vectors: impl Vectors, classifier: impl Classifier, query: impl QueryService) -> Services {
-    let settings = FrontSettings { in_flight_max: 8, queue_max: 64, deadline_ms: 2_000 };
-    let (limits, keeper) = (SupervisionSettings::default(), silent_keeper("services"));
-    let (vectors, classifier): (Arc<dyn Vectors>, Arc<dyn Classifier>) =
-        (Arc::new(vectors), Arc::new(classifier));
+pub fn services(
+    vectors: impl Fn() -> Engine<Search, Vec<Hit>, VectorsError> + 'static,
+    classifier: impl Fn() -> Engine<Classifiable, Classification, ClassifierError> + 'static,
+    query: impl QueryService,
+) -> Services {
     let query: Arc<dyn QueryService> = Arc::new(query);
     Services {
         embedding: None,
-        vectors: Front::start_with(move || VectorsService(Arc::clone(&vectors)), settings, &limits, &keeper),
-        classifier: Front::start_with(
-            move || ClassifierService(Arc::clone(&classifier)),
-            settings,
-            &limits,
-            &keeper,
-        ),
-        query: Front::start_with(move || QueryFrontService(Arc::clone(&query)), settings, &limits, &keeper),
+        vectors: front(move || VectorsService(vectors())),
+        classifier: front(move || ClassifierService(classifier())),
+        query: front(move || QueryFrontService(Arc::clone(&query))),
     }
 }
 

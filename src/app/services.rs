@@ -1,26 +1,28 @@
 //! The thread of the fronts: every service and channel behind its supervisor.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_rt::Arbiter;
 use tertulia_actors::domain::Channel;
-use tertulia_actors::ports::{Embedder, OutboundChannel, QueryService, Vectors};
+use tertulia_actors::ports::{OutboundChannel, QueryService};
 use tertulia_actors::services::{
-    ChannelService, ClassifierService, EmbeddingService, QueryFrontService, Services, VectorsService,
+    ChannelService, ClassifierService, EmbeddingService, Engine, QueryFrontService, Services, VectorsService,
 };
-use tertulia_actors::settings::FrontSettings;
+use tertulia_actors::settings::{FrontSettings, SupervisionSettings};
 use tertulia_actors::shard::{ChannelOut, ChannelsOut};
 use tertulia_actors::supervision::arbiter::{arbiter, start_on, stop};
 use tertulia_actors::supervision::policy::Strategy;
 use tertulia_actors::supervision::root::Root;
+use tertulia_actors::supervision::supervised::Keeper;
 use tertulia_actors::supervision::watchdog::Watched;
-use tertulia_actors::supervision::{Front, FrontHandle, Service};
+use tertulia_actors::supervision::{Front, FrontHandle, Service, Threads};
 
 use super::{AppError, Ground};
 use crate::channels::whatsapp::WhatsappOutbound;
 use crate::config::{Config, EmbeddingBackend};
-use crate::knowledge::{ExampleClassifier, HashedEmbedder};
+use crate::knowledge::{ExampleClassifier, HashedEmbedder, SqliteVectors};
 use crate::llm::{OpenAiQuery, StoredQuery};
 
 /// Two threads: one for the fronts, one for the monitor, so that whoever asks how things are gets an answer whatever holds
@@ -58,17 +60,18 @@ impl ServiceThread {
         }
     }
 
-    /// Puts the front of what `make` makes at a place of the tree.
+    /// Puts the front of what `make` makes, on the thread of the fronts, at a place of the tree.
     async fn front<S: Service>(
         &self,
         path: String,
         settings: FrontSettings,
-        make: impl Fn() -> S + Send + 'static,
+        make: impl Fn(&Rc<Keeper>, &SupervisionSettings) -> S + Send + 'static,
     ) -> Result<FrontHandle<S>, AppError> {
         let (root, fronts) = (self.root.clone(), self.fronts.handle());
         let front = start_on(&fronts, move || {
             let keeper = root.keeper(&path, Strategy::MarkDown);
-            Front::start_with(make, settings, root.settings(), &keeper)
+            let (limits, above) = (root.settings().clone(), Rc::clone(&keeper));
+            Front::start_with(move || make(&above, &limits), settings, root.settings(), &keeper)
         });
         front.await.ok_or(AppError::Thread("services"))
     }
@@ -96,32 +99,58 @@ fn end_process(why: &str) {
     std::process::exit(1);
 }
 
-pub(super) async fn start_services(
-    config: &Config,
-    ground: &Ground,
-    services: &ServiceThread,
-) -> Result<Services, AppError> {
-    let embedding = match config.embedding.backend {
-        EmbeddingBackend::None => None,
-        EmbeddingBackend::Hashed => {
-            let make = || EmbeddingService(Arc::new(HashedEmbedder) as Arc<dyn Embedder>);
-            Some(services.front("services/embedding".into(), config.embedding.front.0, make).await?)
-        }
-    };
-    let index: Arc<dyn Vectors> = Arc::clone(&ground.vectors);
-    let vectors = move || VectorsService(Arc::clone(&index));
-    let (languages, examples) = (config.pipeline.languages.clone(), config.classifier.examples.clone());
-    let classifier = move || ClassifierService(Arc::new(ExampleClassifier::new(&languages, &examples)));
+pub(super) async fn start_services(config: &Config, services: &ServiceThread) -> Result<Services, AppError> {
     let query = query_service(config)?;
-    let query = move || QueryFrontService(Arc::clone(&query));
+    let query = move |_: &Rc<Keeper>, _: &SupervisionSettings| QueryFrontService(Arc::clone(&query));
     Ok(Services {
-        embedding,
-        vectors: services.front("services/vectors".into(), config.vectors.front.0, vectors).await?,
-        classifier: services
-            .front("services/classifier".into(), config.classifier.front.0, classifier)
-            .await?,
+        embedding: embedding(config, services).await?,
+        vectors: vectors(config, services).await?,
+        classifier: classifier(config, services).await?,
         query: services.front("services/query".into(), config.query.front.0, query).await?,
     })
+}
+
+async fn embedding(
+    config: &Config,
+    services: &ServiceThread,
+) -> Result<Option<FrontHandle<EmbeddingService>>, AppError> {
+    let section = &config.embedding;
+    match section.backend {
+        EmbeddingBackend::None => Ok(None),
+        EmbeddingBackend::Hashed => {
+            let threads = section.threads;
+            let make = move |keeper: &Rc<Keeper>, limits: &SupervisionSettings| {
+                EmbeddingService(Engine::Threads(Threads::start(keeper, limits, threads, || HashedEmbedder)))
+            };
+            services.front("services/embedding".into(), section.front.over(threads), make).await.map(Some)
+        }
+    }
+}
+
+async fn vectors(config: &Config, services: &ServiceThread) -> Result<FrontHandle<VectorsService>, AppError> {
+    let (section, path) = (&config.vectors, config.storage.path.clone());
+    let threads = section.threads;
+    let make = move |keeper: &Rc<Keeper>, limits: &SupervisionSettings| {
+        let path = path.clone();
+        let make = move || SqliteVectors::new(&path);
+        VectorsService(Engine::Threads(Threads::start(keeper, limits, threads, make)))
+    };
+    services.front("services/vectors".into(), section.front.over(threads), make).await
+}
+
+async fn classifier(
+    config: &Config,
+    services: &ServiceThread,
+) -> Result<FrontHandle<ClassifierService>, AppError> {
+    let section = &config.classifier;
+    let threads = section.threads;
+    let taught = Arc::new((config.pipeline.languages.clone(), section.examples.clone()));
+    let make = move |keeper: &Rc<Keeper>, limits: &SupervisionSettings| {
+        let taught = Arc::clone(&taught);
+        let make = move || ExampleClassifier::new(&taught.0, &taught.1);
+        ClassifierService(Engine::Threads(Threads::start(keeper, limits, threads, make)))
+    };
+    services.front("services/classifier".into(), section.front.over(threads), make).await
 }
 
 fn query_service(config: &Config) -> Result<Arc<dyn QueryService>, AppError> {
@@ -143,7 +172,7 @@ pub(super) async fn start_channels(
         let client = crate::channels::client(whatsapp.connect_timeout())?;
         let port: Arc<dyn OutboundChannel> = Arc::new(WhatsappOutbound::new(client, whatsapp));
         let sends = Arc::clone(&port);
-        let make = move || ChannelService(Arc::clone(&sends));
+        let make = move |_: &Rc<Keeper>, _: &SupervisionSettings| ChannelService(Arc::clone(&sends));
         let path = format!("channels/{}", Channel::Whatsapp);
         let front = services.front(path, config.channels.front.0, make).await?;
         channels.insert(Channel::Whatsapp, ChannelOut { front, port });

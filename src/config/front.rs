@@ -37,3 +37,28 @@ impl<const IN_FLIGHT_MAX: usize, const DEADLINE_MS: u64> From<Given> for Front<I
         })
     }
 }
+
+/// The limits of a front whose calls are worked on by threads of its own: as many are under way as there are threads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ThreadsFront {
+    /// Calls that wait; one more is refused.
+    pub queue_max: usize,
+    /// A call that has no answer after this long is refused.
+    pub deadline_ms: u64,
+}
+
+impl Default for ThreadsFront {
+    fn default() -> Self {
+        Self { queue_max: QUEUE_MAX, deadline_ms: 2_000 }
+    }
+}
+
+impl ThreadsFront {
+    /// The limits with this number of threads.
+    #[must_use]
+    pub const fn over(self, threads: usize) -> FrontSettings {
+        let Self { queue_max, deadline_ms } = self;
+        FrontSettings { in_flight_max: threads, queue_max, deadline_ms }
+    }
+}

@@ -182,7 +182,13 @@ fn a_front_of_which_one_key_is_set_keeps_its_own_defaults_for_the_others() {
     let defaults = Table::try_from(Config::default()).unwrap();
     for front in ["channels", "query", "embedding", "vectors", "classifier"] {
         let own = ranges::find(&defaults, &format!("{front}.front.deadline_ms")).unwrap().clone();
+        let own_threads = !matches!(front, "channels" | "query");
         for (name, value) in [("in_flight_max", 3_i64), ("queue_max", 7), ("deadline_ms", 80_000)] {
+            if own_threads && name == "in_flight_max" {
+                let refused = config(&format!("[{front}.front]\n{name} = {value}\n")).unwrap_err();
+                assert!(refused.to_string().contains(name), "{refused}");
+                continue;
+            }
             let set = config(&format!("[{front}.front]\n{name} = {value}\n")).unwrap();
             let mut expected = defaults.clone();
             let section = expected.get_mut(front).unwrap().get_mut("front").unwrap().as_table_mut().unwrap();

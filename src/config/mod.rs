@@ -14,7 +14,7 @@ use tertulia_actors::settings::{
     SweepSettings, TurnSettings,
 };
 
-pub use front::Front;
+pub use front::{Front, ThreadsFront};
 pub use load::{ConfigError, Sources, load};
 
 use crate::channels::whatsapp::WhatsappSettings;
@@ -104,8 +104,6 @@ pub struct Channels {
 pub type ChannelFront = Front<512, 60_000>;
 /// The front of the query service. Its deadline lies above a model's own.
 pub type QueryFront = Front<256, 120_000>;
-/// The front of a service that is embedded here.
-pub type EmbeddedFront = Front<64, 2_000>;
 
 /// The query service.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -126,13 +124,21 @@ impl Default for QuerySection {
 }
 
 /// Texts to vectors.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmbeddingSection {
     /// How texts are embedded.
     pub backend: EmbeddingBackend,
+    /// Threads that embed.
+    pub threads: usize,
     /// The service's front.
-    pub front: EmbeddedFront,
+    pub front: ThreadsFront,
+}
+
+impl Default for EmbeddingSection {
+    fn default() -> Self {
+        Self { backend: EmbeddingBackend::default(), threads: 1, front: ThreadsFront::default() }
+    }
 }
 
 /// How texts are embedded.
@@ -155,12 +161,12 @@ pub struct VectorsSection {
     /// Threads that search.
     pub threads: usize,
     /// The service's front.
-    pub front: EmbeddedFront,
+    pub front: ThreadsFront,
 }
 
 impl Default for VectorsSection {
     fn default() -> Self {
-        Self { backend: VectorsBackend::default(), threads: 1, front: EmbeddedFront::default() }
+        Self { backend: VectorsBackend::default(), threads: 1, front: ThreadsFront::default() }
     }
 }
 
@@ -174,13 +180,21 @@ pub enum VectorsBackend {
 }
 
 /// Class and language.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClassifierSection {
+    /// Threads that classify; each learns from the examples.
+    pub threads: usize,
     /// Example phrases beside the built-in ones, by class.
     pub examples: BTreeMap<Class, Vec<String>>,
     /// The service's front.
-    pub front: EmbeddedFront,
+    pub front: ThreadsFront,
+}
+
+impl Default for ClassifierSection {
+    fn default() -> Self {
+        Self { threads: 1, examples: BTreeMap::new(), front: ThreadsFront::default() }
+    }
 }
 
 /// The knowledge base.

@@ -4,7 +4,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
 use tertulia_actors::domain::{Entry, Language};
-use tertulia_actors::ports::Search;
+use tertulia_actors::ports::{Search, VectorsError};
+use tertulia_actors::supervision::CallError;
 
 use super::auth::console;
 use super::body::read_json;
@@ -67,11 +68,20 @@ pub(super) async fn search(
     if !(1..=HITS_MAX).contains(&n) {
         return Err(Problem::query(format!("n is not within 1 to {HITS_MAX}")));
     }
-    let found = state.vectors.search(Search { text: q, embedding: None, language: None, limit: n }).await;
-    let hits = found.map_err(|error| {
-        Problem::new(503, "search_failed", error.to_string()).retry_after(state.store.retry_after())
-    })?;
+    let found = state.vectors.call(None, Search { text: q, embedding: None, language: None, limit: n }).await;
+    let hits = found.map_err(|error| refused(&error).retry_after(state.store.retry_after()))?;
     Ok(HttpResponse::Ok().json(json!({"hits": hits})))
+}
+
+/// What it means to a caller that there was no search; another one may do well.
+fn refused(error: &CallError<VectorsError>) -> Problem {
+    let code = match error {
+        CallError::Overloaded { .. } => "overloaded",
+        CallError::DeadlineExceeded { .. } => "search_timeout",
+        CallError::Down { .. } => "search_down",
+        CallError::Failed(_) => "search_failed",
+    };
+    Problem::new(503, code, format!("{error}; try again later"))
 }
 
 /// Adds or replaces entries.

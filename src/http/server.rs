@@ -3,6 +3,7 @@
 use std::future::ready;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::time::Duration;
 
 use actix_http::error::DispatchError;
 use actix_http::{HttpService, Protocol};
@@ -63,6 +64,10 @@ fn listen_on(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     socket.listen(backlog)?.into_std()
 }
 
+/// How long a connection that is closed after a refusal takes what the other side still sends, so that it gets to read the
+/// answer. As `HttpServer` has it.
+const DISCONNECT_WAIT: Duration = Duration::from_secs(1);
+
 /// The server, which runs when it is polled. It handles no signals: who drains, tells `draining` first and stops it by its
 /// handle then.
 ///
@@ -99,6 +104,7 @@ pub fn run_server(
                 })
                 .keep_alive(keep_alive)
                 .client_request_timeout(head)
+                .client_disconnect_timeout(DISCONNECT_WAIT)
                 .on_connect_ext(|stream: &TimedStream, data| drop(data.insert(stream.shared())))
                 .finish(map_config(app, |()| AppConfig::default()));
             fn_service(move |stream: TcpStream| {

@@ -7,7 +7,9 @@ use tertulia_actors::domain::ConversationId;
 use tertulia_actors::feed::Feeds;
 use tertulia_actors::inbox::admission::Admissions;
 use tertulia_actors::ports::store::ConversationView;
-use tertulia_actors::ports::{Entropy, InboundChannel, KnowledgeBase, Store, StoreError, Vectors};
+use tertulia_actors::ports::{Entropy, InboundChannel, KnowledgeBase, Store, StoreError};
+use tertulia_actors::services::VectorsService;
+use tertulia_actors::supervision::FrontHandle;
 use tokio::sync::{Semaphore, watch};
 
 use super::limiter::Limiter;
@@ -27,7 +29,7 @@ pub struct Parts {
     /// The knowledge base.
     pub knowledge: Arc<dyn KnowledgeBase>,
     /// Search in the knowledge base.
-    pub vectors: Arc<dyn Vectors>,
+    pub vectors: FrontHandle<VectorsService>,
     /// The live events.
     pub feeds: Feeds,
     /// WhatsApp's way in, where it is enabled.
@@ -48,7 +50,7 @@ pub struct HttpState {
     pub(super) admissions: Admissions,
     pub(super) store: Arc<dyn Store>,
     pub(super) knowledge: Arc<dyn KnowledgeBase>,
-    pub(super) vectors: Arc<dyn Vectors>,
+    pub(super) vectors: FrontHandle<VectorsService>,
     pub(super) feeds: Feeds,
     pub(super) whatsapp: Option<Arc<dyn InboundChannel>>,
     pub(super) settings: Arc<HttpSettings>,

@@ -1,10 +1,10 @@
 //! The embedded classifier: learns the classes from example phrases when the program starts.
 
 use std::collections::BTreeMap;
-use std::future::ready;
 
-use tertulia_actors::domain::{Class, Embedding, Language};
-use tertulia_actors::ports::{Classification, Classifier, ClassifierError, PortFuture};
+use tertulia_actors::domain::{Class, Language};
+use tertulia_actors::failpoint;
+use tertulia_actors::ports::{Classifiable, Classification, ClassifierError, Compute};
 
 use super::features::{Kind, fold, hash, pairs, words_and_pieces};
 use super::language::Languages;
@@ -28,7 +28,7 @@ const CLASSES: usize = Class::ALL.len();
 
 /// Classifies by what the examples of each class have in common: words, pairs of words and pieces of words.
 ///
-/// It takes microseconds, so it works on the caller's thread. It makes no use of an embedding.
+/// It makes no use of an embedding.
 #[derive(Clone, Debug)]
 pub struct ExampleClassifier {
     learner: Learner<CLASSES>,
@@ -68,9 +68,14 @@ impl ExampleClassifier {
     }
 }
 
-impl Classifier for ExampleClassifier {
-    fn classify(&self, text: String, _: Option<Embedding>) -> PortFuture<Classification, ClassifierError> {
-        Box::pin(ready(Ok(self.classify_now(&text))))
+impl Compute for ExampleClassifier {
+    type Request = Classifiable;
+    type Response = Classification;
+    type Error = ClassifierError;
+
+    fn compute(&mut self, (text, _): Classifiable) -> Result<Classification, ClassifierError> {
+        failpoint!("classifier.compute", text: &text, return Err(ClassifierError::Failed("failpoint".into())));
+        Ok(self.classify_now(&text))
     }
 }
 

@@ -1,9 +1,8 @@
 //! The embedded embedder: no model, only counted words and pieces of words.
 
-use std::future::ready;
-
 use tertulia_actors::domain::Embedding;
-use tertulia_actors::ports::{Embedder, EmbedderError, PortFuture};
+use tertulia_actors::failpoint;
+use tertulia_actors::ports::{Compute, EmbedderError};
 
 use super::features::{fold, words_and_pieces};
 use super::normalise::words;
@@ -13,8 +12,7 @@ pub const DIMENSIONS: usize = 512;
 
 /// Hashes a text's words and their pieces of three and four characters into [`DIMENSIONS`] dimensions.
 ///
-/// Texts are near each other when they share words or parts of words, in any language; it knows nothing of meaning. It
-/// takes microseconds, so it works on the caller's thread.
+/// Texts are near each other when they share words or parts of words, in any language; it knows nothing of meaning.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HashedEmbedder;
 
@@ -34,9 +32,14 @@ impl HashedEmbedder {
     }
 }
 
-impl Embedder for HashedEmbedder {
-    fn embed(&self, text: String) -> PortFuture<Embedding, EmbedderError> {
-        Box::pin(ready(Ok(Self::embed_now(&text))))
+impl Compute for HashedEmbedder {
+    type Request = String;
+    type Response = Embedding;
+    type Error = EmbedderError;
+
+    fn compute(&mut self, text: String) -> Result<Embedding, EmbedderError> {
+        failpoint!("embedding.compute", text: &text, return Err(EmbedderError::Failed("failpoint".into())));
+        Ok(Self::embed_now(&text))
     }
 }
 

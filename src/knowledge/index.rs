@@ -1,22 +1,17 @@
 //! Search in the knowledge base: SQLite's full-text index finds candidates, the score orders them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use r2d2::{ManageConnection, Pool};
-use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use tertulia_actors::domain::{Hit, Language};
-use tertulia_actors::ports::{PortFuture, Search, Vectors, VectorsError};
-use thiserror::Error;
+use tertulia_actors::failpoint;
+use tertulia_actors::ports::{Compute, Search, VectorsError};
 
 use super::entries::{KnowledgeError, entry, get};
 use super::normalise::Stems;
 use super::score::{Asked, Weights, score};
-use super::workers::Workers;
 
 /// Stems of a query that are looked up; what a person asks is said by then.
 const QUERY_STEMS_MAX: usize = 64;
@@ -26,67 +21,54 @@ const CANDIDATES_MIN: usize = 10;
 const CANDIDATES_PER_HIT: usize = 4;
 /// Hits of one search at the most.
 pub const HITS_MAX: usize = 50;
-/// How long a thread waits for its connection, and a connection for a lock.
-const CONNECTION_WAIT: Duration = Duration::from_secs(5);
-
-/// Why the index was not opened.
-#[derive(Debug, Error)]
-pub enum IndexError {
-    /// The database cannot be opened, or has no knowledge tables.
-    #[error("knowledge base cannot be opened, check the path and run `tertulia db migrate`: {0}")]
-    Open(#[from] rusqlite::Error),
-    /// Not all connections could be made.
-    #[error("connections for the knowledge search cannot be made: {0}")]
-    Connections(#[from] r2d2::Error),
-    /// The system gives no threads.
-    #[error("no threads for the knowledge search: {0}")]
-    Threads(#[from] io::Error),
-}
+/// How long a connection waits for a lock.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
 
 /// Finds entries by the stems of question and answer, with BM25 in SQLite's FTS5, then scores them from 0 to 1.
 ///
-/// Reads on its own few threads (`knowledge-0`, …) with connections that cannot write. What it reads is what was
-/// committed before the search began.
+/// Reads on a connection of its own that cannot write, opened by the first search and again after one that failed. What it
+/// reads is what was committed before the search began.
 pub struct SqliteVectors {
-    workers: Workers,
-    pool: Pool<SqliteConnectionManager>,
-    stems: Arc<Stems>,
+    path: PathBuf,
+    conn: Option<Connection>,
+    stems: Stems,
 }
 
 impl SqliteVectors {
-    /// Opens an existing database that has the knowledge tables. `threads` search at the same time; at most `queue_max`
-    /// searches wait for them, one more fails at once.
-    ///
-    /// # Errors
-    /// When there is no such database, when it has no knowledge tables, or when there is no thread.
-    pub fn open(path: impl AsRef<Path>, threads: usize, queue_max: usize) -> Result<Self, IndexError> {
-        let threads = threads.max(1);
+    /// Searches in an existing database that has the knowledge tables.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), conn: None, stems: Stems::new() }
+    }
+
+    fn connect(&self) -> rusqlite::Result<Connection> {
         // Not read-only: a reader of a database in WAL mode may have to create its shared memory file.
-        let manager = SqliteConnectionManager::file(path)
-            .with_flags(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-            .with_init(|conn| {
-                conn.busy_timeout(CONNECTION_WAIT)?;
-                conn.pragma_update(None, "query_only", true)
-            });
-        // The pool would try again for a while before it tells what is wrong.
-        manager.connect()?.prepare("SELECT 1 FROM knowledge, knowledge_text, knowledge_stems")?;
-        let pool = Pool::builder()
-            .max_size(u32::try_from(threads).unwrap_or(u32::MAX))
-            .connection_timeout(CONNECTION_WAIT)
-            .build(manager)?;
-        let workers = Workers::start("knowledge", threads, queue_max)?;
-        Ok(Self { workers, pool, stems: Arc::new(Stems::new()) })
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let conn = Connection::open_with_flags(&self.path, flags)?;
+        conn.busy_timeout(LOCK_WAIT)?;
+        conn.pragma_update(None, "query_only", true)?;
+        Ok(conn)
+    }
+
+    fn search(&mut self, search: &Search) -> Result<Vec<Hit>, KnowledgeError> {
+        let conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => self.connect()?,
+        };
+        let found = find(&conn, &self.stems, search)?;
+        self.conn = Some(conn);
+        Ok(found)
     }
 }
 
-impl Vectors for SqliteVectors {
-    fn search(&self, search: Search) -> PortFuture<Vec<Hit>, VectorsError> {
-        let (pool, stems) = (self.pool.clone(), Arc::clone(&self.stems));
-        let found = self.workers.run(move || {
-            let conn = pool.get().map_err(|error| VectorsError::Failed(error.to_string()))?;
-            find(&conn, &stems, &search).map_err(|error| VectorsError::Failed(error.to_string()))
-        });
-        Box::pin(async move { found.await.map_err(|error| VectorsError::Failed(error.to_string()))? })
+impl Compute for SqliteVectors {
+    type Request = Search;
+    type Response = Vec<Hit>;
+    type Error = VectorsError;
+
+    fn compute(&mut self, search: Search) -> Result<Vec<Hit>, VectorsError> {
+        failpoint!("vectors.compute", text: &search.text, return Err(VectorsError::Failed("failpoint".into())));
+        self.search(&search).map_err(|error| VectorsError::Failed(error.to_string()))
     }
 }
 

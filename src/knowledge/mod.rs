@@ -11,7 +11,6 @@ mod learner;
 pub mod normalise;
 pub mod phrases;
 mod score;
-mod workers;
 
 pub use classifier::ExampleClassifier;
 pub use embedder::HashedEmbedder;

@@ -9,7 +9,7 @@ use crate::domain::{
 };
 use crate::ports::{Answer, QueryError, VectorsError};
 use crate::settings::{Phrases, PipelineSettings, Routes};
-use crate::testkit::{Always, NoTurns, classified, message, services};
+use crate::testkit::{Always, NoTurns, always, classified, message, services};
 
 /// A text, what the services find, and what comes of it.
 #[derive(Clone)]
@@ -59,9 +59,9 @@ fn away() -> Result<Answer, QueryError> {
 fn run(case: Case) -> Result<TurnResult, TurnError> {
     actix::System::new().block_on(async {
         let (class, confidence) = case.class;
-        let found = Always(Ok(classified(class, confidence)));
+        let found = Ok(classified(class, confidence));
         let pipeline = Pipeline {
-            services: services(Always(case.hits), found, Always(case.answer)),
+            services: services(move || always(&case.hits), move || always(&found), Always(case.answer)),
             store: Arc::new(NoTurns),
             settings: Arc::new(PipelineSettings::default()),
             routes: Arc::new(case.routes),

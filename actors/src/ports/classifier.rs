@@ -3,7 +3,7 @@
 use serde::Serialize;
 use thiserror::Error;
 
-use super::PortFuture;
+use super::Compute;
 use crate::domain::{Class, Embedding, Language};
 
 /// A text's class and language.
@@ -25,15 +25,16 @@ pub enum ClassifierError {
     Failed(String),
 }
 
-/// Assigns a class and a language.
-pub trait Classifier: Send + Sync + 'static {
-    /// Classifies one text; the embedding is given where an embedder is configured.
-    ///
-    /// # Errors
-    /// When the model fails.
-    fn classify(
-        &self,
-        text: String,
-        embedding: Option<Embedding>,
-    ) -> PortFuture<Classification, ClassifierError>;
+/// What is classified: a text, and its vector where an embedder is configured.
+pub type Classifiable = (String, Option<Embedding>);
+
+/// Assigns a class and a language, on this machine.
+pub trait Classifier:
+    Compute<Request = Classifiable, Response = Classification, Error = ClassifierError>
+{
+}
+
+impl<T: Compute<Request = Classifiable, Response = Classification, Error = ClassifierError>> Classifier
+    for T
+{
 }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::PortFuture;
+use super::Compute;
 use crate::domain::Embedding;
 
 /// Why a text could not be embedded.
@@ -13,11 +13,7 @@ pub enum EmbedderError {
     Failed(String),
 }
 
-/// Turns a text into a vector of unit length.
-pub trait Embedder: Send + Sync + 'static {
-    /// Embeds one text.
-    ///
-    /// # Errors
-    /// When the model or its endpoint fails.
-    fn embed(&self, text: String) -> PortFuture<Embedding, EmbedderError>;
-}
+/// Turns a text into a vector of unit length, on this machine.
+pub trait Embedder: Compute<Request = String, Response = Embedding, Error = EmbedderError> {}
+
+impl<T: Compute<Request = String, Response = Embedding, Error = EmbedderError>> Embedder for T {}

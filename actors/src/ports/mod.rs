@@ -4,6 +4,7 @@
 pub mod channel;
 pub mod classifier;
 pub mod clock;
+pub mod compute;
 pub mod embedder;
 pub mod entropy;
 pub mod knowledge;
@@ -16,8 +17,9 @@ use std::future::Future;
 use std::pin::Pin;
 
 pub use channel::{InboundChannel, Outbound, OutboundChannel, SendError};
-pub use classifier::{Classification, Classifier, ClassifierError};
+pub use classifier::{Classifiable, Classification, Classifier, ClassifierError};
 pub use clock::{Clock, ReceiptSource};
+pub use compute::Compute;
 pub use embedder::{Embedder, EmbedderError};
 pub use entropy::Entropy;
 pub use knowledge::KnowledgeBase;

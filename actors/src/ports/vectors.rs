@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::PortFuture;
+use super::Compute;
 use crate::domain::{Embedding, Hit, Language};
 
 /// What to look for.
@@ -26,11 +26,7 @@ pub enum VectorsError {
     Failed(String),
 }
 
-/// The knowledge base's index.
-pub trait Vectors: Send + Sync + 'static {
-    /// The best hits, best first.
-    ///
-    /// # Errors
-    /// When the index cannot be read.
-    fn search(&self, search: Search) -> PortFuture<Vec<Hit>, VectorsError>;
-}
+/// The knowledge base's index on this machine: finds the best hits, best first.
+pub trait Vectors: Compute<Request = Search, Response = Vec<Hit>, Error = VectorsError> {}
+
+impl<T: Compute<Request = Search, Response = Vec<Hit>, Error = VectorsError>> Vectors for T {}

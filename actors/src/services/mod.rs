@@ -3,18 +3,48 @@
 use std::sync::Arc;
 
 use futures_util::TryFutureExt;
+use serde_json::{Map, Value};
 
 use crate::domain::{Embedding, Hit};
 use crate::failpoint;
 use crate::ports::{
-    Answer, Classification, Classifier, ClassifierError, Embedder, EmbedderError, Outbound, OutboundChannel,
-    Query, QueryError, QueryService, Search, SendError, Vectors, VectorsError,
+    Answer, Classifiable, Classification, ClassifierError, EmbedderError, Outbound, OutboundChannel,
+    PortFuture, Query, QueryError, QueryService, Search, SendError, VectorsError,
 };
 use crate::supervision::service::{Blame, Fault, Work};
-use crate::supervision::{FrontHandle, Service};
+use crate::supervision::{FrontHandle, Service, Threads};
+
+/// What does the work of a service.
+pub enum Engine<Q, R, E> {
+    /// Threads, for work that takes the processor.
+    Threads(Threads<Q, R, E>),
+    /// A port that mostly waits, as for the network.
+    Port(Box<dyn Fn(Q) -> PortFuture<R, E>>),
+}
+
+impl<Q: Send + 'static, R: Send + 'static, E: Send + 'static> Engine<Q, R, E> {
+    /// A port that mostly waits.
+    pub fn port(ask: impl Fn(Q) -> PortFuture<R, E> + 'static) -> Self {
+        Self::Port(Box::new(ask))
+    }
+
+    fn call(&self, request: Q) -> Work<R, E> {
+        match self {
+            Self::Threads(threads) => threads.call(request),
+            Self::Port(ask) => Box::pin(ask(request).map_err(Fault::Failed)),
+        }
+    }
+
+    fn detail(&self) -> Map<String, Value> {
+        match self {
+            Self::Threads(threads) => threads.detail(),
+            Self::Port(_) => Map::new(),
+        }
+    }
+}
 
 /// Texts to vectors.
-pub struct EmbeddingService(pub Arc<dyn Embedder>);
+pub struct EmbeddingService(pub Engine<String, Embedding, EmbedderError>);
 
 impl Service for EmbeddingService {
     type Request = String;
@@ -24,16 +54,20 @@ impl Service for EmbeddingService {
 
     fn call(&self, text: String) -> Work<Embedding, EmbedderError> {
         failpoint!("services.embedding");
-        Box::pin(self.0.embed(text).map_err(Fault::Failed))
+        self.0.call(text)
     }
 
     fn blame(_: &EmbedderError) -> Blame {
         Blame::Service
     }
+
+    fn detail(&self) -> Map<String, Value> {
+        self.0.detail()
+    }
 }
 
 /// Search in the knowledge base.
-pub struct VectorsService(pub Arc<dyn Vectors>);
+pub struct VectorsService(pub Engine<Search, Vec<Hit>, VectorsError>);
 
 impl Service for VectorsService {
     type Request = Search;
@@ -43,30 +77,38 @@ impl Service for VectorsService {
 
     fn call(&self, search: Search) -> Work<Vec<Hit>, VectorsError> {
         failpoint!("services.vectors");
-        Box::pin(self.0.search(search).map_err(Fault::Failed))
+        self.0.call(search)
     }
 
     fn blame(_: &VectorsError) -> Blame {
         Blame::Service
     }
+
+    fn detail(&self) -> Map<String, Value> {
+        self.0.detail()
+    }
 }
 
 /// Class and language.
-pub struct ClassifierService(pub Arc<dyn Classifier>);
+pub struct ClassifierService(pub Engine<Classifiable, Classification, ClassifierError>);
 
 impl Service for ClassifierService {
-    type Request = (String, Option<Embedding>);
+    type Request = Classifiable;
     type Response = Classification;
     type Error = ClassifierError;
     const NAME: &'static str = "classifier";
 
-    fn call(&self, (text, embedding): Self::Request) -> Work<Classification, ClassifierError> {
+    fn call(&self, text: Classifiable) -> Work<Classification, ClassifierError> {
         failpoint!("services.classifier");
-        Box::pin(self.0.classify(text, embedding).map_err(Fault::Failed))
+        self.0.call(text)
     }
 
     fn blame(_: &ClassifierError) -> Blame {
         Blame::Service
+    }
+
+    fn detail(&self) -> Map<String, Value> {
+        self.0.detail()
     }
 }
 

@@ -1,5 +1,7 @@
 //! A call on its way to a front, and the typed refusals that may come back.
 
+use std::time::Duration;
+
 use actix::prelude::*;
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -43,6 +45,9 @@ pub enum CallError<E> {
     #[error(transparent)]
     Failed(E),
 }
+
+/// How much longer than its deadlines a caller waits for its front.
+const FRONT_GRACE: Duration = Duration::from_secs(1);
 
 /// How a call ends.
 pub type CallResult<S> = Result<<S as Service>::Response, CallError<<S as Service>::Error>>;
@@ -132,8 +137,13 @@ impl<S: Service> FrontHandle<S> {
         let reply = Reply { sender: Some(sender), started: false };
         let ticket = Some(self.depth.ticket());
         self.front.do_send(Call { whose, request, asked_at, deadline, reply, ticket });
-        // A reply is never dropped without an answer.
-        answer.await.unwrap_or(Err(CallError::Down { service: S::NAME, started: true }))
+        // A front answers within twice the deadline: in the queue, then at work. One that does not is frozen, or waits for its
+        // restart; whether the work had begun is not known then.
+        match tokio::time::timeout_at(deadline + self.settings.deadline() + FRONT_GRACE, answer).await {
+            // A reply is never dropped without an answer.
+            Ok(answer) => answer.unwrap_or(Err(CallError::Down { service: S::NAME, started: true })),
+            Err(_elapsed) => Err(CallError::DeadlineExceeded { service: S::NAME, started: true }),
+        }
     }
 
     /// Lets the next call find out whether the service is back, after it has read its secrets again.

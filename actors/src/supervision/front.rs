@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix::prelude::*;
 use futures_util::FutureExt;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::breaker::{Breaker, BreakerSettings, Pass, Phase};
@@ -42,10 +42,14 @@ enum End {
     Refused,
     /// Nobody wanted the answer any more, or the front was stopped.
     Unknown,
+    /// It had waited too long to end in time, which says nothing about the service.
+    TooLate,
     /// It failed.
     Failed(Reason),
     /// It failed, and so will the next call, for at least this long.
     Hopeless(Reason, Duration),
+    /// The service itself panicked, and is made anew; which of its values it was.
+    Panicked(Reason, u32),
 }
 
 /// Lets the next call find out whether the service is back.
@@ -82,6 +86,8 @@ pub struct Front<S: Service> {
     depth: Depth,
     /// Which of the values that this actor had over time.
     life: u32,
+    /// Which of the values that the service had in this life.
+    made: u32,
     /// An operator asked for its restart, which is no failure.
     is_killed: bool,
 }
@@ -114,6 +120,7 @@ impl<S: Service> Front<S> {
             queue_max: settings.queue_max,
             share_max: limits.share_max,
             discard: S::DISCARD,
+            worth: if S::WAITING_COUNTS { settings.deadline() / 4 } else { Duration::ZERO },
         });
         Self {
             service: Rc::new(make()),
@@ -129,6 +136,7 @@ impl<S: Service> Front<S> {
             failures: BTreeMap::new(),
             depth,
             life: 0,
+            made: 0,
             is_killed: false,
         }
     }
@@ -141,8 +149,7 @@ impl<S: Service> Front<S> {
         call.reply.send(Err(CallError::Down { service: S::NAME, started: false }));
     }
 
-    fn overloaded(&self, call: Call<S>) {
-        let limit = self.gate.queue_max();
+    fn overloaded(call: Call<S>, limit: usize) {
         call.reply.send(Err(CallError::Overloaded { service: S::NAME, limit }));
     }
 
@@ -165,8 +172,10 @@ impl<S: Service> Front<S> {
             return;
         }
         let Call { request, deadline, mut reply, .. } = call;
-        let service = Rc::clone(&self.service);
+        let (service, made) = (Rc::clone(&self.service), self.made);
         let deadline = if S::WAITING_COUNTS { deadline } else { Instant::now() + self.settings.deadline() };
+        // Who had little time because it had waited says nothing about the service.
+        let is_its_fault = deadline.saturating_duration_since(Instant::now()) >= self.settings.deadline() / 2;
         self.keeper.spawn(async move {
             reply.start();
             let work = AssertUnwindSafe(async move { service.call(request).await }).catch_unwind();
@@ -174,11 +183,11 @@ impl<S: Service> Front<S> {
                 Ok(Ok(result)) => judge::<S>(result),
                 Ok(Err(panic)) => {
                     let error = CallError::Down { service: S::NAME, started: true };
-                    (Err(error), End::Failed(Reason::of_panic(&*panic)))
+                    (Err(error), End::Panicked(Reason::of_panic(&*panic), made))
                 }
                 Err(_elapsed) => {
                     let error = CallError::DeadlineExceeded { service: S::NAME, started: true };
-                    (Err(error), End::Failed(Reason::Timeout))
+                    (Err(error), if is_its_fault { End::Failed(Reason::Timeout) } else { End::TooLate })
                 }
             };
             finished.ended(end);
@@ -186,20 +195,11 @@ impl<S: Service> Front<S> {
         });
     }
 
-    /// The service failed. What is thrown away of it is made anew; what fails again and again is not called for a while.
+    /// The service failed. What fails again and again is not called for a while.
     /// `hopeless_for` says that the next call fails as well, for at least so long.
-    fn failed(&mut self, reason: Reason, mut hopeless_for: Option<Duration>, is_probe: bool) {
+    fn failed(&mut self, reason: Reason, hopeless_for: Option<Duration>, is_probe: bool) {
         *self.failures.entry(reason.kind()).or_default() += 1;
         let (now, jitter) = (Instant::now(), self.jitter());
-        if matches!(reason, Reason::Panic(_)) {
-            let verdict = self.restarts.failed(&self.keeper.policy, now, jitter);
-            if let Verdict::GiveUp(wait) = verdict {
-                hopeless_for = Some(wait);
-            }
-            self.renew(reason.clone());
-        } else if matches!(reason, Reason::Frozen(_)) {
-            self.keeper.reporter.tell_why(EventKind::Failed, reason.clone());
-        }
         let was_closed = self.breaker.phase() == Phase::Closed;
         let opened = match hopeless_for {
             Some(wait) => self.breaker.trip(wait, is_probe, now, jitter),
@@ -211,11 +211,28 @@ impl<S: Service> Front<S> {
         }
     }
 
-    /// Makes the service anew; calls under way go on with the old one.
-    fn renew(&mut self, reason: Reason) {
+    /// Makes the service anew; calls under way go on with the old one. How long it is given up, if that was so too often. A
+    /// value that is not here any more was replaced already.
+    fn renew(&mut self, reason: Reason, made: u32) -> Option<Duration> {
+        if made != self.made {
+            return None;
+        }
         self.keeper.reporter.tell_why(EventKind::Failed, reason.clone());
         self.service = Rc::new((self.make)());
+        self.made = self.made.wrapping_add(1);
         self.keeper.reporter.tell_why(EventKind::Restarted, reason);
+        match self.restarts.failed(&self.keeper.policy, Instant::now(), self.jitter()) {
+            Verdict::GiveUp(wait) => Some(wait),
+            Verdict::Restart(_) => None,
+        }
+    }
+
+    /// What only this front can say, and its service.
+    fn detail(&self) -> Value {
+        let mut detail = self.service.detail();
+        detail.insert("limits".into(), json!(self.settings));
+        detail.insert("failures".into(), json!(self.failures));
+        Value::Object(detail)
     }
 
     fn state(&self) -> State {
@@ -307,11 +324,19 @@ impl<S: Service> Supervised for Front<S> {
         );
         let restarts = std::mem::take(&mut self.restarts);
         let failures = std::mem::take(&mut self.failures);
+        let meter = std::mem::replace(&mut self.meter, Meter::new(Instant::now()));
         let (life, intake, is_killed) = (self.life.wrapping_add(1), self.intake, self.is_killed);
-        *self = Self { restarts, failures, life, intake, ..fresh };
+        let (running, mut breaker) = (self.gate.in_flight(), self.breaker.clone());
+        // A probe that is under way answers a former value.
+        breaker.probe_said_nothing(Instant::now());
+        *self = Self { restarts, failures, meter, life, intake, ..fresh };
+        for _ in 0..running {
+            self.gate.start();
+        }
         if is_killed {
             return;
         }
+        self.breaker = breaker;
         let (now, jitter) = (Instant::now(), self.jitter());
         if let Verdict::GiveUp(_) = self.restarts.failed(&self.keeper.policy, now, jitter) {
             self.breaker.trip(Duration::ZERO, false, now, jitter);
@@ -341,7 +366,7 @@ impl<S: Service> Handler<Call<S>> for Front<S> {
             Pass::Go => match self.gate.offer(call.whose, call, now) {
                 Entry::Start(call) => self.begin(call, false, ctx),
                 Entry::Queued => {}
-                Entry::Displaced(call) | Entry::Refused(call) => self.overloaded(call),
+                Entry::Displaced(call, limit) | Entry::Refused(call, limit) => Self::overloaded(call, limit),
             },
         }
     }
@@ -352,11 +377,12 @@ impl<S: Service> Handler<Finished> for Front<S> {
 
     fn handle(&mut self, finished: Finished, ctx: &mut Self::Context) {
         let Finished { life, is_probe, took, end } = finished;
-        // What an earlier value of this actor began is not counted by this one.
-        if life != self.life {
-            return;
-        }
         let now = Instant::now();
+        if life != self.life {
+            // What an earlier value of this actor began takes a place, and says nothing more.
+            let leaving = self.gate.finished(now);
+            return self.take(leaving, ctx);
+        }
         if !matches!(end, End::Unknown) {
             self.meter.record(took, matches!(end, End::Well | End::Refused), now);
         }
@@ -367,10 +393,14 @@ impl<S: Service> Handler<Finished> for Front<S> {
                     self.keeper.reporter.tell(EventKind::Recovered);
                 }
             }
-            End::Refused | End::Unknown if is_probe => self.breaker.probe_said_nothing(now),
-            End::Refused | End::Unknown => {}
+            End::Refused | End::TooLate | End::Unknown if is_probe => self.breaker.probe_said_nothing(now),
+            End::Refused | End::TooLate | End::Unknown => {}
             End::Failed(reason) => self.failed(reason, None, is_probe),
             End::Hopeless(reason, wait) => self.failed(reason, Some(wait), is_probe),
+            End::Panicked(reason, made) => {
+                let hopeless_for = self.renew(reason.clone(), made);
+                self.failed(reason, hopeless_for, is_probe);
+            }
         }
         let leaving = self.gate.finished(now);
         self.take(leaving, ctx);
@@ -401,7 +431,7 @@ impl<S: Service> Handler<Inspect> for Front<S> {
             failed: Some(self.meter.failed()),
             rate_per_s: Some(self.meter.rate(now)),
             latency: self.meter.latency(now),
-            detail: json!({ "limits": self.settings, "failures": self.failures }),
+            detail: self.detail(),
             below: None,
         })
     }

@@ -16,6 +16,10 @@ const PANICS_ON_THE_WAY: u64 = 13;
 const PANICS_AT_ONCE: u64 = 17;
 const REFUSES: u64 = 19;
 const IS_HOPELESS: u64 = 23;
+/// A thread of the service panics, freezes, or is not there.
+const THREAD_PANICS: u64 = 29;
+const THREAD_FREEZES: u64 = 31;
+const HAS_NO_THREAD: u64 = 37;
 
 struct Slow {
     counts: Rc<Counts>,
@@ -46,6 +50,9 @@ impl Service for Slow {
             match ms {
                 PANICS_ON_THE_WAY => panic!("the service fails"),
                 FAILS | REFUSES | IS_HOPELESS => Err(Fault::Failed(ms)),
+                THREAD_PANICS => Err(Fault::Panicked("it fails".into())),
+                THREAD_FREEZES => Err(Fault::Frozen(Duration::from_millis(ms))),
+                HAS_NO_THREAD => Err(Fault::NoWorker),
                 ms => Ok(ms),
             }
         })
@@ -220,6 +227,23 @@ fn a_refused_request_says_nothing_about_the_service_and_a_hopeless_one_everythin
         assert_eq!(bench.call(REFUSES).await, Err(CallError::Failed(REFUSES)), "a probe that says nothing");
         assert_eq!(bench.call(5).await, Ok(5));
         assert_eq!(bench.state().await, State::Running);
+    });
+}
+
+#[test]
+fn threads_that_fail_count_as_failures_but_the_service_that_replaces_them_stays() {
+    Harness::run(async |harness| {
+        for (fails, told) in [(THREAD_PANICS, down(true)), (THREAD_FREEZES, late(true))] {
+            let bench = Bench::new(harness, 4, 4);
+            for _ in 0..3 {
+                assert_eq!(bench.state().await, State::Running);
+                assert_eq!(bench.call(fails).await, told);
+            }
+            assert_eq!((bench.state().await, bench.counts.made.get()), (State::Down, 1));
+        }
+        let bench = Bench::new(harness, 4, 4);
+        assert_eq!(bench.call(HAS_NO_THREAD).await, down(false));
+        assert_eq!((bench.state().await, bench.counts.made.get()), (State::Down, 1), "known to be down");
     });
 }
 

@@ -26,6 +26,8 @@ pub struct GateSettings {
     pub share_max: usize,
     /// Who goes when the queue is full.
     pub discard: Discard,
+    /// A call that has less time left is not worth starting any more.
+    pub worth: Duration,
 }
 
 /// What the gate says to a call.
@@ -35,10 +37,10 @@ pub enum Entry<T> {
     Start(T),
     /// It waits.
     Queued,
-    /// It waits, and this one lost its place to it.
-    Displaced(T),
-    /// There is no room for it.
-    Refused(T),
+    /// It waits, and this one lost its place to it, by this limit.
+    Displaced(T, usize),
+    /// There is no room for it, by this limit.
+    Refused(T, usize),
 }
 
 /// A call that left the queue.
@@ -100,16 +102,20 @@ impl<K: Copy + Eq + Hash, T: Waits> Gate<K, T> {
             self.retain(|call| !call.is_given_up());
         }
         let share = self.lines.get(&asker).map_or(0, VecDeque::len);
-        if share >= self.settings.share_max || self.settings.queue_max == 0 {
-            return Entry::Refused(call);
+        let GateSettings { queue_max, share_max, .. } = self.settings;
+        if queue_max == 0 {
+            return Entry::Refused(call, queue_max);
+        }
+        if share >= share_max {
+            return Entry::Refused(call, share_max);
         }
         let displaced = match self.settings.discard {
-            Discard::Newest if self.waiting >= self.settings.queue_max => return Entry::Refused(call),
-            Discard::Oldest if self.waiting >= self.settings.queue_max => self.take_oldest(),
+            Discard::Newest if self.waiting >= queue_max => return Entry::Refused(call, queue_max),
+            Discard::Oldest if self.waiting >= queue_max => self.take_oldest(),
             Discard::Newest | Discard::Oldest => None,
         };
         self.enter(asker, call, now);
-        displaced.map_or(Entry::Queued, Entry::Displaced)
+        displaced.map_or(Entry::Queued, |displaced| Entry::Displaced(displaced, queue_max))
     }
 
     /// Starts a call whatever the limits say; for the one that finds out whether the service is back.
@@ -131,7 +137,7 @@ impl<K: Copy + Eq + Hash, T: Waits> Gate<K, T> {
             if call.is_given_up() {
                 continue;
             }
-            if call.deadline() <= now {
+            if call.deadline() <= now + self.settings.worth {
                 leaving.push(Leaving::Expired(call));
             } else {
                 self.in_flight += 1;
@@ -163,12 +169,6 @@ impl<K: Copy + Eq + Hash, T: Waits> Gate<K, T> {
     pub fn oldest(&self, now: Instant) -> Option<Duration> {
         let since = self.lines.values().filter_map(VecDeque::front).map(|waiting| waiting.since).min()?;
         Some(now.saturating_duration_since(since))
-    }
-
-    /// The most calls that wait.
-    #[must_use]
-    pub const fn queue_max(&self) -> usize {
-        self.settings.queue_max
     }
 
     fn is_full_for(&self, asker: K) -> bool {
@@ -245,7 +245,8 @@ mod tests {
 
     impl Fixture {
         fn new(in_flight_max: usize, queue_max: usize, share_max: usize, discard: Discard) -> Self {
-            let settings = GateSettings { in_flight_max, queue_max, share_max, discard };
+            let worth = Duration::ZERO;
+            let settings = GateSettings { in_flight_max, queue_max, share_max, discard, worth };
             Self { begin: Instant::now(), gate: Gate::new(settings) }
         }
 
@@ -263,8 +264,8 @@ mod tests {
             match self.gate.offer(asker, call, now) {
                 Entry::Start(call) => format!("{} starts", call.name),
                 Entry::Queued => format!("{name} waits"),
-                Entry::Displaced(other) => format!("{name} waits instead of {}", other.name),
-                Entry::Refused(call) => format!("{} is refused", call.name),
+                Entry::Displaced(other, _) => format!("{name} waits instead of {}", other.name),
+                Entry::Refused(call, _) => format!("{} is refused", call.name),
             }
         }
 

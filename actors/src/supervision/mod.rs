@@ -10,12 +10,15 @@ pub mod meter;
 pub mod monitor;
 pub mod policy;
 pub mod root;
+mod roster;
 pub mod service;
 pub mod snapshot;
 pub mod supervised;
+pub mod threads;
 mod tree;
 pub mod watchdog;
 
 pub use call::{CallError, FrontHandle};
 pub use front::Front;
 pub use service::Service;
+pub use threads::Threads;

@@ -59,10 +59,15 @@ impl Reason {
         if panic.is::<KilledByOperator>() {
             return Self::Killed;
         }
-        let text = panic.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        Self::Panic(text.unwrap_or("without a text").to_owned())
+        Self::Panic(panic_text(panic))
     }
+}
+
+/// What a caught panic said.
+pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("without a text").to_owned()
 }
 
 impl fmt::Display for Reason {

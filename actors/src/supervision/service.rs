@@ -5,6 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use serde_json::{Map, Value};
+
 use super::gate::Discard;
 
 /// The work of one call. Stays on the front's thread.
@@ -15,11 +17,11 @@ pub type Work<T, E> = Pin<Box<dyn Future<Output = Result<T, Fault<E>>>>>;
 pub enum Fault<E> {
     /// The service answered with an error.
     Failed(E),
-    /// The thread that worked on it panicked; what the panic said.
+    /// The thread that worked on it panicked, and is replaced by whoever has the threads; what the panic said.
     Panicked(String),
-    /// The thread that worked on it gave no sign of life for this long.
+    /// The thread that worked on it gave no sign of life for this long, and is replaced by whoever has the threads.
     Frozen(Duration),
-    /// No thread is left to work on it.
+    /// No thread is left to work on it, for now.
     NoWorker,
 }
 
@@ -61,7 +63,9 @@ pub trait Service: Unpin + 'static {
     /// service keeps time-outs of its own, and the front's deadline lies above them.
     const WAITING_COUNTS: bool = true;
 
-    /// Does the work. Runs beside the front, never inside it, so that a panic here reaches the caller only.
+    /// Does the work. Runs beside the front, never inside it, so that a panic here reaches the caller only; the service is made
+    /// anew then, which a thread of its own that panicked ([`Fault::Panicked`]) does not ask for. Takes next to no time of
+    /// its thread, which is that of all fronts.
     fn call(&self, request: Self::Request) -> Work<Self::Response, Self::Error>;
 
     /// Whose fault an error is.
@@ -70,4 +74,9 @@ pub trait Service: Unpin + 'static {
     /// Reads again what may have changed outside, such as its secrets; called before a call that finds out whether the
     /// service is back.
     fn refresh(&self) {}
+
+    /// What only this service can say of itself, for people to see.
+    fn detail(&self) -> Map<String, Value> {
+        Map::new()
+    }
 }

@@ -176,24 +176,24 @@ pub enum ActError {
     NoAnswer,
 }
 
-/// Counts the messages that wait in a mailbox, for people to see; nothing is decided by it. A metric, shared between the
-/// senders and the actor.
+/// Counts the messages that wait in a mailbox, or the threads that live, for people to see; nothing is decided by it. A
+/// metric, shared between threads.
 #[derive(Clone, Debug, Default)]
 pub struct Depth(Arc<AtomicUsize>);
 
-/// Counts one message while it waits.
+/// Counts one of them until it is dropped.
 #[derive(Debug)]
 pub struct Ticket(Arc<AtomicUsize>);
 
 impl Depth {
-    /// A message is on its way; it counts until the ticket is dropped.
+    /// One more; it counts until the ticket is dropped.
     #[must_use]
     pub fn ticket(&self) -> Ticket {
         self.0.fetch_add(1, Ordering::Relaxed);
         Ticket(Arc::clone(&self.0))
     }
 
-    /// Messages that wait.
+    /// How many there are.
     #[must_use]
     pub fn get(&self) -> usize {
         self.0.load(Ordering::Relaxed)

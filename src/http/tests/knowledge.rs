@@ -2,6 +2,7 @@
 
 use actix_web::test::TestRequest;
 use serde_json::json;
+use tertulia_actors::ports::VectorsError;
 
 use super::*;
 
@@ -45,6 +46,20 @@ async fn a_search_gives_hits_with_scores() {
     assert_eq!((&found["hits"][0]["score"], found["hits"].as_array().unwrap().len()), (&json!(0.5), 1));
     for wrong in ["/v1/knowledge/search", "/v1/knowledge/search?q=x&n=0", "/v1/knowledge/search?q=x&n=51"] {
         app.call(read(wrong)).await.assert_problem(400, "invalid_query");
+    }
+}
+
+#[actix_web::test]
+async fn a_search_that_cannot_be_made_now_may_be_tried_again_later() {
+    let mut app = TestApp::with_tokens();
+    app.state.vectors = vectors(Err(VectorsError::Failed("no index".into())));
+    let failed = || app.call(read("/v1/knowledge/search?q=anything"));
+    let first = failed().await;
+    assert!(first.body.contains("no index"), "{}", first.body);
+    for code in ["search_failed"; 4].into_iter().chain(["search_down"]) {
+        let answer = failed().await;
+        assert_eq!(answer.header("retry-after"), Some("2"));
+        answer.assert_problem(503, code);
     }
 }
 

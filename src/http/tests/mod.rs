@@ -23,7 +23,7 @@ use tertulia_actors::feed::{Feed, Feeds};
 use tertulia_actors::inbox::admission::Admissions;
 use tertulia_actors::inbox::pressure::{Pressure, PressureLimits};
 use tertulia_actors::ports::{Clock, Entropy, ReceiptSource};
-use tertulia_actors::testkit::{Always, silent_keeper};
+use tertulia_actors::testkit::{silent_keeper, vectors};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -112,7 +112,7 @@ impl TestApp {
             admissions: Admissions::new(store.clone(), world.clone(), world.clone(), dedupe, pressure),
             store: store.clone(),
             knowledge: store.clone(),
-            vectors: Arc::new(Always(Ok(vec![hit]))),
+            vectors: vectors(Ok(vec![hit])),
             feeds: Feeds::new(vec![feed.clone()]),
             whatsapp: Some(Arc::new(WhatsappInbound::new(&"verify me".into(), &APP_SECRET.into()))),
             settings: Arc::new(settings),

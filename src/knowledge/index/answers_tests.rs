@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tertulia_actors::domain::{Class, ConversationId, Disposition, Entry, TurnId};
 use tertulia_actors::pipeline::{Pipeline, TurnInput, TurnResult};
 use tertulia_actors::settings::{PipelineSettings, Routes};
-use tertulia_actors::testkit::{NoTurns, message, services};
+use tertulia_actors::testkit::{NoTurns, in_place, message, services};
 
 use super::super::{ExampleClassifier, default_phrases, entries};
 use super::tests::{PARAPHRASES, file};
@@ -27,10 +27,11 @@ impl Shop {
     fn open() -> Self {
         let (folder, path, conn) = file();
         let settings = PipelineSettings::default();
-        let classifier = ExampleClassifier::new(&settings.languages, &BTreeMap::new());
+        let languages = settings.languages.clone();
+        let classifier = move || in_place(ExampleClassifier::new(&languages, &BTreeMap::new()));
         let query = StoredQuery::new(Config::default().query.stored_score_min);
         let pipeline = Pipeline {
-            services: services(SqliteVectors::open(&path, 1, 16).unwrap(), classifier, query),
+            services: services(move || in_place(SqliteVectors::new(&path)), classifier, query),
             store: Arc::new(NoTurns),
             settings: Arc::new(settings),
             routes: Arc::new(Routes::default()),

@@ -147,7 +147,7 @@ fn a_query_has_a_limited_number_of_stems_and_hits() {
 }
 
 /// A database file with the sample, as the server has it.
-pub(super) fn file() -> (tempfile::TempDir, std::path::PathBuf, Connection) {
+pub(super) fn file() -> (tempfile::TempDir, PathBuf, Connection) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.db");
     let conn = Connection::open(&path).unwrap();
@@ -157,12 +157,12 @@ pub(super) fn file() -> (tempfile::TempDir, std::path::PathBuf, Connection) {
     (folder, path, conn)
 }
 
-#[actix_web::test]
-async fn searches_see_what_was_committed_before_them() {
+#[test]
+fn searches_see_what_was_committed_before_them() {
     let (_folder, path, conn) = file();
-    let vectors = SqliteVectors::open(&path, 2, 16).unwrap();
-    let camel = || vectors.search(search("camels", None));
-    assert!(camel().await.unwrap().is_empty());
+    let mut vectors = SqliteVectors::new(&path);
+    let mut camel = || vectors.compute(search("camels", None)).unwrap();
+    assert!(camel().is_empty());
     let entry = Entry {
         id: "camel".into(),
         language: Language::ENGLISH,
@@ -170,25 +170,32 @@ async fn searches_see_what_was_committed_before_them() {
         answer: "No.".into(),
     };
     import(&conn, std::slice::from_ref(&entry), NOW).unwrap();
-    let hits = camel().await.unwrap();
+    let hits = camel();
     assert_eq!((hits.len(), &hits[0].entry), (1, &entry));
 }
 
 #[test]
-fn connections_of_the_index_cannot_write() {
+fn the_connection_of_a_search_cannot_write_and_is_kept() {
     let (_folder, path, _conn) = file();
-    let vectors = SqliteVectors::open(&path, 1, 1).unwrap();
-    let conn = vectors.pool.get().unwrap();
+    let mut vectors = SqliteVectors::new(&path);
+    vectors.compute(search("bottle", None)).unwrap();
+    let conn = vectors.conn.as_ref().unwrap();
     assert!(conn.execute("DELETE FROM knowledge", []).is_err());
 }
 
 #[test]
-fn a_database_that_does_not_exist_or_lacks_the_tables_is_refused_and_not_created() {
+fn a_search_that_failed_is_followed_by_one_on_a_new_connection() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("absent.db");
-    assert!(SqliteVectors::open(&path, 1, 1).is_err());
-    assert!(!path.exists());
-    Connection::open(&path).unwrap().execute_batch("CREATE TABLE other (x)").unwrap();
-    let refused = SqliteVectors::open(&path, 1, 1).err().unwrap();
+    let mut vectors = SqliteVectors::new(&path);
+    let mut bottle = || vectors.compute(search("bottle", None));
+    assert!(bottle().is_err());
+    assert!(!path.exists(), "a search made a database");
+    let conn = Connection::open(&path).unwrap();
+    conn.execute_batch("CREATE TABLE other (x)").unwrap();
+    let refused = bottle().unwrap_err();
     assert!(refused.to_string().contains("no such table: knowledge"), "{refused}");
+    conn.execute_batch(KNOWLEDGE_MIGRATION).unwrap();
+    load_sample_once(&conn, NOW).unwrap();
+    assert!(!bottle().unwrap().is_empty());
 }

@@ -9,6 +9,7 @@ mod model;
 mod panics;
 mod stop;
 mod storm;
+mod threads;
 
 use std::io::Write;
 use std::time::{Duration, Instant};

@@ -12,7 +12,7 @@ use crate::support::{Bench, PATIENCE, run};
 const PEOPLE: usize = 20;
 
 /// A bench whose turns try again soon.
-fn bench() -> Bench {
+pub(super) fn bench() -> Bench {
     bench_with(ProviderOptions::default())
 }
 
@@ -43,7 +43,7 @@ pub(super) async fn wait_until_told(bench: &Bench, path: &str, event: &str) {
 }
 
 /// With these failpoints everybody is answered once, soon, and every path is told to have been restarted.
-fn is_survived(fault: &'static str, failpoints: &str, paths: &[&str]) {
+pub(super) fn is_survived(fault: &'static str, failpoints: &str, paths: &[&str]) {
     run(async {
         let bench = bench();
         let mut server = bench.start_with_failpoints(failpoints).await;
