@@ -17,7 +17,7 @@ pub struct StoreSettings {
     pub queue_max: usize,
     /// Admissions among them; below `queue_max`, so that turns and replies always find room.
     pub admission_queue_max: usize,
-    /// Admissions that wait, in bytes, before one more is refused as overload.
+    /// What admissions that wait hold, in bytes, before one more is refused as overload.
     pub admission_queue_bytes: usize,
     /// Requests that share one commit at the most.
     pub commit_batch_max: usize,
