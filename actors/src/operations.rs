@@ -1,15 +1,26 @@
 //! What operators see of the running server, and what they can ask of it.
 
+use std::time::Duration;
+
+use actix::dev::ToEnvelope;
 use actix::prelude::*;
 use thiserror::Error;
+use tokio::time::timeout;
 
 use crate::domain::ConversationId;
 use crate::inbox::router::{InspectConversation, RestartConversation, Router};
-use crate::supervision::monitor::{Ask, GetTree, Monitor, Reading, Subscribe, TooManyReaders};
+use crate::supervision::events::Event;
+use crate::supervision::monitor::{Ask, GetHistory, GetTree, Monitor, Reading, Subscribe, TooManyReaders};
 use crate::supervision::snapshot::{ActError, Action, Node, Snapshot};
 
 /// The first part of the path of a single conversation, before its id.
 const CONVERSATIONS: &str = "conversations/";
+
+/// How long the monitor or a router is waited for; longer than either waits for those it asks in turn.
+const ANSWER_WAIT: Duration = Duration::from_secs(2);
+
+/// What may be asked of a single conversation.
+const CONVERSATION_ACTIONS: &[Action] = &[Action::Restart];
 
 /// Why an operator got no answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
@@ -44,12 +55,16 @@ impl Operations {
     /// # Errors
     /// The monitor does not answer.
     pub async fn tree(&self) -> Result<Node, OperationError> {
-        self.monitor.send(GetTree).await.map_err(|_| OperationError::NoMonitor)
+        ask(&self.monitor, GetTree).await.flatten().ok_or(OperationError::NoMonitor)
     }
 
     /// One conversation; none if it is not in memory.
-    pub async fn conversation(&self, id: ConversationId) -> Option<Snapshot> {
-        self.router(id)?.send(InspectConversation(id)).await.ok().flatten()
+    ///
+    /// # Errors
+    /// Its router or the conversation itself does not answer.
+    pub async fn conversation(&self, id: ConversationId) -> Result<Option<Snapshot>, OperationError> {
+        let Some(router) = self.router(id) else { return Ok(None) };
+        ask(router, InspectConversation(id)).await.ok_or(OperationError::Act(ActError::NoAnswer))
     }
 
     /// Asks what stands at `path` to do something; `conversations/{id}` names a single conversation.
@@ -60,10 +75,8 @@ impl Operations {
         if let Some(id) = path.strip_prefix(CONVERSATIONS) {
             return self.ask_conversation(id, action).await;
         }
-        let asked = self.monitor.send(Ask { path: path.to_owned(), action }).await;
-        // The monitor itself was restarted over this.
-        let asked = asked.or(if path == "monitor" { Ok(Ok(())) } else { Err(OperationError::NoMonitor) });
-        Ok(asked??)
+        let asked = ask(&self.monitor, Ask { path: path.to_owned(), action }).await;
+        Ok(asked.ok_or(OperationError::NoMonitor)??)
     }
 
     /// Events after `after`, and all that follow.
@@ -71,20 +84,27 @@ impl Operations {
     /// # Errors
     /// There are too many readers, or the monitor does not answer.
     pub async fn events(&self, after: u64) -> Result<Reading, OperationError> {
-        let read = self.monitor.send(Subscribe { after }).await.map_err(|_| OperationError::NoMonitor)?;
-        Ok(read?)
+        Ok(ask(&self.monitor, Subscribe { after }).await.ok_or(OperationError::NoMonitor)??)
+    }
+
+    /// Events after `after` that are kept, oldest first.
+    ///
+    /// # Errors
+    /// The monitor does not answer.
+    pub async fn history(&self, after: u64) -> Result<Vec<Event>, OperationError> {
+        ask(&self.monitor, GetHistory(after)).await.ok_or(OperationError::NoMonitor)
     }
 
     async fn ask_conversation(&self, id: &str, action: Action) -> Result<(), OperationError> {
         let id: ConversationId = id.parse().map_err(|_| ActError::NotFound)?;
         if action != Action::Restart {
-            return Err(ActError::NotAllowed.into());
+            return Err(ActError::NotAllowed { allowed: CONVERSATION_ACTIONS }.into());
         }
         let router = self.router(id).ok_or(ActError::NotFound)?;
-        match router.send(RestartConversation(id)).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(ActError::NotFound.into()),
-            Err(_) => Err(ActError::NoAnswer.into()),
+        match ask(router, RestartConversation(id)).await {
+            Some(true) => Ok(()),
+            Some(false) => Err(ActError::NotFound.into()),
+            None => Err(ActError::NoAnswer.into()),
         }
     }
 
@@ -92,3 +112,17 @@ impl Operations {
         self.routers.get(id.partition().shard(self.routers.len()))
     }
 }
+
+/// What `actor` answers; none if it does not answer in time, or was restarted over the question.
+async fn ask<A, M>(actor: &Addr<A>, message: M) -> Option<M::Result>
+where
+    A: Handler<M>,
+    A::Context: ToEnvelope<A, M>,
+    M: Message<Result: Send> + Send + 'static,
+{
+    timeout(ANSWER_WAIT, actor.send(message)).await.ok()?.ok()
+}
+
+#[cfg(test)]
+#[path = "operations_tests.rs"]
+mod tests;

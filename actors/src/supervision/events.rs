@@ -42,7 +42,7 @@ pub enum EventKind {
 /// Something that happened, as it is kept and streamed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Event {
-    /// Grows by one with each event of this process.
+    /// Grows by one with each event of this process, and from process to process.
     pub id: u64,
     /// When.
     pub at: Timestamp,

@@ -48,9 +48,9 @@ pub struct Register {
 #[rtype(result = "()")]
 pub struct Leave(pub Path);
 
-/// Asks for the whole tree.
+/// Asks for the whole tree; none when the monitor was restarted over it.
 #[derive(Message)]
-#[rtype(result = "Node")]
+#[rtype(result = "Option<Node>")]
 pub struct GetTree;
 
 /// Passes an operator's wish on to what stands at a path.
@@ -70,6 +70,11 @@ pub struct Subscribe {
     /// The last event that the reader knows; 0: all that are kept.
     pub after: u64,
 }
+
+/// Asks for the events in the history after this one; 0: all that are kept.
+#[derive(Message)]
+#[rtype(result = "Vec<Event>")]
+pub struct GetHistory(pub u64);
 
 /// What a reader of events gets.
 pub struct Reading {
@@ -104,6 +109,9 @@ struct Place {
 /// Sent to by everything supervised (`Register`, `Report`), and by the HTTP interface. Holds at most `supervision.events_max`
 /// events and `supervision.readers_max` readers, each with a bounded channel; a place for each actor and thread that is no
 /// conversation, whose number is fixed. A restart keeps all that: those who registered do so once.
+///
+/// Events are numbered from the time of the start on, in milliseconds, so that a reader who knows one of an earlier process
+/// misses none of this one.
 pub struct Monitor {
     clock: Arc<dyn Clock>,
     keeper: Rc<Keeper>,
@@ -111,6 +119,7 @@ pub struct Monitor {
     places: BTreeMap<Path, Place>,
     history: VecDeque<Event>,
     readers: Vec<mpsc::Sender<Event>>,
+    first_id: u64,
     last_id: u64,
 }
 
@@ -118,6 +127,7 @@ impl Monitor {
     /// A monitor that knows nobody.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, keeper: Rc<Keeper>, settings: SupervisionSettings) -> Self {
+        let first_id = u64::try_from(clock.now().0).unwrap_or_default();
         Self {
             clock,
             keeper,
@@ -125,8 +135,16 @@ impl Monitor {
             places: BTreeMap::new(),
             history: VecDeque::new(),
             readers: vec![],
-            last_id: 0,
+            first_id,
+            last_id: first_id,
         }
+    }
+
+    /// The events that are kept after `after`. A number that was not given yet is one of a process whose clock was ahead:
+    /// its reader has seen nothing of this one.
+    fn history_after(&self, after: u64) -> Vec<Event> {
+        let after = if after > self.last_id { 0 } else { after };
+        self.history.iter().filter(|event| event.id > after).cloned().collect()
     }
 
     /// Keeps an event and hands it to the readers; one that does not keep up is let go.
@@ -136,6 +154,18 @@ impl Monitor {
         }
         self.readers.retain(|reader| reader.try_send(event.clone()).is_ok());
         self.history.push_back(event);
+    }
+
+    /// Who is asked for `action` at `path`. A group is there, but nobody acts for it.
+    fn find(&self, path: &str, action: Action) -> Result<Recipient<Act>, ActError> {
+        let is_below = |below: &str| below.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'));
+        let Some(place) = self.places.get(path) else {
+            let is_group = self.places.keys().any(|below| is_below(below));
+            return Err(if is_group { ActError::NotAllowed { allowed: &[] } } else { ActError::NotFound });
+        };
+        let allowed = if place.act.is_some() { place.actions } else { &[] };
+        let act = place.act.clone().filter(|_| allowed.contains(&action));
+        act.ok_or(ActError::NotAllowed { allowed })
     }
 
     fn log(event: &Event) {
@@ -247,9 +277,9 @@ impl Supervised for Monitor {
         let places = std::mem::take(&mut self.places);
         let history = std::mem::take(&mut self.history);
         let readers = std::mem::take(&mut self.readers);
-        let last_id = self.last_id;
+        let (first_id, last_id) = (self.first_id, self.last_id);
         let fresh = Self::new(Arc::clone(&self.clock), Rc::clone(&self.keeper), self.settings.clone());
-        *self = Self { places, history, readers, last_id, ..fresh };
+        *self = Self { places, history, readers, first_id, last_id, ..fresh };
     }
 }
 
@@ -310,7 +340,7 @@ impl Handler<Inspect> for Monitor {
 
     fn handle(&mut self, _: Inspect, _: &mut Self::Context) -> Self::Result {
         MessageResult(Snapshot {
-            handled: Some(self.last_id),
+            handled: Some(self.last_id - self.first_id),
             detail: json!({ "events_kept": self.history.len(), "readers": self.readers.len() }),
             ..Snapshot::default()
         })
@@ -327,7 +357,7 @@ impl Handler<Act> for Monitor {
 }
 
 impl Handler<GetTree> for Monitor {
-    type Result = ResponseFuture<Node>;
+    type Result = ResponseFuture<Option<Node>>;
 
     fn handle(&mut self, _: GetTree, ctx: &mut Self::Context) -> Self::Result {
         let asked: Vec<_> = self.places.values().map(|place| ask(place.inspect.clone())).collect();
@@ -335,8 +365,8 @@ impl Handler<GetTree> for Monitor {
         let (monitor, since) = (ctx.address(), self.clock.now());
         Box::pin(async move {
             let said = paths.into_iter().zip(join_all(asked).await).collect();
-            let nodes = monitor.send(Assemble(said)).await.unwrap_or_default();
-            tree::grow(nodes, since)
+            let nodes = monitor.send(Assemble(said)).await.ok()?;
+            Some(tree::grow(nodes, since))
         })
     }
 }
@@ -370,10 +400,9 @@ impl Handler<Ask> for Monitor {
     type Result = ResponseFuture<Result<(), ActError>>;
 
     fn handle(&mut self, ask: Ask, _: &mut Self::Context) -> Self::Result {
-        let place = self.places.get(&*ask.path);
-        let found = place.map(|place| place.act.clone().filter(|_| place.actions.contains(&ask.action)));
+        let found = self.find(&ask.path, ask.action);
         Box::pin(async move {
-            let act = found.ok_or(ActError::NotFound)?.ok_or(ActError::NotAllowed)?;
+            let act = found?;
             match timeout(ANSWER_WAIT, act.send(Act(ask.action))).await {
                 Ok(Ok(())) => Ok(()),
                 // A restart unwinds the handler, and with it its answer: that is the answer.
@@ -395,7 +424,14 @@ impl Handler<Subscribe> for Monitor {
         }
         let (reader, events) = mpsc::channel(READER_BUFFER);
         self.readers.push(reader);
-        let history = self.history.iter().filter(|event| event.id > subscribe.after).cloned().collect();
-        Ok(Reading { history, events })
+        Ok(Reading { history: self.history_after(subscribe.after), events })
+    }
+}
+
+impl Handler<GetHistory> for Monitor {
+    type Result = Vec<Event>;
+
+    fn handle(&mut self, GetHistory(after): GetHistory, _: &mut Self::Context) -> Vec<Event> {
+        self.history_after(after)
     }
 }

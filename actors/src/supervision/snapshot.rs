@@ -127,6 +127,20 @@ pub struct Node {
     pub children: Vec<Node>,
 }
 
+impl Node {
+    /// What stands at this path, here or below; the root's is empty.
+    #[must_use]
+    pub fn find(&self, path: &str) -> Option<&Self> {
+        if *self.path == *path {
+            return Some(self);
+        }
+        let is_above = |child: &&Self| {
+            path.strip_prefix(&*child.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.children.iter().find(is_above)?.find(path)
+    }
+}
+
 /// What an operator can ask for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -170,7 +184,10 @@ pub enum ActError {
     NotFound,
     /// It cannot do that.
     #[error("this cannot be asked of it")]
-    NotAllowed,
+    NotAllowed {
+        /// What it can be asked for.
+        allowed: &'static [Action],
+    },
     /// It does not answer.
     #[error("it does not answer")]
     NoAnswer,
