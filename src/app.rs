@@ -119,6 +119,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         knowledge: Arc::new(Keeper(ground.store.clone())),
         vectors,
         feeds: runtime.feeds(),
+        operations: runtime.operations(),
         whatsapp: whatsapp_inbound(&config),
         settings: Arc::new(config.http()),
         entropy: Arc::clone(&ground.entropy),

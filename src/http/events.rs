@@ -1,11 +1,8 @@
-//! A conversation's stream of events (Server-Sent Events, HTML Living Standard 9.2).
+//! A conversation's stream of events.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::fmt::Display;
-use std::time::Duration;
 
-use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
@@ -15,15 +12,13 @@ use tertulia_actors::domain::{ConversationId, PartId, Timestamp, TurnId};
 use tertulia_actors::feed::FeedEvent;
 use tertulia_actors::ports::store::ReplyView;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::Interval;
 
 use super::auth::readable_conversation;
 use super::conversations::query;
 use super::problem::Problem;
+use super::sse;
 use super::state::HttpState;
-
-/// A comment keeps proxies from closing a silent stream.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Live events that wait for a slow reader; one more ends the stream, and the reader connects again.
 const BUFFER: usize = 64;
@@ -48,23 +43,16 @@ pub(super) async fn stream(
     let position = position(&request)?;
     let conversation = readable_conversation(&request, &state, &id).await?;
     state.conversation(conversation).await?;
-    if *state.draining.borrow() {
-        return Err(Problem::new(503, "draining", "the server is shutting down"));
-    }
-    let permit = state.streams.clone().try_acquire_owned().map_err(|_| {
-        Problem::new(503, "too_many_streams", "too many streams are open; try again later")
-            .retry_after(HEARTBEAT)
-    })?;
-    let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
-    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    sse::refuse_while_draining(&state)?;
+    let permit = state.streams.clone().try_acquire_owned().map_err(|_| sse::too_many_streams())?;
     let mut reader = Reader {
         events: state.feeds.subscribe(conversation, BUFFER),
         draining: state.draining.clone(),
         state: state.get_ref().clone(),
         conversation,
         position,
-        heartbeat,
-        waiting: VecDeque::from([Bytes::from_static(b"retry: 1000\n\n")]),
+        heartbeat: sse::heartbeat(),
+        waiting: VecDeque::from([sse::BEGIN]),
         catching_up: true,
         _permit: permit,
     };
@@ -72,22 +60,17 @@ pub(super) async fn stream(
     reader.catch_up().await?;
     let body = stream::unfold(reader, |mut reader| async move {
         let bytes = reader.next().await?;
-        Some((Ok::<_, Infallible>(bytes), reader))
+        Some((bytes, reader))
     });
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/event-stream"))
-        .insert_header(("cache-control", "no-store"))
-        .insert_header(("x-accel-buffering", "no"))
-        .streaming(body))
+    Ok(sse::respond(body))
 }
 
-/// Where the reader is. What a browser says when it connects again goes before the address it repeats.
+/// Where the reader is.
 fn position(request: &HttpRequest) -> Result<i64, Problem> {
-    let Some(last) = request.headers().get("last-event-id").filter(|value| !value.is_empty()) else {
-        return Ok(query::<Resume>(request)?.after.unwrap_or(0));
-    };
-    let position = last.to_str().ok().and_then(|text| text.parse().ok());
-    position.ok_or_else(|| Problem::new(400, "invalid_header", "last-event-id: is not a position"))
+    match sse::last_event_id(request)? {
+        Some(position) => Ok(position),
+        None => Ok(query::<Resume>(request)?.after.unwrap_or(0)),
+    }
 }
 
 /// One open stream.
@@ -121,7 +104,7 @@ impl Reader {
                 biased;
                 _ = self.draining.wait_for(|draining| *draining) => return None,
                 event = self.events.recv() => event?,
-                _ = self.heartbeat.tick() => return Some(Bytes::from_static(b":\n\n")),
+                _ = self.heartbeat.tick() => return Some(sse::BEAT),
             };
             self.tell(event);
         }
@@ -161,9 +144,7 @@ impl Reader {
         self.push("reply", Some(&position), &data);
     }
 
-    /// JSON has no line breaks outside of strings and escapes those inside, so that an event's data is one line.
     fn push(&mut self, event: &str, id: Option<&dyn Display>, data: &Value) {
-        let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
-        self.waiting.push_back(Bytes::from(format!("event: {event}\n{id}data: {data}\n\n")));
+        self.waiting.push_back(sse::frame(event, id, data));
     }
 }

@@ -13,7 +13,9 @@ mod problem;
 mod review;
 mod server;
 mod settings;
+mod sse;
 mod state;
+mod supervision;
 mod trace;
 mod webhooks;
 mod wire;
@@ -53,6 +55,12 @@ pub fn configure(config: &mut web::ServiceConfig, state: HttpState) {
                 .route(web::delete().to(knowledge::remove)),
         )
         .service(resource("/v1/knowledge/search").route(web::get().to(knowledge::search)))
+        .service(resource("/v1/supervision/tree").route(web::get().to(supervision::tree)))
+        .service(resource("/v1/supervision/events").route(web::get().to(supervision::events)))
+        .service(
+            resource("/v1/supervision/conversations/{id}").route(web::get().to(supervision::conversation)),
+        )
+        .service(resource("/v1/supervision/{path:.+}/{action}").route(web::post().to(supervision::act)))
         .service(readable("/livez", operations::live))
         .service(readable("/readyz", operations::ready))
         .service(readable("/metrics", operations::metrics))

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tertulia_actors::domain::ConversationId;
 use tertulia_actors::feed::Feeds;
 use tertulia_actors::inbox::admission::Admissions;
+use tertulia_actors::operations::Operations;
 use tertulia_actors::ports::store::ConversationView;
 use tertulia_actors::ports::{Entropy, InboundChannel, KnowledgeBase, Store, StoreError};
 use tertulia_actors::services::VectorsService;
@@ -32,6 +33,8 @@ pub struct Parts {
     pub vectors: FrontHandle<VectorsService>,
     /// The live events.
     pub feeds: Feeds,
+    /// The tree of supervision.
+    pub operations: Operations,
     /// WhatsApp's way in, where it is enabled.
     pub whatsapp: Option<Arc<dyn InboundChannel>>,
     /// The limits.
@@ -52,6 +55,7 @@ pub struct HttpState {
     pub(super) knowledge: Arc<dyn KnowledgeBase>,
     pub(super) vectors: FrontHandle<VectorsService>,
     pub(super) feeds: Feeds,
+    pub(super) operations: Operations,
     pub(super) whatsapp: Option<Arc<dyn InboundChannel>>,
     pub(super) settings: Arc<HttpSettings>,
     pub(super) entropy: Arc<dyn Entropy>,
@@ -90,6 +94,7 @@ impl HttpState {
             knowledge: parts.knowledge,
             vectors: parts.vectors,
             feeds: parts.feeds,
+            operations: parts.operations,
             whatsapp: parts.whatsapp,
             settings: parts.settings,
             entropy: parts.entropy,

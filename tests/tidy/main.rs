@@ -158,7 +158,7 @@ const BINARY_OF_ACTORS: &[(&str, &[&str])] = &[
     ("load", &["domain", "ports"]),
     ("metrics", &["domain", "inbox"]),
     ("cli", &["domain", "ports"]),
-    ("http", &["domain", "feed", "inbox", "ports", "services", "supervision"]),
+    ("http", &["domain", "feed", "inbox", "operations", "ports", "services", "supervision"]),
     ("config", &["domain", "pipeline", "settings"]),
     (
         "app",

@@ -6,6 +6,7 @@ mod knowledge;
 mod messages;
 mod operations;
 mod stream;
+mod supervision;
 mod webhooks;
 
 use std::sync::Arc;
@@ -22,7 +23,9 @@ use tertulia_actors::domain::{Books, Entry, Hit, Language, Memory, Receipt, Tick
 use tertulia_actors::feed::{Feed, Feeds};
 use tertulia_actors::inbox::admission::Admissions;
 use tertulia_actors::inbox::pressure::{Pressure, PressureLimits};
+use tertulia_actors::operations::Operations;
 use tertulia_actors::ports::{Clock, Entropy, ReceiptSource};
+use tertulia_actors::supervision::monitor::Monitor;
 use tertulia_actors::testkit::{silent_keeper, vectors};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -76,6 +79,7 @@ struct TestApp {
     state: HttpState,
     store: Arc<FakeStore>,
     feed: actix::Addr<Feed>,
+    monitor: actix::Addr<Monitor>,
     draining: watch::Sender<bool>,
     books: watch::Sender<Books>,
     memory: watch::Sender<Memory>,
@@ -102,6 +106,7 @@ impl TestApp {
         let (id, question, answer) = ("e".into(), "q".into(), "a".into());
         let hit = Hit { entry: Entry { id, language: Language::ENGLISH, question, answer }, score: 0.5 };
         let feed = Feed::new(silent_keeper("feed")).start();
+        let monitor = supervision::start_monitor(&world);
         let (draining, drains) = watch::channel(false);
         let dedupe = Duration::from_secs(30 * 86_400);
         let ((books, counted), (memory, measured)) =
@@ -114,13 +119,14 @@ impl TestApp {
             knowledge: store.clone(),
             vectors: vectors(Ok(vec![hit])),
             feeds: Feeds::new(vec![feed.clone()]),
+            operations: Operations::new(monitor.clone(), vec![]),
             whatsapp: Some(Arc::new(WhatsappInbound::new(&"verify me".into(), &APP_SECRET.into()))),
             settings: Arc::new(settings),
             entropy: world,
             draining: drains,
             metrics: Arc::new(|| "tertulia_up 1\n# EOF\n".to_owned()),
         });
-        Self { state, store, feed, draining, books, memory }
+        Self { state, store, feed, monitor, draining, books, memory }
     }
 
     /// The answer to one request, its body not yet read.

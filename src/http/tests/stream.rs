@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 
-const SOON: Duration = Duration::from_secs(10);
+pub(super) const SOON: Duration = Duration::from_secs(10);
 
 impl TestApp {
     pub(super) async fn serve(&self) -> (SocketAddr, ServerHandle) {
@@ -44,7 +44,7 @@ fn live_reply(position: i64, text: &str) -> FeedEvent {
 }
 
 /// Reads until the text contains `end`, or the stream ends.
-async fn read_until(response: &mut reqwest::Response, end: &str) -> String {
+pub(super) async fn read_until(response: &mut reqwest::Response, end: &str) -> String {
     let mut text = String::new();
     let reading = async {
         while !text.contains(end) {

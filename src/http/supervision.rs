@@ -1,0 +1,196 @@
+//! The tree of supervision over HTTP: how everything is, what happens to it, and what an operator wants of it.
+
+use std::collections::VecDeque;
+
+use actix_web::http::header::ACCEPT;
+use actix_web::web::{self, Bytes};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tertulia_actors::domain::ConversationId;
+use tertulia_actors::operations::OperationError;
+use tertulia_actors::supervision::events::Event;
+use tertulia_actors::supervision::monitor::Reading;
+use tertulia_actors::supervision::snapshot::{ActError, Action, Snapshot};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Interval;
+
+use super::auth::console;
+use super::conversations::query;
+use super::problem::Problem;
+use super::sse;
+use super::state::HttpState;
+use super::trace::note_conversation;
+
+/// The first part of the path of a single conversation, before its id.
+const CONVERSATIONS: &str = "conversations/";
+
+#[derive(Deserialize)]
+struct Subtree {
+    path: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Resume {
+    after: Option<u64>,
+}
+
+/// A conversation in memory.
+#[derive(Serialize)]
+struct InMemory {
+    id: ConversationId,
+    #[serde(flatten)]
+    snapshot: Snapshot,
+}
+
+/// The whole tree, or what stands at a path and below.
+pub(super) async fn tree(request: HttpRequest, state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let path = query::<Subtree>(&request)?.path.unwrap_or_default();
+    let root = state.operations.tree().await.map_err(|error| problem(error, None, &path))?;
+    let node = root.find(&path).ok_or_else(|| nothing_at(&path))?;
+    Ok(HttpResponse::Ok().json(node))
+}
+
+/// How one conversation is that is in memory.
+pub(super) async fn conversation(
+    request: HttpRequest,
+    id: web::Path<String>,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let path = format!("{CONVERSATIONS}{id}");
+    let id: ConversationId = id.parse().map_err(|_| nothing_at(&path))?;
+    note_conversation(id);
+    let found = state.operations.conversation(id).await.map_err(|error| problem(error, None, &path))?;
+    let snapshot = found.ok_or_else(|| nothing_at(&path))?;
+    Ok(HttpResponse::Ok().json(InMemory { id, snapshot }))
+}
+
+/// Events: those that are kept, and, to a reader who does not ask for JSON, all that follow.
+pub(super) async fn events(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let after = match sse::last_event_id(&request)? {
+        Some(id) => id,
+        None => query::<Resume>(&request)?.after.unwrap_or(0),
+    };
+    if wants_json(&request) {
+        let history = state.operations.history(after).await.map_err(|error| problem(error, None, ""))?;
+        return Ok(HttpResponse::Ok().json(json!({"events": history})));
+    }
+    sse::refuse_while_draining(&state)?;
+    let Reading { history, events } =
+        state.operations.events(after).await.map_err(|error| problem(error, None, ""))?;
+    let (history, draining) = (history.into(), state.draining.clone());
+    let reader = Reader { has_begun: false, history, events, draining, heartbeat: sse::heartbeat() };
+    Ok(sse::respond(stream::unfold(reader, |mut reader| async move {
+        let bytes = reader.next().await?;
+        Some((bytes, reader))
+    })))
+}
+
+/// Passes an operator's wish on. Each is logged before anything is done, since a client that goes away may never hear of it.
+pub(super) async fn act(
+    request: HttpRequest,
+    names: web::Path<(String, String)>,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let (path, action) = names.into_inner();
+    let action = Action::ALL
+        .into_iter()
+        .find(|known| known.as_str() == action)
+        .ok_or_else(|| Problem::not_found(format!("'{action}' is no action; {} are", list(&Action::ALL))))?;
+    if let Some(Ok(id)) = path.strip_prefix(CONVERSATIONS).map(str::parse) {
+        note_conversation(id);
+    }
+    tracing::warn!(who = "console", path, action = action.as_str(), "an operator asks");
+    match state.operations.ask(&path, action).await {
+        Ok(()) => Ok(HttpResponse::Accepted().json(json!({"path": path, "action": action}))),
+        Err(error) => {
+            tracing::warn!(who = "console", path, action = action.as_str(), %error, "an operator is refused");
+            Err(problem(error, Some(action), &path))
+        }
+    }
+}
+
+/// Whether a reader wants the history alone, and not the stream.
+fn wants_json(request: &HttpRequest) -> bool {
+    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accept.contains("application/json") && !accept.contains("text/event-stream")
+}
+
+/// What a refusal means to a caller, who wanted `action` of what stands at `path`.
+fn problem(error: OperationError, action: Option<Action>, path: &str) -> Problem {
+    match error {
+        OperationError::Act(ActError::NotFound) => nothing_at(path),
+        OperationError::Act(ActError::NotAllowed { allowed }) => {
+            let asked = action.map_or("this", Action::as_str);
+            let allowed = if allowed.is_empty() { "nothing" } else { &list(allowed) };
+            let detail = format!("{asked} cannot be asked of '{path}'; what can be asked of it: {allowed}");
+            Problem::new(409, "not_allowed", detail)
+        }
+        OperationError::Act(ActError::NoAnswer) => no_answer(format!("'{path}' does not answer")),
+        OperationError::NoMonitor => no_answer(error.to_string()),
+        OperationError::Readers(_) => sse::too_many_streams(),
+    }
+}
+
+fn no_answer(detail: String) -> Problem {
+    const SOON: std::time::Duration = std::time::Duration::from_secs(1);
+    Problem::new(503, "no_answer", detail).retry_after(SOON)
+}
+
+fn nothing_at(path: &str) -> Problem {
+    Problem::not_found(match path.strip_prefix(CONVERSATIONS) {
+        Some(id) => format!(
+            "conversation '{id}' is not in memory; it may exist all the same: it is loaded when there is something to \
+             do, and GET /v1/conversations/{{id}} reads it from the database"
+        ),
+        None => format!("nothing stands at '{path}'; GET /v1/supervision/tree shows what there is"),
+    })
+}
+
+fn list(actions: &[Action]) -> String {
+    let names: Vec<_> = actions.iter().map(|action| action.as_str()).collect();
+    names.join(", ")
+}
+
+/// One open stream.
+struct Reader {
+    has_begun: bool,
+    /// What happened before, and is not told yet.
+    history: VecDeque<Event>,
+    events: mpsc::Receiver<Event>,
+    draining: watch::Receiver<bool>,
+    heartbeat: Interval,
+}
+
+impl Reader {
+    /// The next bytes; none ends the stream, as it does for a reader who does not keep up.
+    async fn next(&mut self) -> Option<Bytes> {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            return Some(sse::BEGIN);
+        }
+        if let Some(event) = self.history.pop_front() {
+            return frame(&event);
+        }
+        tokio::select! {
+            biased;
+            _ = self.draining.wait_for(|draining| *draining) => None,
+            event = self.events.recv() => frame(&event?),
+            _ = self.heartbeat.tick() => Some(sse::BEAT),
+        }
+    }
+}
+
+/// An event as it is streamed; none if it cannot be shown, which does not happen.
+fn frame(event: &Event) -> Option<Bytes> {
+    let data = serde_json::to_value(event).ok()?;
+    let kind = data.get("kind").and_then(Value::as_str)?;
+    Some(sse::frame(kind, Some(&event.id), &data))
+}
