@@ -110,7 +110,7 @@ impl Bench {
     async fn freeze(&self) -> Standing {
         let mut standing = self.stand().begun();
         pause();
-        let answer = (&mut standing.answer).await;
+        let answer = timeout(PATIENCE, &mut standing.answer).await.expect("it is found to be frozen");
         resume();
         let heartbeat = Duration::from_millis(limits().heartbeat_ms);
         assert!(matches!(answer, Err(Fault::Frozen(silent)) if silent >= heartbeat), "{answer:?}");
@@ -306,7 +306,8 @@ fn with_too_many_frozen_threads_none_is_left_until_one_comes_back() {
         bench.tell().await;
         let second = bench.stand().begun();
         pause();
-        let (frozen, waiting) = futures_util::join!(second.answer, bench.threads.call(Ask::Tell));
+        let both = async { futures_util::join!(second.answer, bench.threads.call(Ask::Tell)) };
+        let (frozen, waiting) = timeout(PATIENCE, both).await.expect("it is found to be frozen");
         resume();
         assert!(matches!(frozen, Err(Fault::Frozen(_))), "{frozen:?}");
         assert_eq!((waiting, bench.call(Ask::Tell).await), (Err(Fault::NoWorker), Err(Fault::NoWorker)));
@@ -434,7 +435,7 @@ fn what_happens_to_a_thread_is_told_at_its_place() {
         bench.tell().await;
         let second = bench.freeze().await;
         let place = || async {
-            let tree = monitor.send(GetTree).await.expect("alive");
+            let tree = monitor.send(GetTree).await.expect("alive").expect("it answers");
             find(&tree, "services/hand/threads/0").cloned().expect("it is in the tree")
         };
         assert_eq!((place().await.kind, place().await.state), (Kind::Thread, State::Frozen));

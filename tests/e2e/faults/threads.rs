@@ -118,7 +118,7 @@ fn with_more_frozen_threads_than_may_be_left_behind_a_service_is_down_until_they
         let mut bench = impatient_bench();
         bench.set("supervision.abandoned_max", "1");
         bench.failpoints("vectors.compute=hold");
-        let _server = bench.start().await;
+        let mut server = bench.start().await;
         let some = bursts("held", PEOPLE, 0);
         play(&bench, &some).await;
         wait_until_told(&bench, "\"services/vectors\"", "GaveUp").await;
@@ -136,5 +136,6 @@ fn with_more_frozen_threads_than_may_be_left_behind_a_service_is_down_until_they
         assert_eq!(search(&bench).await.0, 200);
         let degraded = "SELECT count(*) FROM turns WHERE journey LIKE '%\"degraded\":true%'";
         assert_eq!((bench.count(degraded), bench.count("SELECT sum(failures) FROM turns")), (0, 0));
+        server.ends_clean(&bench).await;
     });
 }
