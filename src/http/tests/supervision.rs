@@ -69,7 +69,9 @@ impl TestApp {
     async fn supervised() -> Self {
         let app = Self::with_tokens();
         let query = || {
-            QueryFrontService(Arc::new(Always(Err(tertulia_actors::ports::QueryError::Failed("x".into())))))
+            QueryFrontService(Arc::new(tertulia_actors::testkit::Always(Err(
+                tertulia_actors::ports::QueryError::Failed("x".into()),
+            ))))
         };
         let settings = FrontSettings { in_flight_max: 8, queue_max: 8, deadline_ms: 1_000 };
         drop(Front::start_with(query, settings, &limits(), &keeper(&app.monitor, "services/query")));
