@@ -124,5 +124,4 @@ where
 }
 
 #[cfg(test)]
-#[path = "operations_tests.rs"]
 mod tests;
