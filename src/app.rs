@@ -3,6 +3,7 @@
 mod keeper;
 mod leaks;
 mod services;
+mod store;
 
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -101,6 +102,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         Arc::new(Receipts::after(prepared.last_receipt_seq(), Arc::clone(&ground.clock)));
     prepare_knowledge(&config, &ground)?;
     let services = ServiceThread::start(&config, &ground).await?;
+    store::supervise(&ground.store, &services).await?;
     let parts = runtime_parts(&config, &ground, &mut prepared, &services).await?;
     let probes = (parts.pipeline.services.clone(), parts.channels.clone());
     let vectors = parts.pipeline.services.vectors.clone();

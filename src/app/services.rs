@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_rt::Arbiter;
+use actix_rt::{Arbiter, ArbiterHandle};
 use tertulia_actors::domain::Channel;
 use tertulia_actors::ports::{OutboundChannel, QueryService};
 use tertulia_actors::services::{
@@ -53,6 +53,11 @@ impl ServiceThread {
         vec![watched("services", &self.fronts), watched("monitor", &self.monitor)]
     }
 
+    /// The thread of the fronts.
+    pub(super) fn fronts(&self) -> ArbiterHandle {
+        self.fronts.handle()
+    }
+
     /// Ends both.
     pub(super) fn stop(self) {
         if !stop(vec![self.fronts, self.monitor], JOIN_WAIT) {
@@ -67,7 +72,7 @@ impl ServiceThread {
         settings: FrontSettings,
         make: impl Fn(&Rc<Keeper>, &SupervisionSettings) -> S + Send + 'static,
     ) -> Result<FrontHandle<S>, AppError> {
-        let (root, fronts) = (self.root.clone(), self.fronts.handle());
+        let (root, fronts) = (self.root.clone(), self.fronts());
         let front = start_on(&fronts, move || {
             let keeper = root.keeper(&path, Strategy::MarkDown);
             let (limits, above) = (root.settings().clone(), Rc::clone(&keeper));

@@ -1,11 +1,14 @@
 //! Copying the write-ahead log to the database, on a thread and a connection of its own, so that no commit waits for it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use tertulia_actors::failpoint;
 
+use super::panics::PanicLog;
 use super::writer::Gauges;
 
 /// Without a commit for this long the writer is idle, and the log is copied however short it is.
@@ -55,8 +58,14 @@ const fn due(log: Log, idle: bool, may_restart: bool, thresholds: Thresholds) ->
     }
 }
 
-/// Works until the writer is gone. `committed` hints that the log grew.
-pub(super) fn run(conn: &Connection, committed: &Receiver<()>, gauges: &Arc<Gauges>, thresholds: Thresholds) {
+/// Works until the writer is gone. `committed` hints that the log grew. A panic does not end it: the next hint is followed
+/// as if nothing had been.
+pub(super) fn run(
+    conn: &Connection,
+    committed: &Receiver<()>,
+    (gauges, panics): (&Arc<Gauges>, &PanicLog),
+    thresholds: Thresholds,
+) {
     let mut settled = true;
     let mut restart_after = Instant::now();
     loop {
@@ -66,14 +75,19 @@ pub(super) fn run(conn: &Connection, committed: &Receiver<()>, gauges: &Arc<Gaug
             Err(RecvTimeoutError::Disconnected) => return,
         };
         settled = idle;
-        match checkpoint(conn, idle, Instant::now() >= restart_after, thresholds) {
-            Ok(log) => {
+        let may_restart = Instant::now() >= restart_after;
+        match catch_unwind(AssertUnwindSafe(|| checkpoint(conn, idle, may_restart, thresholds))) {
+            Ok(Ok(log)) => {
                 gauges.set_wal_pages(log.pages);
                 if log.is_blocked {
                     restart_after = Instant::now() + RESTART_PAUSE;
                 }
             }
-            Err(error) => tracing::warn!(%error, "the write-ahead log was not copied; trying again"),
+            Ok(Err(error)) => tracing::warn!(%error, "the write-ahead log was not copied; trying again"),
+            Err(panic) => {
+                tracing::error!("copying the write-ahead log panicked; trying again");
+                panics.caught(&*panic);
+            }
         }
     }
 }
@@ -92,6 +106,7 @@ fn checkpoint(
     may_restart: bool,
     thresholds: Thresholds,
 ) -> rusqlite::Result<Log> {
+    failpoint!("store.checkpoint");
     // NOOP only reads the log's length.
     let log = pragma(conn, "PRAGMA wal_checkpoint(NOOP)")?;
     match due(log, idle, may_restart, thresholds) {

@@ -16,8 +16,9 @@ use tertulia_actors::ports::{Store, StoreError};
 use tokio::sync::watch;
 
 use super::error::WriteError;
-use super::readers::Readers;
-use super::writer::{Change, Gauges, Marks, Probe, Queue, Replay, SetAside, WriterStats};
+use super::panics::{PanicLogs, Panics};
+use super::readers::{ReadStats, Readers};
+use super::writer::{Change, Gauges, Marks, Probe, Queue, Replay, SetAside, WriterStats, paused};
 use super::{ledger, reads};
 
 /// The store on one SQLite file.
@@ -30,7 +31,19 @@ pub struct SqliteStore {
     pub(super) gauges: Arc<Gauges>,
     pub(super) books: watch::Receiver<Books>,
     pub(super) stats: watch::Receiver<WriterStats>,
+    pub(super) panics: PanicLogs,
     pub(super) retry_after: Duration,
+}
+
+/// The kinds of threads that a store has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StoreThread {
+    /// The one that writes.
+    Writer,
+    /// The one that copies the write-ahead log.
+    Checkpoints,
+    /// Those that read.
+    Readers,
 }
 
 impl SqliteStore {
@@ -82,6 +95,46 @@ impl SqliteStore {
     pub fn stats(&self) -> WriterStats {
         let stats = self.stats.borrow().clone();
         WriterStats { queued: self.gauges.queued(), wal_pages: self.gauges.wal_pages(), ..stats }
+    }
+
+    /// How the writer is doing, told after each commit; ends with the writer.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<WriterStats> {
+        self.stats.clone()
+    }
+
+    /// Requests in the transaction that is being written.
+    #[must_use]
+    pub fn in_commit(&self) -> usize {
+        self.gauges.in_commit()
+    }
+
+    /// How the readers are doing now.
+    #[must_use]
+    pub fn reads(&self) -> ReadStats {
+        self.readers.stats()
+    }
+
+    /// The panics of one kind of threads, which were caught.
+    #[must_use]
+    pub fn panics(&self, of: StoreThread) -> watch::Receiver<Panics> {
+        match of {
+            StoreThread::Writer => self.panics.writer.watch(),
+            StoreThread::Checkpoints => self.panics.checkpoints.watch(),
+            StoreThread::Readers => self.panics.readers.watch(),
+        }
+    }
+
+    /// Refuses admissions from now on, or takes them again. Turns, replies and what is queued already are written all the
+    /// same.
+    pub fn pause_admissions(&self, paused: bool) {
+        self.gauges.set_paused(paused);
+    }
+
+    /// Whether admissions are refused because an operator asked for it.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.gauges.is_paused()
     }
 
     /// Whether the last write succeeded; no admission is accepted otherwise.
@@ -235,6 +288,9 @@ impl Views for SqliteStore {
 
 impl Store for SqliteStore {
     fn probe(&self) -> StoreFuture<()> {
+        if self.is_paused() {
+            return Box::pin(std::future::ready(Err(paused())));
+        }
         self.queue.write(Probe)
     }
 

@@ -13,6 +13,7 @@ mod error;
 mod handle;
 mod ledger;
 mod open;
+mod panics;
 mod readers;
 mod reads;
 mod row;
@@ -25,7 +26,9 @@ mod writer;
 mod tests;
 
 pub use error::{OpenError, WriteError};
-pub use handle::SqliteStore;
+pub use handle::{SqliteStore, StoreThread};
 pub use open::{PreparedStore, RunningStore, Takeover};
+pub use panics::Panics;
+pub use readers::ReadStats;
 pub use settings::{Backend, StoreSettings};
 pub use writer::{StoreDeps, WriterStats};

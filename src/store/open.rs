@@ -14,6 +14,7 @@ use super::checkpoint::{self, Thresholds};
 use super::error::OpenError;
 use super::handle::SqliteStore;
 use super::ledger::{self, Ledger, move_parts};
+use super::panics::PanicLogs;
 use super::readers::Readers;
 use super::row::int;
 use super::settings::StoreSettings;
@@ -59,7 +60,8 @@ impl SqliteStore {
         damage::refuse(&conn, settings)?;
         schema::migrate(&mut conn, &settings.path)?;
         let (ledger, epoch) = (ledger::load(&conn)?, ledger::epoch(&conn)?);
-        let (readers, threads) = Readers::start(settings)?;
+        let panics = PanicLogs::default();
+        let (readers, threads) = Readers::start(settings, &panics.readers)?;
         let gauges = Arc::new(Gauges::default());
         let (queue, receiver) = Queue::new(settings, Arc::clone(&gauges));
         let (books, books_seen) = watch::channel(ledger.books);
@@ -70,6 +72,7 @@ impl SqliteStore {
             gauges,
             books: books_seen,
             stats: stats_seen,
+            panics,
             retry_after: Duration::from_millis(settings.retry_after_ms),
         });
         let settings = settings.clone();
@@ -145,11 +148,12 @@ impl PreparedStore {
     /// When a thread cannot be started.
     pub fn start(self, deps: StoreDeps, tells: Box<dyn Tells>) -> Result<RunningStore, OpenError> {
         let (committed, wake) = sync_channel(1);
-        let checkpointer = start_checkpoints(&self.settings, &self.handle.gauges, wake)?;
+        let checkpointer = start_checkpoints(&self.settings, &self.handle, wake)?;
         let out = Publications {
             books: self.books,
             stats: self.stats,
             gauges: Arc::clone(&self.handle.gauges),
+            panics: self.handle.panics.writer.clone(),
             committed,
         };
         let writer = Writer::new(
@@ -170,15 +174,15 @@ impl PreparedStore {
 
 fn start_checkpoints(
     settings: &StoreSettings,
-    gauges: &Arc<Gauges>,
+    store: &SqliteStore,
     wake: Receiver<()>,
 ) -> Result<JoinHandle<()>, OpenError> {
     let conn = connect::checkpointer(settings)?;
-    let gauges = Arc::clone(gauges);
+    let (gauges, panics) = (Arc::clone(&store.gauges), store.panics.checkpoints.clone());
     let thresholds = Thresholds { passive: settings.wal_checkpoint_pages, limit: settings.wal_limit_pages };
     std::thread::Builder::new()
         .name("store-checkpoint".into())
-        .spawn(move || checkpoint::run(&conn, &wake, &gauges, thresholds))
+        .spawn(move || checkpoint::run(&conn, &wake, (&gauges, &panics), thresholds))
         .map_err(OpenError::Thread)
 }
 

@@ -1,18 +1,21 @@
 //! The threads that read: a bounded queue of closures, each run on a pooled connection that cannot write.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::Connection;
+use tertulia_actors::failpoint;
 use tertulia_actors::ports::StoreError;
 use tertulia_actors::ports::store::{Limit, StoreFuture};
 use tokio::sync::oneshot;
 
 use super::connect;
 use super::error::{OpenError, overloaded, read_error};
+use super::panics::PanicLog;
 use super::settings::StoreSettings;
 
 type Pool = r2d2::Pool<SqliteConnectionManager>;
@@ -23,10 +26,51 @@ enum Message {
     Stop,
 }
 
+/// How the readers are doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ReadStats {
+    /// Reads that wait for a thread.
+    pub waiting: usize,
+    /// Reads under way.
+    pub in_flight: usize,
+    /// Reads that were answered since the process began.
+    pub handled: u64,
+}
+
+/// The same as it changes.
+#[derive(Default)]
+struct Tally {
+    waiting: AtomicUsize,
+    in_flight: AtomicUsize,
+    handled: AtomicU64,
+}
+
+impl Tally {
+    fn enter(&self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn leave(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn begin(&self) {
+        self.leave();
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.handled.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// The way to the threads.
 pub(super) struct Readers {
     sender: SyncSender<Message>,
     limit: usize,
+    tally: Arc<Tally>,
+    panics: PanicLog,
 }
 
 impl Readers {
@@ -34,20 +78,26 @@ impl Readers {
     ///
     /// # Errors
     /// When no connection can be opened or no thread started.
-    pub(super) fn start(settings: &StoreSettings) -> Result<(Self, Vec<JoinHandle<()>>), OpenError> {
+    pub(super) fn start(
+        settings: &StoreSettings,
+        panics: &PanicLog,
+    ) -> Result<(Self, Vec<JoinHandle<()>>), OpenError> {
         let pool = pool(settings)?;
+        let tally = Arc::new(Tally::default());
         let (sender, receiver) = sync_channel(settings.read_queue_max);
         let receiver = Arc::new(Mutex::new(receiver));
         let threads = (0..settings.readers.max(1))
             .map(|number| {
                 let (pool, receiver) = (pool.clone(), Arc::clone(&receiver));
+                let (tally, panics) = (Arc::clone(&tally), panics.clone());
                 std::thread::Builder::new()
                     .name(format!("store-read-{number}"))
-                    .spawn(move || run(&pool, &receiver))
+                    .spawn(move || run(&pool, &receiver, &tally, &panics))
                     .map_err(OpenError::Thread)
             })
             .collect::<Result<_, _>>()?;
-        Ok((Self { sender, limit: settings.read_queue_max }, threads))
+        let (limit, panics) = (settings.read_queue_max, panics.clone());
+        Ok((Self { sender, limit, tally, panics }, threads))
     }
 
     /// Queues a read at once; the future waits for its answer.
@@ -56,17 +106,32 @@ impl Readers {
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> StoreFuture<T> {
         let (answer, receiver) = oneshot::channel();
+        let panics = self.panics.clone();
         let job: Job = Box::new(move |conn| {
             // The caller may have given up.
-            let _ = answer.send(conn.and_then(|conn| guarded(read, conn)));
+            let _ = answer.send(conn.and_then(|conn| guarded(read, conn, &panics)));
         });
-        match self.sender.try_send(Message::Read(job)) {
+        self.tally.enter();
+        let queued = self.sender.try_send(Message::Read(job));
+        if queued.is_err() {
+            self.tally.leave();
+        }
+        match queued {
             Ok(()) => Box::pin(async move { receiver.await.unwrap_or(Err(StoreError::Closed)) }),
             Err(TrySendError::Full(_)) => {
                 let error = overloaded(Limit::Reads, self.limit);
                 Box::pin(async move { Err(error) })
             }
             Err(TrySendError::Disconnected(_)) => Box::pin(async { Err(StoreError::Closed) }),
+        }
+    }
+
+    /// How the threads are doing now.
+    pub(super) fn stats(&self) -> ReadStats {
+        ReadStats {
+            waiting: self.tally.waiting.load(Ordering::Relaxed),
+            in_flight: self.tally.in_flight.load(Ordering::Relaxed),
+            handled: self.tally.handled.load(Ordering::Relaxed),
         }
     }
 
@@ -91,27 +156,44 @@ fn pool(settings: &StoreSettings) -> Result<Pool, OpenError> {
         .build(manager)?)
 }
 
-fn run(pool: &Pool, receiver: &Mutex<Receiver<Message>>) {
+fn run(pool: &Pool, receiver: &Mutex<Receiver<Message>>, tally: &Tally, panics: &PanicLog) {
     loop {
         // Nothing panics while this lock is held, and a receiver cannot be left half changed.
         let message = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Message::Read(job)) = message else { return };
-        match pool.get() {
+        tally.begin();
+        let served = catch_unwind(AssertUnwindSafe(|| match pool.get() {
             Ok(conn) => job(Ok(&conn)),
             Err(error) => job(Err(StoreError::Unavailable(error.to_string()))),
+        }));
+        tally.end();
+        if let Err(panic) = served {
+            tracing::error!("a reading thread panicked, and goes on");
+            panics.restarted(&*panic);
         }
     }
 }
 
-/// A read that panics fails alone; its thread goes on.
+/// A read that panics fails alone, and leaves no transaction open; its thread goes on.
 fn guarded<T>(
     read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     conn: &Connection,
+    panics: &PanicLog,
 ) -> Result<T, StoreError> {
-    match catch_unwind(AssertUnwindSafe(|| read(conn))) {
+    let read = || {
+        failpoint!("store.read");
+        read(conn)
+    };
+    match catch_unwind(AssertUnwindSafe(read)) {
         Ok(outcome) => outcome.map_err(|error| read_error(&error)),
-        Err(_) => {
+        Err(panic) => {
             tracing::error!("a read panicked");
+            panics.caught(&*panic);
+            if !conn.is_autocommit()
+                && let Err(error) = conn.execute_batch("ROLLBACK")
+            {
+                tracing::error!(%error, "the transaction of a read that panicked cannot be ended");
+            }
             Err(StoreError::Unavailable("the read panicked".into()))
         }
     }

@@ -144,6 +144,11 @@ impl Reporter {
         self.send(kind, None, Some(reason), None);
     }
 
+    /// Tells that the same happened so often, for a reason.
+    pub fn tell_many(&self, kind: EventKind, reason: Reason, count: u64) {
+        self.send(kind, None, Some(reason), (count > 1).then_some(count));
+    }
+
     /// Tells of a conversation.
     pub fn tell_of(&self, conversation: Option<ConversationId>, kind: EventKind, reason: Option<Reason>) {
         self.send(kind, conversation, reason, None);

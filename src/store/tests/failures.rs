@@ -32,13 +32,13 @@ impl Write for Odd {
 }
 
 /// A store whose writer does not run, so that a test decides what shares a commit.
-struct Held {
-    prepared: crate::store::PreparedStore,
-    store: Arc<SqliteStore>,
-    _dir: tempfile::TempDir,
+pub(super) struct Held {
+    pub(super) prepared: crate::store::PreparedStore,
+    pub(super) store: Arc<SqliteStore>,
+    pub(super) _dir: tempfile::TempDir,
 }
 
-fn held(change: impl FnOnce(&mut StoreSettings)) -> Held {
+pub(super) fn held(change: impl FnOnce(&mut StoreSettings)) -> Held {
     let dir = tempfile::tempdir().unwrap();
     let mut settings = StoreSettings { path: dir.path().join("t.db"), ..StoreSettings::default() };
     change(&mut settings);
@@ -73,16 +73,16 @@ impl tertulia_actors::ports::Entropy for Fixed {
     }
 }
 
-fn deps() -> StoreDeps {
+pub(super) fn deps() -> StoreDeps {
     StoreDeps { clock: Arc::new(Fixed), entropy: Arc::new(Fixed), quiet: QUIET }
 }
 
-fn wait<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), future).await.expect("in time") })
 }
 
-fn one(id: &str) -> Admission {
+pub(super) fn one(id: &str) -> Admission {
     Admission { messages: vec![message(id, id)], ..Admission::default() }
 }
 

@@ -9,4 +9,5 @@ mod identity;
 mod inbox;
 mod outbox;
 mod statuses;
+mod survival;
 mod turns;

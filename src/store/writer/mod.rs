@@ -12,6 +12,7 @@ mod queue;
 mod set_aside;
 mod stats;
 mod statuses;
+mod survival;
 mod turns;
 mod unit;
 
@@ -33,7 +34,7 @@ use tokio::sync::watch;
 pub(super) use acts::{Change, Probe, Replay};
 pub(super) use outbox::Marks;
 use queue::Load;
-pub(super) use queue::{Gauges, Message, Queue};
+pub(super) use queue::{Gauges, Message, Queue, paused};
 pub(super) use set_aside::SetAside;
 pub use stats::WriterStats;
 pub use unit::StoreDeps;
@@ -41,8 +42,8 @@ use unit::{Bounds, Effects, Job, Request, Unit};
 #[cfg(test)]
 pub(super) use unit::{Unit as TestUnit, Write};
 
-use super::connect;
 use super::ledger::{self, Ledger};
+use super::panics::PanicLog;
 use super::settings::StoreSettings;
 
 /// Where the writer says how it is.
@@ -50,6 +51,7 @@ pub(super) struct Publications {
     pub(super) books: watch::Sender<Books>,
     pub(super) stats: watch::Sender<WriterStats>,
     pub(super) gauges: Arc<Gauges>,
+    pub(super) panics: PanicLog,
     /// A hint to the checkpointing thread; one that waits already is enough.
     pub(super) committed: SyncSender<()>,
 }
@@ -62,10 +64,19 @@ pub(super) struct Writer {
     receiver: Receiver<Message>,
     tells: Box<dyn Tells>,
     out: Publications,
-    ledger: Ledger,
+    /// None: it is read again in the next transaction.
+    ledger: Option<Ledger>,
     /// The takeover by which this process owns the database.
     epoch: i64,
     next_probe: Option<Instant>,
+    /// The group's transaction is on disk, and not everybody was told yet.
+    written: Option<Written>,
+}
+
+/// A transaction on disk.
+struct Written {
+    requests: usize,
+    took: Duration,
 }
 
 /// Why nothing of a group was written.
@@ -77,7 +88,7 @@ enum Fault {
     Fenced,
 }
 
-/// A transaction that is on disk.
+/// What a transaction left, once it is on disk.
 struct Committed {
     effects: Effects,
     ledger: Ledger,
@@ -93,22 +104,29 @@ impl Writer {
         (deps, tells): (StoreDeps, Box<dyn Tells>),
         out: Publications,
     ) -> Self {
-        Self { settings, conn, deps, receiver, tells, out, ledger, epoch, next_probe: None }
+        let ledger = Some(ledger);
+        Self { settings, conn, deps, receiver, tells, out, ledger, epoch, next_probe: None, written: None }
     }
 
-    /// Works until it is told to stop or nobody can ask any more; everything queued until then is written. Gives the
-    /// connection back for the last checkpoint.
+    /// Works until it is told to stop or nobody can ask any more; everything queued until then is written. A panic does not
+    /// end it. Gives the connection back for the last checkpoint.
     pub(super) fn run(mut self) -> Connection {
         let mut group = Vec::with_capacity(self.settings.commit_batch_max);
         let mut open = true;
-        while open || self.has_more(&mut group) {
-            if open && group.is_empty() {
-                open = self.wait(&mut group);
-            }
-            open &= self.gather(&mut group);
-            self.work(&mut group);
+        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.serve(&mut group, &mut open))) {
+            self.survive(&mut group, &*panic);
         }
         self.conn
+    }
+
+    fn serve(&mut self, group: &mut Vec<Box<dyn Job>>, open: &mut bool) {
+        while *open || self.has_more(group) {
+            if *open && group.is_empty() {
+                *open = self.wait(group);
+            }
+            *open &= self.gather(group);
+            self.work(group);
+        }
     }
 
     /// Whether a request slipped into the queue after the word to stop.
@@ -181,18 +199,23 @@ impl Writer {
     /// Writes a group in one transaction.
     fn write(&mut self, group: &mut Vec<Box<dyn Job>>) {
         let began = Instant::now();
+        self.out.gauges.set_in_commit(group.len());
         let outcome = catch_unwind(AssertUnwindSafe(|| self.transact(group)));
         match outcome {
             Ok(Ok(committed)) => self.committed(group, committed, began.elapsed()),
             Ok(Err(error)) => {
                 self.recover_connection();
+                self.ledger = None;
                 self.failed(group, &error.to_string());
             }
-            Err(_) => {
+            Err(panic) => {
                 self.recover_connection();
+                self.ledger = None;
                 self.panicked(group);
+                self.out.panics.caught(&*panic);
             }
         }
+        self.out.gauges.set_in_commit(0);
     }
 
     /// # Errors
@@ -208,7 +231,8 @@ impl Writer {
         for job in group {
             unit.apply(job.as_mut())?;
         }
-        let ledger = self.ledger.after(&unit.effects.entry, unit.tick);
+        let before = self.ledger.map_or_else(|| ledger::load(&self.conn), Ok)?;
+        let ledger = before.after(&unit.effects.entry, unit.tick);
         if !ledger::save(&self.conn, &ledger, self.epoch)? {
             return Err(Fault::Fenced);
         }
@@ -219,15 +243,15 @@ impl Writer {
 
     /// The transaction is on disk: answer, tell, publish.
     fn committed(&mut self, group: &mut Vec<Box<dyn Job>>, committed: Committed, took: Duration) {
+        let requests = group.len();
+        self.written = Some(Written { requests, took });
         // Durable, and nobody knows yet.
         failpoint!("store.committed");
-        self.ledger = committed.ledger;
-        if self.next_probe.take().is_some() {
-            tracing::info!("the database can be written again");
-        }
-        self.out.gauges.set_healthy(true);
-        let requests = group.len();
-        for job in group.drain(..) {
+        self.ledger = Some(committed.ledger);
+        self.is_well();
+        // One by one, so that those behind a panic are still there to be answered.
+        group.reverse();
+        while let Some(job) = group.pop() {
             job.finish();
         }
         for admitted in committed.effects.admitted {
@@ -238,8 +262,17 @@ impl Writer {
         }
         self.out.books.send_replace(committed.ledger.books);
         self.out.stats.send_modify(|stats| stats.committed(requests, took, &committed.ledger));
+        self.written = None;
         // Full means that the thread is awake already; gone means that the process ends.
         let _ = self.out.committed.try_send(());
+    }
+
+    /// The last transaction is on disk.
+    fn is_well(&mut self) {
+        if self.next_probe.take().is_some() {
+            tracing::info!("the database can be written again");
+        }
+        self.out.gauges.set_healthy(true);
     }
 
     /// Nothing of the group was written.
@@ -262,17 +295,6 @@ impl Writer {
         self.out.stats.send_modify(|stats| stats.panicked(REASON));
         for job in group.drain(..) {
             job.fail(StoreError::Unavailable(REASON.to_owned()));
-        }
-    }
-
-    /// Leaves no transaction open; a connection that cannot even roll back is replaced.
-    fn recover_connection(&mut self) {
-        if self.conn.is_autocommit() || self.conn.execute_batch("ROLLBACK").is_ok() {
-            return;
-        }
-        match connect::writer(&self.settings) {
-            Ok(conn) => self.conn = conn,
-            Err(error) => tracing::error!(%error, "the connection cannot be replaced; trying again"),
         }
     }
 }

@@ -27,6 +27,10 @@ pub(in crate::store) struct Gauges {
     /// Bytes of the admissions in the queue.
     admission_bytes: AtomicUsize,
     failing: AtomicBool,
+    /// An operator asked that nothing new is admitted.
+    paused: AtomicBool,
+    /// Requests in the transaction that is being written.
+    in_commit: AtomicUsize,
     wal_pages: AtomicU64,
 }
 
@@ -44,6 +48,26 @@ impl Gauges {
     /// Notes whether the last write succeeded.
     pub(super) fn set_healthy(&self, healthy: bool) {
         self.failing.store(!healthy, Ordering::Relaxed);
+    }
+
+    /// Whether an operator asked that nothing new is admitted.
+    pub(in crate::store) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    /// Notes what an operator asked for.
+    pub(in crate::store) fn set_paused(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    /// Requests in the transaction that is being written.
+    pub(in crate::store) fn in_commit(&self) -> usize {
+        self.in_commit.load(Ordering::Relaxed)
+    }
+
+    /// Notes how many there are.
+    pub(super) fn set_in_commit(&self, requests: usize) {
+        self.in_commit.store(requests, Ordering::Relaxed);
     }
 
     /// Pages in the write-ahead log, as the checkpointing thread last saw it.
@@ -126,6 +150,9 @@ impl Queue {
                 "the last write failed; waiting for the next probe".into(),
             ));
         }
+        if W::ADMISSION && self.gauges.is_paused() {
+            return refused(paused());
+        }
         let load = Load::of(W::ADMISSION, write.bytes());
         if let Err(by) = self.gauges.enter(load, self.admission_queue_max, self.admission_queue_bytes) {
             let bytes = by == Limit::QueueBytes;
@@ -148,6 +175,11 @@ impl Queue {
         // The writer is gone already when this fails.
         let _ = self.sender.send(Message::Stop);
     }
+}
+
+/// Nothing new is admitted.
+pub(in crate::store) fn paused() -> StoreError {
+    StoreError::Unavailable("an operator has paused admissions".into())
 }
 
 fn refused<T: Send + 'static>(error: StoreError) -> StoreFuture<T> {
