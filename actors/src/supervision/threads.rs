@@ -2,7 +2,7 @@
 //!
 //! Each thread makes its own worker and is handed one piece of work at a time, over a channel of its own. A panic is caught
 //! on the thread, which ends and is replaced; one that shows no sign of life is left behind and replaced. Who decides that is
-//! the [`Roster`](super::roster::Roster).
+//! the [`Roster`].
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
