@@ -126,7 +126,7 @@ impl Handler<InboxPage> for Sweep {
         if life != self.life {
             return;
         }
-        failpoint!("sweep.page");
+        failpoint!("sweep.rows");
         self.pages += 1;
         let (rows, is_full) = self.rows(rows);
         self.inbox_cursor = rows.last().filter(|_| is_full).map(|last| (last.wake_at, last.conversation));

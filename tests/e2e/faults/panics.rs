@@ -118,7 +118,7 @@ fn a_double_panic_of_a_conversation_is_survived() {
 fn a_panic_in_each_actor_of_a_shard_and_beside_it_is_survived() {
     is_survived(
         "panic in each actor of a shard",
-        "router.route=5*panic;router.wake=3*panic;router.rests=4*panic;turns.acquire=6*panic;sweep.page=2*panic;\
+        "router.route=5*panic;router.wake=3*panic;router.rests=4*panic;turns.acquire=6*panic;sweep.rows=2*panic;\
          dispatcher.reserve=3*panic;dispatcher.enqueue=4*panic;dispatcher.send_ended=5*panic;dispatcher.wake=2*panic",
         &["/router\"", "/turns\"", "/dispatcher\"", "\"sweep\""],
     );
