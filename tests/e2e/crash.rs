@@ -21,7 +21,7 @@ fn ambiguous(bench: &Bench, run: &str) -> Vec<Token> {
 }
 
 /// Checks the promises over everything that was written.
-fn check_promises(bench: &Bench, bursts: &[Burst], run: &str) {
+pub fn check_promises(bench: &Bench, bursts: &[Burst], run: &str) {
     let sent = bench.providers.sent();
     let verdict = judge(bursts, &sent, run);
     let ambiguous = ambiguous(bench, run);
@@ -76,7 +76,7 @@ async fn write_all(bench: &Bench, bursts: &[Burst]) {
 }
 
 /// People who write burst after burst until it is over; everything they wrote.
-async fn write_until(bench: &Bench, made: &Bursts, people: usize, is_over: &Cell<bool>) -> Vec<Burst> {
+pub async fn write_until(bench: &Bench, made: &Bursts, people: usize, is_over: &Cell<bool>) -> Vec<Burst> {
     let sender = bench.sender().with_tries(2_000, Duration::from_millis(30));
     let people = (0..people).map(async |person| {
         let mut own = vec![];

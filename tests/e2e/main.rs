@@ -17,5 +17,6 @@ mod overload;
 mod resilience;
 mod secrets;
 mod slow_connections;
+mod supervision;
 mod support;
 mod webdriver;
