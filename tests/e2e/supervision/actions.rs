@@ -100,6 +100,32 @@ fn a_paused_store_refuses_messages_with_503_and_turns_and_replies_still_commit()
     });
 }
 
+/// Restarts everything that can be, three times, and some conversations; what it was.
+async fn restart_everything(bench: &Bench) -> (Vec<String>, Vec<String>) {
+    bench.wait_for("SELECT count(*) > 20 FROM conversations", 1).await;
+    let can_restart = |node: &Value| {
+        node["actions"].as_array().is_some_and(|actions| actions.iter().any(|action| action == "restart"))
+    };
+    let paths: Vec<_> =
+        tree(bench).await.into_iter().filter(|(_, node)| can_restart(node)).map(|(path, _)| path).collect();
+    for _ in 0..3 {
+        for path in &paths {
+            ask(bench, path, "restart").await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    let ids: Vec<String> = {
+        let conn = bench.read();
+        let mut ids = conn.prepare("SELECT id FROM conversations LIMIT 10").expect("a query");
+        ids.query_map([], |row| row.get(0)).expect("rows").map(|id| id.expect("an id")).collect()
+    };
+    for id in ids.iter().cycle().take(30) {
+        ask(bench, &format!("conversations/{id}"), "restart").await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    (paths, ids)
+}
+
 #[test]
 fn restarting_everything_under_load_loses_doubles_and_mixes_nothing() {
     run(async {
@@ -111,35 +137,9 @@ fn restarting_everything_under_load_loses_doubles_and_mixes_nothing() {
         let listener = Listener::start(&bench);
         let is_over = Cell::new(false);
         let restarts = async {
-            bench.wait_for("SELECT count(*) > 20 FROM conversations", 1).await;
-            let can_restart = |node: &Value| {
-                node["actions"]
-                    .as_array()
-                    .is_some_and(|actions| actions.iter().any(|action| action == "restart"))
-            };
-            let paths: Vec<_> = tree(&bench)
-                .await
-                .into_iter()
-                .filter(|(_, node)| can_restart(node))
-                .map(|(path, _)| path)
-                .collect();
-            for _ in 0..3 {
-                for path in &paths {
-                    ask(&bench, path, "restart").await;
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            }
-            let ids: Vec<String> = {
-                let conn = bench.read();
-                let mut ids = conn.prepare("SELECT id FROM conversations LIMIT 10").expect("a query");
-                ids.query_map([], |row| row.get(0)).expect("rows").map(|id| id.expect("an id")).collect()
-            };
-            for id in ids.iter().cycle().take(30) {
-                ask(&bench, &format!("conversations/{id}"), "restart").await;
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            let restarted = restart_everything(&bench).await;
             is_over.set(true);
-            (paths, ids)
+            restarted
         };
         let made = Bursts::new(13, "restart");
         let ((paths, ids), all) = tokio::join!(restarts, write_until(&bench, &made, 50, &is_over));

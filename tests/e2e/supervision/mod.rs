@@ -78,6 +78,16 @@ async fn figure(bench: &Bench, path: &str, name: &str) -> u64 {
     tree(bench).await[path][name].as_u64().unwrap_or_default()
 }
 
+/// What stands below each shard.
+const OF_SHARD: [(&str, &str); 6] = [
+    ("", "group"),
+    ("/router", "actor"),
+    ("/router/conversations", "conversations"),
+    ("/dispatcher", "actor"),
+    ("/turns", "actor"),
+    ("/feed", "actor"),
+];
+
 #[test]
 fn the_tree_lists_everything_that_works_and_everything_runs() {
     run(async {
@@ -108,27 +118,11 @@ fn the_tree_lists_everything_that_works_and_everything_runs() {
             ("suspects", "actor"),
             ("sweep", "actor"),
         ];
-        for (group, router, conversations, dispatcher, turns, feed) in [
-            (
-                "shards/0",
-                "shards/0/router",
-                "shards/0/router/conversations",
-                "shards/0/dispatcher",
-                "shards/0/turns",
-                "shards/0/feed",
-            ),
-            (
-                "shards/1",
-                "shards/1/router",
-                "shards/1/router/conversations",
-                "shards/1/dispatcher",
-                "shards/1/turns",
-                "shards/1/feed",
-            ),
-        ] {
-            expected.extend([(group, "group"), (router, "actor"), (conversations, "conversations")]);
-            expected.extend([(dispatcher, "actor"), (turns, "actor"), (feed, "actor")]);
-        }
+        let shards = ["shards/0", "shards/1"];
+        let of_shard =
+            |(name, kind): &(&str, &'static str)| shards.map(|shard| (format!("{shard}{name}"), *kind));
+        let of_shards: Vec<(String, &str)> = OF_SHARD.iter().flat_map(of_shard).collect();
+        expected.extend(of_shards.iter().map(|(path, kind)| (path.as_str(), *kind)));
         expected.sort_unstable();
         let missing: Vec<_> = expected.iter().filter(|known| !kinds.contains(known)).collect();
         assert!(missing.is_empty(), "{missing:?} are not among {kinds:?}");
