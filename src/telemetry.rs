@@ -1,8 +1,11 @@
 //! Structured logs: readable on a terminal, JSON otherwise. Ids are logged, message texts never.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
 
 use serde::{Deserialize, Serialize};
+use tertulia_actors::domain::panic_text;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::ChronoUtc;
 
@@ -78,7 +81,18 @@ pub fn start(settings: &LogSettings) -> Result<(), String> {
     } else {
         logs.json().flatten_event(true).try_init()
     };
+    std::panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+/// Logs a panic with its place. The hook that stands otherwise would print a text that may quote what people wrote.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let (location, thread) = (panic.location().map(tracing::field::display), std::thread::current());
+    let text = panic_text(panic.payload());
+    let backtrace = Backtrace::capture();
+    let backtrace =
+        (backtrace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(backtrace));
+    tracing::error!(location, thread = thread.name(), text, backtrace, "a panic");
 }
 
 #[cfg(test)]

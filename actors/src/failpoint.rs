@@ -5,7 +5,7 @@
 //! Without the feature `failpoints` a place expands to nothing: no call, no name, no variable is left in the program.
 //!
 //! A test build reads `TERTULIA_FAILPOINTS` once: `name=action` pairs separated by `;`. Actions: `kill` (as by `kill -9`),
-//! `panic`, `error`, `stall(MS)`, `hold` (until the file below is replaced), `shift(MS)`. `N*action` acts on the N-th passage only, `N-M*action` from the N-th to the M-th,
+//! `panic`, `quote` (a panic that quotes the place's text), `error`, `stall(MS)`, `hold` (until the file below is replaced), `shift(MS)`. `N*action` acts on the N-th passage only, `N-M*action` from the N-th to the M-th,
 //! `%N*action` on every N-th, without any of them on every one. `action@TOKEN` acts, and counts passages, only where the
 //! place's text holds TOKEN. A name may stand several times; the first pair that acts decides.
 //!
@@ -77,6 +77,7 @@ mod switch {
     pub(super) enum Action {
         Kill,
         Panic,
+        Quote,
         Error,
         Stall(Duration),
         Hold,
@@ -226,6 +227,7 @@ mod switch {
         match text {
             "kill" => return Some(Action::Kill),
             "panic" => return Some(Action::Panic),
+            "quote" => return Some(Action::Quote),
             "error" => return Some(Action::Error),
             "hold" => return Some(Action::Hold),
             _ => {}
@@ -244,7 +246,11 @@ mod switch {
         match POINTS.action(name, text) {
             None => Passage::Goes,
             Some(Action::Kill) => kill(),
-            Some(Action::Panic) => panic!("failpoint {name}"),
+            Some(Action::Panic) => {
+                // As a text of the source, which may be quoted. What this leaks is a test build's.
+                std::panic::panic_any::<&'static str>(Box::leak(format!("failpoint {name}").into_boxed_str()))
+            }
+            Some(Action::Quote) => panic!("failpoint {name} quotes {}", text.unwrap_or_default()),
             Some(Action::Stall(duration)) => {
                 std::thread::sleep(duration);
                 Passage::Goes

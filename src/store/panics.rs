@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use tertulia_actors::domain::panic_text;
 use tokio::sync::watch;
 
 /// What is known of the panics of one kind of threads since the process began.
@@ -12,8 +13,8 @@ pub struct Panics {
     pub count: u64,
     /// How many of them came from outside of what a caller had asked for, so that the thread had to begin anew.
     pub restarts: u64,
-    /// What the last one said.
-    pub last: String,
+    /// What the last one said, as far as it may be quoted.
+    pub last: &'static str,
 }
 
 /// Where threads of one kind take note of their panics. Clones share everything.
@@ -43,9 +44,7 @@ impl PanicLog {
     }
 
     fn note(&self, panic: &(dyn Any + Send), restarts: u64) {
-        let text = panic.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        let last = text.unwrap_or("without a text").to_owned();
+        let last = panic_text(panic);
         self.0.send_modify(|panics| {
             *panics = Panics { count: panics.count + 1, restarts: panics.restarts + restarts, last };
         });

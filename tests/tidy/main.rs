@@ -148,7 +148,7 @@ const BINARY_OF_ACTORS: &[(&str, &[&str])] = &[
     ("lock_file", &[]),
     ("secret", &[]),
     ("shutdown", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["domain"]),
     ("system", &["domain", "failpoint", "ports"]),
     ("memory", &["domain"]),
     ("store", &["domain", "failpoint", "ports", "settings"]),

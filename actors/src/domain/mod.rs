@@ -8,6 +8,7 @@ pub mod journey;
 pub mod knowledge;
 pub mod memory;
 pub mod message;
+pub mod panic_text;
 pub mod time;
 pub mod turn;
 
@@ -21,5 +22,6 @@ pub use journey::{Journey, Step};
 pub use knowledge::{Embedding, Entry, Hit};
 pub use memory::Memory;
 pub use message::{Account, Channel, HistoryItem, InboundMessage, PendingMessage, Receipt, Sender, Speaker};
+pub use panic_text::panic_text;
 pub use time::{Tick, Timestamp};
 pub use turn::{Disposition, OpenTurn, Record, Retry, TurnLimits};

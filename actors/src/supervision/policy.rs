@@ -7,12 +7,13 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::domain::panic_text;
 use crate::settings::SupervisionSettings;
 
 /// Why something had to be started anew, or is not available.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Reason {
-    /// It panicked; what the panic said.
+    /// It panicked; what the panic said, as far as it may be quoted.
     Panic(String),
     /// It answered with errors; the last one.
     Error(String),
@@ -53,21 +54,14 @@ impl Reason {
         }
     }
 
-    /// The reason that a caught panic tells: what it said, or that an operator asked for it.
+    /// The reason that a caught panic tells: what it said, as far as it may be quoted, or that an operator asked for it.
     #[must_use]
     pub fn of_panic(panic: &(dyn std::any::Any + Send)) -> Self {
         if panic.is::<KilledByOperator>() {
             return Self::Killed;
         }
-        Self::Panic(panic_text(panic))
+        Self::Panic(panic_text(panic).to_owned())
     }
-}
-
-/// What a caught panic said.
-pub(super) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("without a text").to_owned()
 }
 
 impl fmt::Display for Reason {
@@ -269,7 +263,7 @@ mod tests {
     #[test]
     fn a_panics_text_is_its_reason_unless_an_operator_asked_for_it() {
         assert_eq!(Reason::of_panic(&"boom"), Reason::Panic("boom".into()));
-        assert_eq!(Reason::of_panic(&"boom".to_owned()), Reason::Panic("boom".into()));
+        assert_ne!(Reason::of_panic(&"words".to_owned()), Reason::Panic("words".into()));
         assert_eq!(Reason::of_panic(&7), Reason::Panic("without a text".into()));
         assert_eq!(Reason::of_panic(&KilledByOperator), Reason::Killed);
         assert_eq!(Reason::Killed.kind(), ReasonKind::Killed);

@@ -20,11 +20,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::events::Reporter;
-use super::policy::{Reason, panic_text};
+use super::policy::Reason;
 use super::roster::{Counts, Roster, RosterSettings, ThreadId};
 use super::service::{Fault, Work};
 use super::snapshot::{Depth, Kind};
 use super::supervised::Keeper;
+use crate::domain::panic_text;
 use crate::ports::Compute;
 use crate::settings::SupervisionSettings;
 
@@ -145,7 +146,7 @@ where
 {
     let mut worker = match catch_unwind(AssertUnwindSafe(|| make())) {
         Ok(worker) => worker,
-        Err(panic) => return say(Said::Panicked(panic_text(&*panic))),
+        Err(panic) => return say(Said::Panicked(panic_text(&*panic).to_owned())),
     };
     say(Said::Ready);
     for Job { request, wanted } in jobs {
@@ -157,7 +158,7 @@ where
         match catch_unwind(AssertUnwindSafe(|| worker.compute(request))) {
             Ok(answer) => say(Said::Answer(answer)),
             Err(panic) => {
-                say(Said::Panicked(panic_text(&*panic)));
+                say(Said::Panicked(panic_text(&*panic).to_owned()));
                 break;
             }
         }

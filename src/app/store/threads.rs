@@ -139,7 +139,7 @@ impl Handler<Panicked> for StoreThreads {
         }
         let (caught, restarts) =
             (panics.count - self.seen.count, panics.restarts.saturating_sub(self.seen.restarts));
-        let reason = Reason::Panic(panics.last.clone());
+        let reason = Reason::Panic(panics.last.to_owned());
         self.seen = panics;
         if caught > 0 {
             self.keeper.reporter.tell_many(EventKind::Failed, reason.clone(), caught);

@@ -6,7 +6,7 @@ use tertulia::load::providers::{ModelBehaviour, ModelFault, ProviderOptions};
 
 use super::{Recovery, bursts, check_database, check_promises, play, written};
 use crate::bursts::judge;
-use crate::support::{Bench, PATIENCE, run};
+use crate::support::{Bench, CONSOLE_TOKEN, PATIENCE, client, run};
 
 /// People who write while something panics.
 const PEOPLE: usize = 20;
@@ -261,6 +261,36 @@ fn a_message_that_makes_its_conversation_panic_spares_the_turn_that_waits_before
         let first_token = first.messages[0].token.text("before");
         assert!(answered.iter().any(|sent| sent.text.contains(&first_token)), "the innocent one is answered");
         assert!(!answered.iter().any(|sent| sent.text.contains(&token)));
+        server.ends_clean(&bench).await;
+    });
+}
+
+#[test]
+fn a_panic_that_quotes_what_people_wrote_shows_none_of_it() {
+    run(async {
+        let bench = bench();
+        let some = bursts("quoted", 1, 0);
+        let token = some[0].messages[0].token.text("quoted");
+        let points = "turn.prepare=1*quote;conversation.deliver=1*quote;store.admit=1*quote";
+        let mut server = bench.start_with_failpoints(points).await;
+        play(&bench, &some).await;
+        bench.wait_until_idle().await;
+        check_promises(&bench, &some, "quoted");
+        let log = bench.log();
+        for place in ["failpoint.rs", "withheld"] {
+            assert!(log.contains(place), "no panic was logged: {log}");
+        }
+        let tree = client().get(bench.url("/v1/supervision/events?after=0")).bearer_auth(CONSOLE_TOKEN);
+        let events = tree.header("accept", "application/json").send().await.expect("an answer");
+        let events = events.text().await.expect("a text");
+        assert!(events.contains("\"failed\""), "{events}");
+        let reasons: String = bench
+            .read()
+            .query_row("SELECT coalesce(group_concat(reason), '') FROM turns", [], |row| row.get(0))
+            .expect("a text");
+        for (name, text) in [("log", &log), ("events", &events), ("reasons", &reasons)] {
+            assert!(!text.contains(&token), "{name}: {text}");
+        }
         server.ends_clean(&bench).await;
     });
 }
