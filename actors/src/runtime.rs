@@ -182,7 +182,7 @@ impl Runtime {
             let shard = arbiter();
             let (parts, gate, cutoff) = (parts.clone(), suspect_gate.clone(), is_cut_off.clone());
             shards.push(start_on(&shard.handle(), move || start_shard(parts, index, gate, cutoff)).await?);
-            watched.push(watch_over(&root, &format!("shards/{index}"), &shard));
+            watched.push(watch_over(&root, &format!("shards/{index}"), &shard, true));
             arbiters.push(shard);
         }
         let routers = shards.iter().map(|shard| (shard.router.clone(), shard.routed.clone())).collect();
@@ -192,7 +192,7 @@ impl Runtime {
             Sweep::new(Rc::new(SweepParts { store, clock, routers, dispatchers, settings, keeper }))
         });
         let sweep = sweep.await?;
-        watched.push(watch_over(&root, "sweep", &common));
+        watched.push(watch_over(&root, "sweep", &common, false));
         arbiters.push(common);
         let watchdog =
             Watchdog::start(watched, root.settings().clone(), Arc::clone(root.end_process())).ok()?;
@@ -300,8 +300,8 @@ impl Runtime {
 }
 
 /// A thread of actors to watch; its place in the tree is that of the thread.
-fn watch_over(root: &Root, path: &str, arbiter: &Arbiter) -> Watched {
-    Watched { reporter: root.reporter(path), arbiter: arbiter.handle() }
+fn watch_over(root: &Root, path: &str, arbiter: &Arbiter, has_no_place: bool) -> Watched {
+    Watched { reporter: root.reporter(path), arbiter: arbiter.handle(), has_no_place }
 }
 
 /// Counts the conversations in memory.

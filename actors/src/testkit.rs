@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::System;
+use actix::prelude::*;
 use uuid::Uuid;
 
 use crate::domain::{Class, ConversationId, HistoryItem, Hit, PendingMessage, Receipt, Tick};
@@ -22,6 +22,7 @@ use crate::services::{ClassifierService, Engine, QueryFrontService, Services, Ve
 use crate::settings::{FrontSettings, SupervisionSettings};
 use crate::supervision::events::Reporter;
 use crate::supervision::policy::{RestartPolicy, Strategy};
+use crate::supervision::snapshot::{Act, Action, Inspect, Kind, Snapshot};
 use crate::supervision::supervised::Keeper;
 use crate::supervision::{Front, FrontHandle, Service};
 
@@ -138,6 +139,34 @@ pub fn keeper(path: &str, limits: &SupervisionSettings, strategy: Strategy) -> R
         alive: Cell::new(0),
         tasks: Cell::new(0),
     })
+}
+
+/// Takes its place in the tree, and never answers.
+pub struct Silent(pub Reporter);
+
+impl Actor for Silent {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let (inspect, act) = (ctx.address().recipient(), ctx.address().recipient());
+        self.0.register(Kind::Actor, inspect, Some(act), &[Action::Pause]);
+    }
+}
+
+impl Handler<Inspect> for Silent {
+    type Result = ResponseFuture<Snapshot>;
+
+    fn handle(&mut self, _: Inspect, _: &mut Self::Context) -> Self::Result {
+        Box::pin(std::future::pending())
+    }
+}
+
+impl Handler<Act> for Silent {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: Act, _: &mut Self::Context) -> Self::Result {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// Keeps actors alive as it comes, and tells nobody.

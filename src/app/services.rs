@@ -46,11 +46,12 @@ impl ServiceThread {
 
     /// The threads, to be watched.
     pub(super) fn watched(&self) -> Vec<Watched> {
-        let watched = |path, arbiter: &Arbiter| Watched {
+        let watched = |path, arbiter: &Arbiter, has_no_place| Watched {
             reporter: self.root.reporter(path),
             arbiter: arbiter.handle(),
+            has_no_place,
         };
-        vec![watched("services", &self.fronts), watched("monitor", &self.monitor)]
+        vec![watched("services", &self.fronts, true), watched("monitor", &self.monitor, false)]
     }
 
     /// The thread of the fronts.

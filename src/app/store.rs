@@ -15,7 +15,7 @@ use tertulia_actors::supervision::meter::Meter;
 use tertulia_actors::supervision::policy::{Reason, Strategy};
 use tertulia_actors::supervision::root::Root;
 use tertulia_actors::supervision::snapshot::{Act, Action, Inspect, Kind, Snapshot, State};
-use tertulia_actors::supervision::supervised::{Keeper, unwind_for_restart};
+use tertulia_actors::supervision::supervised::{Keeper, obey};
 use tokio::time::Instant;
 
 use super::AppError;
@@ -191,13 +191,7 @@ impl Handler<Act> for StoreFront {
 
     /// A pause refuses admissions alone: turns and replies are written all the same.
     fn handle(&mut self, Act(action): Act, _: &mut Self::Context) {
-        let kind = match action {
-            Action::Restart => unwind_for_restart(),
-            Action::Pause | Action::Drain => EventKind::Paused,
-            Action::Resume => EventKind::Resumed,
-        };
-        self.store.pause_admissions(kind == EventKind::Paused);
-        self.keeper.reporter.tell(kind);
+        self.store.pause_admissions(obey(action, &self.keeper.reporter));
     }
 }
 

@@ -9,10 +9,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::failpoint;
-use crate::supervision::events::EventKind;
 use crate::supervision::meter::Meter;
 use crate::supervision::snapshot::{Act, Action, Inspect, Kind, Snapshot, State};
-use crate::supervision::supervised::{Keeper, unwind_for_restart};
+use crate::supervision::supervised::{Keeper, obey};
 
 /// Asks for a permit to run a turn.
 #[derive(Message)]
@@ -204,14 +203,7 @@ impl Handler<Act> for TurnGate {
     type Result = ();
 
     fn handle(&mut self, Act(action): Act, ctx: &mut Self::Context) {
-        let kind = match action {
-            Action::Restart => unwind_for_restart(),
-            Action::Pause => EventKind::Paused,
-            Action::Drain => EventKind::Drained,
-            Action::Resume => EventKind::Resumed,
-        };
-        self.is_paused = action != Action::Resume;
-        self.keeper.reporter.tell(kind);
+        self.is_paused = obey(action, &self.keeper.reporter);
         self.admit(ctx);
     }
 }

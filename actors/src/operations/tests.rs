@@ -10,7 +10,7 @@ use crate::settings::SupervisionSettings;
 use crate::supervision::events::{EventKind, Path, Reporter};
 use crate::supervision::snapshot::{Act, Inspect, Kind, State};
 use crate::supervision::supervised::{Keeper, unwind_for_restart};
-use crate::testkit::silent_keeper;
+use crate::testkit::{Silent, silent_keeper};
 
 const STARTED: i64 = 1_000_000;
 
@@ -66,34 +66,6 @@ impl Handler<Act> for Obedient {
             _ => self.keeper.reporter.tell(EventKind::Resumed),
         }
         self.asked.push(action);
-    }
-}
-
-/// Takes its place and never answers.
-struct Silent(Reporter);
-
-impl Actor for Silent {
-    type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        let (inspect, act) = (ctx.address().recipient(), ctx.address().recipient());
-        self.0.register(Kind::Actor, inspect, Some(act), &[Action::Pause]);
-    }
-}
-
-impl Handler<Inspect> for Silent {
-    type Result = ResponseFuture<Snapshot>;
-
-    fn handle(&mut self, _: Inspect, _: &mut Self::Context) -> Self::Result {
-        Box::pin(std::future::pending())
-    }
-}
-
-impl Handler<Act> for Silent {
-    type Result = ResponseFuture<()>;
-
-    fn handle(&mut self, _: Act, _: &mut Self::Context) -> Self::Result {
-        Box::pin(std::future::pending())
     }
 }
 

@@ -20,6 +20,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::events::{EventKind, Reporter};
 use super::policy::{KilledByOperator, Reason, RestartPolicy, Restarts, Strategy, Verdict};
+use super::snapshot::Action;
 use crate::domain::ConversationId;
 use crate::ports::Entropy;
 
@@ -83,6 +84,19 @@ impl Keeper {
 /// Unwinds out of a handler, as an operator's restart does: the very way of a panic, but nobody prints it.
 pub fn unwind_for_restart() -> ! {
     std::panic::resume_unwind(Box::new(KilledByOperator))
+}
+
+/// Does what an operator asks of an actor that can be paused: a restart unwinds out of its handler, all else is told. True if
+/// the actor begins nothing new from then on.
+pub fn obey(action: Action, reporter: &Reporter) -> bool {
+    let kind = match action {
+        Action::Restart => unwind_for_restart(),
+        Action::Pause => EventKind::Paused,
+        Action::Drain => EventKind::Drained,
+        Action::Resume => EventKind::Resumed,
+    };
+    reporter.tell(kind);
+    kind != EventKind::Resumed
 }
 
 /// What is known of an actor that has failed; most never do.

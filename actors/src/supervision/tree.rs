@@ -62,7 +62,10 @@ impl Branch {
         let since = Timestamp(0);
         let mut node = self.node.unwrap_or_else(|| group(Path::from(""), String::new(), since));
         node.children = self.below.into_values().map(Self::into_node).collect();
-        if node.kind == Kind::Group {
+        // A thread that works is as what runs on it.
+        let is_thread =
+            node.kind == Kind::Thread && node.state == State::Running && !node.children.is_empty();
+        if node.kind == Kind::Group || is_thread {
             node.state = of_group(&node.children);
             node.since = node.children.iter().map(|child| child.since).max().unwrap_or(node.since);
         }
@@ -146,6 +149,19 @@ mod tests {
                 " sweep Actor Running",
             ]
         );
+    }
+
+    #[test]
+    fn a_thread_is_as_what_runs_on_it_unless_it_is_frozen_itself() {
+        for (own, below, expected) in [
+            (State::Running, State::Running, State::Running),
+            (State::Running, State::Down, State::Down),
+            (State::Frozen, State::Running, State::Frozen),
+        ] {
+            let thread = Node { kind: Kind::Thread, ..node("shards/0", own) };
+            let root = grow(vec![thread, node("shards/0/router", below)], Timestamp(7));
+            assert_eq!(root.children[0].children[0].state, expected, "{own:?} {below:?}");
+        }
     }
 
     #[test]

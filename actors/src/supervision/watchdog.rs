@@ -10,6 +10,7 @@ use actix_rt::ArbiterHandle;
 
 use super::events::{EventKind, Reporter};
 use super::policy::Reason;
+use super::snapshot::Kind;
 use super::supervised::EndProcess;
 use crate::settings::SupervisionSettings;
 
@@ -22,6 +23,8 @@ pub struct Watched {
     pub reporter: Reporter,
     /// Asks it for a sign of life.
     pub arbiter: ArbiterHandle,
+    /// Nothing else stands at its place of the tree.
+    pub has_no_place: bool,
 }
 
 /// What a silence means.
@@ -97,6 +100,9 @@ struct Dog {
 
 impl Dog {
     fn new(watched: Vec<Watched>, limits: SupervisionSettings, end_process: EndProcess) -> Self {
+        for watched in watched.iter().filter(|watched| watched.has_no_place) {
+            watched.reporter.register_below(Kind::Thread);
+        }
         let beats =
             watched.into_iter().map(|watched| Beat { watched, asked: None, is_frozen: false }).collect();
         let (answer, answers) = channel();
@@ -194,7 +200,11 @@ mod tests {
         let (told, ends) = channel();
         let told = Mutex::new(told);
         let end = Arc::new(move |why: &str| drop(told.lock().unwrap().send(why.to_owned())));
-        let watched = vec![Watched { reporter: Reporter::silent("shards/0"), arbiter: arbiter.handle() }];
+        let watched = vec![Watched {
+            reporter: Reporter::silent("shards/0"),
+            arbiter: arbiter.handle(),
+            has_no_place: true,
+        }];
         let watchdog = Watchdog::start(watched, limits, end).unwrap();
         let patience = act(&arbiter.handle());
         let first = ends.recv_timeout(patience);

@@ -8,9 +8,11 @@ use tertulia_actors::services::QueryFrontService;
 use tertulia_actors::settings::{FrontSettings, SupervisionSettings};
 use tertulia_actors::supervision::events::{Path, Report, Reporter};
 use tertulia_actors::supervision::monitor::Register;
-use tertulia_actors::supervision::snapshot::{Act, Action, Inspect, Kind, Snapshot};
+use tertulia_actors::supervision::snapshot::{Action, Kind};
 use tertulia_actors::supervision::supervised::Keeper;
 use tertulia_actors::supervision::{Front, events::EventKind};
+
+use tertulia_actors::testkit::Silent;
 
 use super::stream::{SOON, read_until};
 use super::*;
@@ -41,29 +43,6 @@ pub(super) fn start_monitor(world: &Arc<World>) -> Addr<Monitor> {
     monitor
 }
 
-/// Stands in the tree and never answers.
-struct Silent;
-
-impl Actor for Silent {
-    type Context = Context<Self>;
-}
-
-impl Handler<Inspect> for Silent {
-    type Result = ResponseFuture<Snapshot>;
-
-    fn handle(&mut self, _: Inspect, _: &mut Self::Context) -> Self::Result {
-        Box::pin(std::future::pending())
-    }
-}
-
-impl Handler<Act> for Silent {
-    type Result = ResponseFuture<()>;
-
-    fn handle(&mut self, _: Act, _: &mut Self::Context) -> Self::Result {
-        Box::pin(std::future::pending())
-    }
-}
-
 impl TestApp {
     /// With tokens, the query service's front, and a router that answers nothing.
     async fn supervised() -> Self {
@@ -75,7 +54,7 @@ impl TestApp {
         };
         let settings = FrontSettings { in_flight_max: 8, queue_max: 8, deadline_ms: 1_000 };
         drop(Front::start_with(query, settings, &limits(), &keeper(&app.monitor, "services/query")));
-        let silent = Silent.start();
+        let silent = Silent(Reporter::silent("silent")).start();
         app.monitor.do_send(Register {
             path: Path::from("shards/0/router"),
             kind: Kind::Actor,

@@ -80,7 +80,7 @@ async fn figure(bench: &Bench, path: &str, name: &str) -> u64 {
 
 /// What stands below each shard.
 const OF_SHARD: [(&str, &str); 6] = [
-    ("", "group"),
+    ("", "thread"),
     ("/router", "actor"),
     ("/router/conversations", "conversations"),
     ("/dispatcher", "actor"),
@@ -105,7 +105,7 @@ fn the_tree_lists_everything_that_works_and_everything_runs() {
             ("channels", "group"),
             ("channels/whatsapp", "front"),
             ("monitor", "actor"),
-            ("services", "group"),
+            ("services", "thread"),
             ("services/classifier", "front"),
             ("services/embedding", "front"),
             ("services/query", "front"),

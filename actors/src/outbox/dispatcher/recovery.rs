@@ -13,9 +13,8 @@ use super::{Dispatcher, End, Lane, SendEnded};
 use crate::domain::{ConversationId, OutboxPart};
 use crate::ports::StoreError;
 use crate::ports::store::Mark;
-use crate::supervision::events::EventKind;
-use crate::supervision::snapshot::{Act, Action, Inspect, Snapshot, State};
-use crate::supervision::supervised::unwind_for_restart;
+use crate::supervision::snapshot::{Act, Inspect, Snapshot, State};
+use crate::supervision::supervised::obey;
 
 /// Lanes with a part that is marked as being sent, as the store says.
 #[derive(Message)]
@@ -145,14 +144,7 @@ impl Handler<Act> for Dispatcher {
     type Result = ();
 
     fn handle(&mut self, Act(action): Act, ctx: &mut Self::Context) {
-        let kind = match action {
-            Action::Restart => unwind_for_restart(),
-            Action::Pause => EventKind::Paused,
-            Action::Drain => EventKind::Drained,
-            Action::Resume => EventKind::Resumed,
-        };
-        self.is_paused = action != Action::Resume;
-        self.shard.keepers.dispatcher.reporter.tell(kind);
+        self.is_paused = obey(action, &self.shard.keepers.dispatcher.reporter);
         self.fill(ctx);
     }
 }
