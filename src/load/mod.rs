@@ -3,4 +3,5 @@
 pub mod bursts;
 pub mod prng;
 pub mod providers;
+pub mod report;
 pub mod sender;
