@@ -1,15 +1,44 @@
-//! People who write a thought in several short messages, and the webhooks that bring them.
+//! People who write a thought in several short messages.
 
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit, Mac};
-use serde_json::{Value, json};
-use sha2::Sha256;
+use serde::{Deserialize, Serialize};
 
 use super::prng::Prng;
-use crate::secret::hex;
+use super::texts::{Texts, text};
 
-/// A person who writes on WhatsApp. A third has a phone number and a user id, a third only the one, a third only the other.
+/// How people write. Ranges are from the least to the most, both included.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Writing {
+    /// Messages in a burst.
+    pub messages: [u64; 2],
+    /// Milliseconds between two messages of a burst.
+    pub gap_ms: [u64; 2],
+    /// What they write.
+    pub texts: Texts,
+    /// How the provider names them.
+    pub identity: Identity,
+}
+
+impl Default for Writing {
+    fn default() -> Self {
+        Self { messages: [1, 5], gap_ms: [20, 100], texts: Texts::default(), identity: Identity::default() }
+    }
+}
+
+/// How the provider names people.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Identity {
+    /// A third by phone number and user id, a third only by the one, a third only by the other.
+    #[default]
+    Mixed,
+    /// All by phone number alone, as before there were user ids; older servers know nothing else.
+    Phone,
+}
+
+/// A person who writes on WhatsApp.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Person {
     /// The number of the person.
@@ -26,9 +55,25 @@ impl Person {
     /// The person with this number; always the same.
     #[must_use]
     pub fn new(number: usize) -> Self {
-        let phone = (number % 3 != 2).then(|| format!("9665{number:08}"));
-        let user_id = (number % 3 != 1).then(|| format!("SA.9{number:012}"));
+        Self::named(number, Identity::Mixed)
+    }
+
+    /// The same, named in a certain way.
+    #[must_use]
+    pub fn named(number: usize, identity: Identity) -> Self {
+        let (has_phone, has_user_id) = match identity {
+            Identity::Mixed => (number % 3 != 2, number % 3 != 1),
+            Identity::Phone => (true, false),
+        };
+        let phone = has_phone.then(|| format!("9665{number:08}"));
+        let user_id = has_user_id.then(|| format!("SA.9{number:012}"));
         Self { number, phone, user_id, name: format!("Person {number}") }
+    }
+
+    /// The number of the person with this address; the reverse of [`Self::address`].
+    #[must_use]
+    pub fn number_of(address: &str) -> Option<usize> {
+        address.strip_prefix("9665").or_else(|| address.strip_prefix("SA.9"))?.parse().ok()
     }
 
     /// How a reply to this person is addressed: by phone where it is known.
@@ -90,25 +135,30 @@ pub struct Burst {
     pub person: Person,
     /// The number of the burst of this person.
     pub number: usize,
-    /// The messages, 1 to 5, 20 to 100 ms apart.
+    /// The messages, with the pauses between them.
     pub messages: Vec<BurstMessage>,
 }
 
-/// Makes bursts. The same seed and run give the same bursts, in whichever order they are asked for.
+/// Makes bursts. The same seed, run and way of writing give the same bursts, in whichever order they are asked for.
 #[derive(Clone, Debug)]
 pub struct Bursts {
     seed: u64,
     run: String,
+    writing: Writing,
 }
-
-/// What people begin their messages with; the words must not match a stored answer by themselves.
-const OPENINGS: [&str; 6] = ["please note", "about", "regarding", "بخصوص", "لو سمحت", "one more thing"];
 
 impl Bursts {
     /// Bursts of one run; `run` is part of every token and id, and has no spaces.
     #[must_use]
     pub fn new(seed: u64, run: impl Into<String>) -> Self {
-        Self { seed, run: run.into() }
+        Self { seed, run: run.into(), writing: Writing::default() }
+    }
+
+    /// The same, written in a certain way.
+    #[must_use]
+    pub const fn written(mut self, writing: Writing) -> Self {
+        self.writing = writing;
+        self
     }
 
     /// The name of the run.
@@ -122,98 +172,25 @@ impl Bursts {
     pub fn burst(&self, person: usize, number: usize) -> Burst {
         let stream = (person as u64) << 24 | number as u64;
         let mut prng = Prng::derived(self.seed, stream);
-        let count = usize::try_from(prng.between(1, 5)).unwrap_or(1);
+        let ([fewest, most], [shortest, longest]) = (self.writing.messages, self.writing.gap_ms);
+        let count = usize::try_from(prng.between(fewest, most)).unwrap_or(1);
         let messages = (0..count).map(|message| {
             let token = Token { person, burst: number, message };
-            let opening = usize::try_from(prng.next() % OPENINGS.len() as u64).unwrap_or(0);
             let mark = token.text(&self.run);
-            let gap = if message == 0 { Duration::ZERO } else { prng.millis(20, 100) };
-            BurstMessage {
-                id: format!("wamid.{mark}"),
-                token,
-                text: format!("{} {mark}", OPENINGS[opening]),
-                gap,
-            }
+            let text = text(self.writing.texts, &mark, &mut prng);
+            let gap = if message == 0 { Duration::ZERO } else { prng.millis(shortest, longest) };
+            BurstMessage { id: format!("wamid.{mark}"), token, text, gap }
         });
-        Burst { person: Person::new(person), number, messages: messages.collect() }
+        let person = Person::named(person, self.writing.identity);
+        Burst { messages: messages.collect(), person, number }
     }
-}
-
-/// The business's phone number, as payloads name it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Business {
-    /// The account.
-    pub phone_number_id: String,
-    /// The number people dial.
-    pub display_phone_number: String,
-}
-
-impl Default for Business {
-    fn default() -> Self {
-        Self { phone_number_id: "106540352242922".into(), display_phone_number: "15550783881".into() }
-    }
-}
-
-impl Business {
-    /// The body of a webhook that brings messages of one person, as the Cloud API writes it.
-    #[must_use]
-    pub fn webhook_body(&self, person: &Person, messages: &[BurstMessage], written_at_s: i64) -> Vec<u8> {
-        let mut contact = json!({"profile": {"name": person.name}});
-        if let Some(phone) = &person.phone {
-            contact["wa_id"] = json!(phone);
-        }
-        if let Some(user_id) = &person.user_id {
-            contact["user_id"] = json!(user_id);
-        }
-        let messages: Vec<Value> =
-            messages.iter().map(|message| message_json(person, message, written_at_s)).collect();
-        self.envelope(&json!({"contacts": [contact], "messages": messages}))
-    }
-
-    /// The body of a webhook around what a change tells.
-    #[must_use]
-    pub fn envelope(&self, told: &Value) -> Vec<u8> {
-        let mut value = told.clone();
-        value["messaging_product"] = json!("whatsapp");
-        value["metadata"] = json!({
-            "display_phone_number": self.display_phone_number,
-            "phone_number_id": self.phone_number_id,
-        });
-        let change = json!({"field": "messages", "value": value});
-        let entry = json!({"id": "102290129340398", "changes": [change]});
-        json!({"object": "whatsapp_business_account", "entry": [entry]}).to_string().into_bytes()
-    }
-}
-
-fn message_json(person: &Person, message: &BurstMessage, written_at_s: i64) -> Value {
-    let mut json = json!({
-        "id": message.id,
-        "timestamp": written_at_s.to_string(),
-        "type": "text",
-        "text": {"body": message.text},
-    });
-    if let Some(phone) = &person.phone {
-        json["from"] = json!(phone);
-    }
-    if let Some(user_id) = &person.user_id {
-        json["from_user_id"] = json!(user_id);
-    }
-    json
-}
-
-/// The value of `X-Hub-Signature-256` for a body.
-#[must_use]
-pub fn sign(app_secret: &str, body: &[u8]) -> String {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(app_secret.as_bytes()).expect("HMAC takes keys of any length");
-    mac.update(body);
-    format!("sha256={}", hex(&mac.finalize().into_bytes()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::channels::whatsapp::WhatsappInbound;
+    use crate::load::payloads::{Business, sign};
     use tertulia_actors::domain::{Receipt, Tick, Timestamp};
     use tertulia_actors::ports::{InboundChannel, ReceiptSource};
 
@@ -232,6 +209,24 @@ mod tests {
         assert_eq!((two.burst(4, 0), two.burst(3, 1)), (b, a));
         let sizes: std::collections::BTreeSet<_> = (0..100).map(|n| one.burst(n, 0).messages.len()).collect();
         assert_eq!(sizes.into_iter().collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn people_are_known_by_their_addresses() {
+        for identity in [Identity::Mixed, Identity::Phone] {
+            for number in [0, 1, 2, 99_999] {
+                assert_eq!(Person::number_of(Person::named(number, identity).address()), Some(number));
+            }
+        }
+        assert_eq!(Person::number_of("4915112345"), None);
+    }
+
+    #[test]
+    fn people_write_as_they_are_told() {
+        let writing = Writing { messages: [2, 2], gap_ms: [7, 7], ..Writing::default() };
+        let burst = Bursts::new(1, "r").written(writing).burst(0, 0);
+        let gaps: Vec<_> = burst.messages.iter().map(|message| message.gap.as_millis()).collect();
+        assert_eq!(gaps, [0, 7]);
     }
 
     #[test]

@@ -42,8 +42,31 @@ impl Prng {
 
     /// True with the given probability, 0 to 1.
     pub fn chance(&mut self, probability: f64) -> bool {
+        self.fraction() < probability
+    }
+
+    /// A number from 0 up to and without 1.
+    pub fn fraction(&mut self) -> f64 {
         let draw = u32::try_from(self.next() >> 32).unwrap_or(u32::MAX);
-        f64::from(draw) < probability * 4_294_967_296.0
+        f64::from(draw) / 4_294_967_296.0
+    }
+
+    /// A number of the exponential distribution with mean 1: the pauses between events that know nothing of each other.
+    pub fn exponential(&mut self) -> f64 {
+        -(1.0 - self.fraction()).ln()
+    }
+
+    /// A duration of the log-normal distribution with this median and this 99th percentile.
+    pub fn log_normal(&mut self, median: Duration, p99: Duration) -> Duration {
+        /// How many standard deviations the 99th percentile of the normal distribution lies above its mean.
+        const P99: f64 = 2.326_348;
+        if median.is_zero() || p99 <= median {
+            return median;
+        }
+        let deviation = (p99.as_secs_f64() / median.as_secs_f64()).ln() / P99;
+        // Box and Muller (1958).
+        let normal = (2.0 * self.exponential()).sqrt() * (std::f64::consts::TAU * self.fraction()).cos();
+        median.mul_f64((normal * deviation).exp())
     }
 }
 
@@ -65,5 +88,17 @@ mod tests {
         assert!(!prng.chance(0.0) && prng.chance(1.0));
         assert!((0..1_000).all(|_| (20..=100).contains(&prng.between(20, 100))));
         assert_eq!(prng.between(5, 5), 5);
+    }
+
+    #[test]
+    fn distributions_have_the_shape_they_are_asked_for() {
+        let mut prng = Prng::new(11);
+        let mean = (0..20_000).map(|_| prng.exponential()).sum::<f64>() / 20_000.0;
+        assert!((0.97..1.03).contains(&mean), "{mean}");
+        let (median, p99) = (Duration::from_millis(400), Duration::from_secs(3));
+        let mut draws: Vec<_> = (0..20_000).map(|_| prng.log_normal(median, p99).as_secs_f64()).collect();
+        draws.sort_by(f64::total_cmp);
+        assert!((0.38..0.42).contains(&draws[10_000]) && (2.7..3.3).contains(&draws[19_800]));
+        assert_eq!(prng.log_normal(median, Duration::ZERO), median);
     }
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
 
-use super::bursts::{Burst, BurstMessage, Business, Person, sign};
+use super::bursts::{Burst, BurstMessage, Person};
+use super::payloads::{Business, sign};
 
 /// Why a webhook was given up.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]

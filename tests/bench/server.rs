@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use tertulia::load::bursts::{Bursts, Business, sign};
+use tertulia::load::bursts::Bursts;
+use tertulia::load::payloads::{Business, sign};
 use tertulia::load::providers::{EmulatedProviders, ProviderOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use tertulia::load::bursts::{BurstMessage, Bursts, Person, Token, sign};
+use tertulia::load::bursts::{BurstMessage, Bursts, Person, Token};
+use tertulia::load::payloads::sign;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
 use tokio::net::TcpStream;
 
@@ -166,7 +167,7 @@ fn what_is_understood_in_a_body_is_answered_and_the_rest_is_quarantined_in_one_c
         let _server = bench.start().await;
         let burst = Bursts::new(4, "partly").burst(0, 0);
         let body =
-            tertulia::load::bursts::Business::default().webhook_body(&burst.person, &burst.messages, 1);
+            tertulia::load::payloads::Business::default().webhook_body(&burst.person, &burst.messages, 1);
         let mut body: Value = serde_json::from_slice(&body).expect("JSON");
         let now =
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();

@@ -1,7 +1,8 @@
 //! The way out and back: statuses, throttling, sends with an unknown outcome, and messages that cannot be answered.
 
 use serde_json::{Value, json};
-use tertulia::load::bursts::{Burst, Bursts, Business};
+use tertulia::load::bursts::{Burst, Bursts};
+use tertulia::load::payloads::Business;
 use tertulia::load::providers::{ProviderOptions, StatusTarget, WhatsappBehaviour};
 
 use crate::support::{APP_SECRET, Bench, PATIENCE, run};

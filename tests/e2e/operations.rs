@@ -7,7 +7,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use rusqlite::Connection;
 use serde_json::Value;
-use tertulia::load::bursts::{Bursts, sign};
+use tertulia::load::bursts::Bursts;
+use tertulia::load::payloads::sign;
 use tertulia::load::providers::{ModelBehaviour, ProviderOptions};
 
 use crate::bursts::judge;

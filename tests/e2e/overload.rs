@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use reqwest::Response;
 use serde_json::Value;
-use tertulia::load::bursts::{Burst, Bursts, Business, sign};
+use tertulia::load::bursts::{Burst, Bursts};
+use tertulia::load::payloads::{Business, sign};
 use tertulia::load::providers::{ModelBehaviour, ProviderOptions};
 
 use crate::bursts::judge;

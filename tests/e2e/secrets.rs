@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use tertulia::load::bursts::{Burst, Bursts, sign};
+use tertulia::load::bursts::{Burst, Bursts};
+use tertulia::load::payloads::sign;
 use tertulia::load::providers::{ModelBehaviour, ProviderOptions, WhatsappBehaviour};
 
 use crate::bursts::judge;

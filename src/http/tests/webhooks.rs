@@ -7,7 +7,8 @@ use tertulia_actors::ports::{Outbound, OutboundChannel, StoreError};
 
 use super::*;
 use crate::channels::whatsapp::{WhatsappOutbound, WhatsappSettings};
-use crate::load::bursts::{Bursts, Business, sign};
+use crate::load::bursts::Bursts;
+use crate::load::payloads::{Business, sign};
 use crate::load::providers::{EmulatedProviders, ProviderOptions, StatusTarget, WhatsappBehaviour};
 use crate::load::sender::{DeliverError, WebhookSender};
 

@@ -15,8 +15,9 @@ use std::time::Duration;
 use actix_web::rt::{System, net};
 use actix_web::{App, HttpServer, web};
 use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedSender;
 
-pub use model::{ModelBehaviour, ModelFault, Prompt};
+pub use model::{ModelBehaviour, ModelFault, Prompt, PromptMessage};
 pub use whatsapp::{Sent, StatusTarget, WhatsappBehaviour};
 
 use super::prng::Prng;
@@ -30,6 +31,21 @@ pub struct ProviderOptions {
     pub model: ModelBehaviour,
     /// What chance begins with.
     pub seed: u64,
+    /// The port of the WhatsApp API; 0: any that is free.
+    pub whatsapp_port: u16,
+    /// The port of the model; 0: any that is free.
+    pub model_port: u16,
+    /// Who is told of every prompt and every accepted message, as it comes. Where somebody is, no log is kept.
+    pub observer: Option<UnboundedSender<Observation>>,
+}
+
+/// What reached the emulated providers.
+#[derive(Clone, Debug)]
+pub enum Observation {
+    /// The model was asked.
+    Asked(Prompt),
+    /// The WhatsApp API accepted a message.
+    Sent(Sent),
 }
 
 /// What both emulations and the test share.
@@ -48,8 +64,31 @@ struct State {
     asked: u64,
     sent: Vec<Sent>,
     prompts: Vec<Prompt>,
+    /// Messages accepted.
+    accepted: usize,
     /// Calls of the model since its behaviour was set.
     model_calls: u64,
+    observer: Option<UnboundedSender<Observation>>,
+}
+
+impl State {
+    /// Takes down a prompt.
+    fn log_prompt(&mut self, prompt: Prompt) {
+        match &self.observer {
+            // An observer that is gone has seen enough.
+            Some(observer) => drop(observer.send(Observation::Asked(prompt))),
+            None => self.prompts.push(prompt),
+        }
+    }
+
+    /// Takes down an accepted message.
+    fn log_sent(&mut self, sent: Sent) {
+        self.accepted += 1;
+        match &self.observer {
+            Some(observer) => drop(observer.send(Observation::Sent(sent))),
+            None => self.sent.push(sent),
+        }
+    }
 }
 
 impl Shared {
@@ -68,7 +107,7 @@ pub struct EmulatedProviders {
 }
 
 impl EmulatedProviders {
-    /// Starts both on ephemeral ports of the loopback interface.
+    /// Starts both on the loopback interface.
     ///
     /// # Errors
     /// When they cannot listen.
@@ -82,12 +121,15 @@ impl EmulatedProviders {
                 asked: 0,
                 sent: Vec::new(),
                 prompts: Vec::new(),
+                accepted: 0,
                 model_calls: 0,
+                observer: options.observer,
             }),
             news: Notify::new(),
             client,
         });
-        let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+        let listen = |port: u16| TcpListener::bind(("127.0.0.1", port));
+        let listeners = [listen(options.whatsapp_port)?, listen(options.model_port)?];
         let (whatsapp, model) = (listeners[0].local_addr()?, listeners[1].local_addr()?);
         let (started, system) = mpsc::channel();
         let served = shared.clone();
@@ -131,7 +173,7 @@ impl EmulatedProviders {
     /// How many messages the WhatsApp API accepted.
     #[must_use]
     pub fn sent_count(&self) -> usize {
-        self.shared.state().sent.len()
+        self.shared.state().accepted
     }
 
     /// How many times the WhatsApp API was asked to send a message, refusals included.

@@ -10,15 +10,19 @@ use futures_util::{Stream, StreamExt, future, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::Shared;
+use super::{Shared, State};
 
 /// How the emulated model behaves.
 #[derive(Clone, Debug, Default)]
 pub struct ModelBehaviour {
-    /// How long every answer takes.
+    /// How long an answer takes: always, or half of them at the most, where `latency_p99` is longer.
     pub latency: Duration,
+    /// How long 99 of a hundred answers take at the most; log-normal in between. Zero: all take `latency`.
+    pub latency_p99: Duration,
     /// Probability of 500, 0 to 1.
     pub error_rate: f64,
+    /// Probability that a call is never answered, 0 to 1.
+    pub stall_rate: f64,
     /// The key that must be shown; none asks for none. Others get 401.
     pub api_key: Option<String>,
     /// What it does instead of answering.
@@ -65,6 +69,8 @@ pub enum ModelFault {
 pub struct Prompt {
     /// When.
     pub at: Instant,
+    /// How long its answer takes.
+    pub latency: Duration,
     /// The model's name that was asked for.
     pub model: String,
     /// All messages of the prompt.
@@ -85,6 +91,9 @@ struct Ask {
     #[serde(default)]
     model: String,
     messages: Vec<PromptMessage>,
+    /// Whether the answer is wanted in pieces.
+    #[serde(default)]
+    stream: bool,
 }
 
 pub(super) fn configure(config: &mut web::ServiceConfig) {
@@ -94,53 +103,132 @@ pub(super) fn configure(config: &mut web::ServiceConfig) {
 }
 
 async fn complete(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared>) -> HttpResponse {
+    let at = Instant::now();
     let Ok(ask) = serde_json::from_slice::<Ask>(&body) else {
         let error = json!({"message": "malformed request", "type": "invalid_request_error"});
         return HttpResponse::BadRequest().json(json!({"error": error}));
     };
-    let prompt = Prompt { at: Instant::now(), model: ask.model, messages: ask.messages };
-    let last = prompt.messages.iter().rev().find(|message| message.role == "user");
-    let answer = last.map(|message| message.content.clone()).unwrap_or_default();
-    let words = |text: &str| text.split_whitespace().count();
-    let prompt_tokens: usize = prompt.messages.iter().map(|message| words(&message.content)).sum();
-    let reply = json!({
-        "id": "chatcmpl-emulated",
-        "object": "chat.completion",
-        "created": 0,
-        "model": prompt.model,
-        "choices": [{
-            "index": 0,
-            "message": {"role": "assistant", "content": answer},
-            "finish_reason": "stop",
-        }],
-        "usage": {
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": words(&answer),
-            "total_tokens": prompt_tokens + words(&answer),
-        },
-    });
+    let answer = answer_to(&ask);
     let bearer = request.headers().get("authorization").and_then(|value| value.to_str().ok());
     let shown = bearer.and_then(|value| value.strip_prefix("Bearer "));
-    let (latency, fails, fault) = {
+    let (latency, conduct) = {
         let mut state = shared.state();
-        state.prompts.push(prompt);
+        let latency = state.draw_latency();
+        let streams = ask.stream;
+        state.log_prompt(Prompt { at, latency, model: ask.model, messages: ask.messages });
         if state.model.api_key.as_deref().is_some_and(|key| shown != Some(key)) {
             let error = json!({"message": "Incorrect API key provided", "type": "invalid_request_error"});
             return HttpResponse::Unauthorized().json(json!({"error": error}));
         }
-        let fault = state.model.fault_of(state.model_calls);
-        state.model_calls += 1;
-        let error_rate = state.model.error_rate;
-        (state.model.latency, state.prng.chance(error_rate), fault)
+        (latency, state.draw_conduct(streams))
     };
     shared.news.notify_waiters();
     if !latency.is_zero() {
         rt::time::sleep(latency).await;
     }
-    match fault {
-        Some(fault) => misbehave(fault, reply.to_string()).await,
-        None if fails => refusal(StatusCode::INTERNAL_SERVER_ERROR),
-        None => HttpResponse::Ok().json(reply),
+    match conduct {
+        Conduct::Fault(fault) => misbehave(fault, answer.to_json()).await,
+        Conduct::Stream => answer.in_pieces(),
+        Conduct::Answer => HttpResponse::Ok().content_type("application/json").body(answer.to_json()),
+    }
+}
+
+/// What becomes of one call.
+enum Conduct {
+    Fault(ModelFault),
+    Stream,
+    Answer,
+}
+
+impl State {
+    fn draw_latency(&mut self) -> Duration {
+        self.prng.log_normal(self.model.latency, self.model.latency_p99)
+    }
+
+    /// What the next call meets.
+    fn draw_conduct(&mut self, streams: bool) -> Conduct {
+        let fault = self.model.fault_of(self.model_calls);
+        self.model_calls += 1;
+        let (error_rate, stall_rate) = (self.model.error_rate, self.model.stall_rate);
+        let (fails, stalls) = (self.prng.chance(error_rate), self.prng.chance(stall_rate));
+        let failure = fails.then_some(ModelFault::Status { status: 500, retry_after_s: None });
+        match fault.or(failure).or(stalls.then_some(ModelFault::Silence)) {
+            Some(fault) => Conduct::Fault(fault),
+            None if streams => Conduct::Stream,
+            None => Conduct::Answer,
+        }
+    }
+}
+
+/// The answer to a prompt: its last user message.
+#[derive(Serialize)]
+struct Answer {
+    id: &'static str,
+    object: &'static str,
+    created: u64,
+    model: String,
+    choices: [Choice; 1],
+    usage: Usage,
+}
+
+#[derive(Serialize)]
+struct Choice {
+    index: u32,
+    message: PromptMessage,
+    finish_reason: &'static str,
+}
+
+/// Tokens, counted as words.
+#[derive(Serialize)]
+struct Usage {
+    prompt_tokens: usize,
+    completion_tokens: usize,
+    total_tokens: usize,
+}
+
+fn answer_to(ask: &Ask) -> Answer {
+    let last = ask.messages.iter().rev().find(|message| message.role == "user");
+    let content = last.map(|message| message.content.clone()).unwrap_or_default();
+    let words = |text: &str| text.split_whitespace().count();
+    let prompt_tokens = ask.messages.iter().map(|message| words(&message.content)).sum();
+    let completion_tokens = words(&content);
+    Answer {
+        id: "chatcmpl-emulated",
+        object: "chat.completion",
+        created: 0,
+        model: ask.model.clone(),
+        choices: [Choice {
+            index: 0,
+            message: PromptMessage { role: "assistant".to_owned(), content },
+            finish_reason: "stop",
+        }],
+        usage: Usage { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens },
+    }
+}
+
+impl Answer {
+    fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("strings and numbers become JSON")
+    }
+
+    /// The answer as server-sent events, a word in each, as a client that asks for `stream` gets it.
+    fn in_pieces(self) -> HttpResponse {
+        let [choice] = self.choices;
+        let model = self.model;
+        let piece = move |content: &str, finish: Option<&str>| {
+            let delta = json!({"content": content});
+            let choice = json!({"index": 0, "delta": delta, "finish_reason": finish});
+            let chunk = json!({"id": self.id, "object": "chat.completion.chunk", "created": 0, "model": model, "choices": [choice]});
+            web::Bytes::from(format!("data: {chunk}\n\n"))
+        };
+        let words = choice.message.content.split_inclusive(char::is_whitespace);
+        let mut pieces: Vec<_> = words.map(|word| piece(word, None)).collect();
+        pieces.push(piece("", Some(choice.finish_reason)));
+        pieces.push(web::Bytes::from_static(b"data: [DONE]\n\n"));
+        let mut response = HttpResponse::Ok();
+        response
+            .content_type("text/event-stream")
+            .streaming(stream::iter(pieces).map(Ok::<_, actix_web::Error>))
     }
 }
 

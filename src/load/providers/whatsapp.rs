@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Shared, State, Wire};
-use crate::load::bursts::{Business, sign};
+use crate::load::payloads::{Business, Status, sign};
 
 /// How the emulated WhatsApp API behaves. Probabilities are 0 to 1.
 #[derive(Clone, Debug)]
@@ -124,7 +124,7 @@ async fn messages(
         let mut state = shared.state();
         let verdict = judge(&mut state, bearer, &body, arrived, phone_number_id);
         if let Verdict::Accept(sent) = &verdict {
-            state.sent.push(sent.clone());
+            state.log_sent(sent.clone());
         }
         (verdict, state.whatsapp.delay, state.whatsapp.statuses.clone())
     };
@@ -186,7 +186,7 @@ fn judge(
         recipient: send.recipient,
         text: send.text.body,
         callback_data: send.biz_opaque_callback_data,
-        wamid: format!("wamid.emulated.{}", state.sent.len() + 1),
+        wamid: format!("wamid.emulated.{}", state.accepted + 1),
         cut,
     })
 }
@@ -232,14 +232,9 @@ async fn tell_statuses(client: reqwest::Client, target: StatusTarget, sent: Sent
 fn status_body(sent: &Sent, status: &str) -> Vec<u8> {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let business = Business { phone_number_id: sent.phone_number_id.clone(), ..Business::default() };
-    let mut told: Value = json!({
-        "id": sent.wamid,
-        "status": status,
-        "timestamp": seconds.to_string(),
-        "recipient_id": sent.address(),
-    });
-    if let Some(data) = &sent.callback_data {
-        told["biz_opaque_callback_data"] = json!(data);
-    }
-    business.envelope(&json!({"statuses": [told]}))
+    let callback_data = sent.callback_data.as_deref();
+    business.status_body(
+        &Status { wamid: &sent.wamid, status, recipient: sent.address(), callback_data },
+        seconds,
+    )
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::StreamExt;
 use futures_util::stream;
 use serde_json::{Value, json};
-use tertulia::load::bursts::{Burst, BurstMessage, Business, Person, Token};
+use tertulia::load::bursts::{Burst, BurstMessage, Person, Token};
+use tertulia::load::payloads::Business;
 
 use super::{Recovery, bursts, check_promises, forget_peak, memory, play};
 use crate::support::{Bench, run};
