@@ -12,7 +12,7 @@ use tertulia::load::payloads::sign;
 use tertulia::load::providers::{ModelBehaviour, ProviderOptions};
 
 use crate::bursts::judge;
-use crate::support::{APP_SECRET, Bench, CONSOLE_TOKEN, client, run};
+use crate::support::{APP_SECRET, Bench, CONSOLE_TOKEN, PATIENCE, Server, client, run};
 
 #[test]
 fn sigterm_in_the_middle_of_turns_exits_0_and_the_next_server_answers_once() {
@@ -165,4 +165,27 @@ fn a_locked_database_refuses_messages_and_the_server_recovers_by_itself() {
         assert_eq!(bench.providers.sent_count(), 1);
         assert_eq!(bench.count("SELECT count(*) FROM messages"), 1);
     });
+}
+
+#[test]
+fn a_server_that_has_nothing_to_do_takes_no_processor_before_its_first_message_and_after() {
+    run(async {
+        let bench = Bench::new();
+        let server = bench.start().await;
+        takes_no_processor(&server).await;
+        let burst = Bursts::new(8, "idle").burst(0, 0);
+        bench.sender().play(&burst).await.expect("acknowledged");
+        assert!(bench.providers.wait_for_sent(1, PATIENCE).await, "{}", bench.log());
+        bench.wait_until_idle().await;
+        takes_no_processor(&server).await;
+    });
+}
+
+/// Lets a start, or a turn, end, and measures what comes then.
+async fn takes_no_processor(server: &Server) {
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = server.processor_time();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let taken = server.processor_time() - before;
+    assert!(taken < Duration::from_millis(200), "{taken:?} in two seconds without a message");
 }

@@ -189,7 +189,7 @@ struct Pool<Q, R, E> {
     waiting: VecDeque<Waiting<Q, R, E>>,
     reports: UnboundedSender<Report<R, E>>,
     alive: Depth,
-    /// When the driver looks again by itself.
+    /// When the driver looks again by itself; at first at once.
     armed: Option<Instant>,
     /// Lets the driver look now.
     nudge: Rc<Notify>,
@@ -209,10 +209,11 @@ impl<Q: Send + 'static, R: Send + 'static, E: Send + 'static> Pool<Q, R, E> {
             Line { reporter, jobs: None, caller: None }
         };
         let lines = (0..settings.threads.max(1)).map(line).collect();
-        let roster = Roster::new(settings, Instant::now());
+        let now = Instant::now();
+        let (roster, armed) = (Roster::new(settings, now), Some(now));
         let (alive, waiting) = (Depth::default(), VecDeque::new());
         let heartbeat = settings.heartbeat;
-        Self { make, keeper, heartbeat, roster, lines, waiting, reports, alive, armed: None, nudge }
+        Self { make, keeper, heartbeat, roster, lines, waiting, reports, alive, armed, nudge }
     }
 
     fn ask(&mut self, request: Q, wanted: std::sync::Weak<()>) -> oneshot::Receiver<Result<R, Fault<E>>> {
@@ -338,7 +339,7 @@ async fn drive<Q: Send + 'static, R: Send + 'static, E: Send + 'static>(
     nudge: Rc<Notify>,
 ) {
     let mut alarm = pin!(sleep_until(Instant::now()));
-    // It looks once at the start, for what is due by then.
+    // As `armed` of the pool says: an alarm that has rung is not waited for again.
     let mut is_armed = true;
     loop {
         let report = tokio::select! {
