@@ -2,7 +2,7 @@
 
 use super::format::{Unit, count};
 use super::markup;
-use super::plot::{KeyEntry, empty, figure};
+use super::plot::{Heading, KeyEntry, empty, figure};
 use super::run::Quantiles;
 use super::scale::Scale;
 use super::svg::{self, Spot};
@@ -40,7 +40,6 @@ pub(super) fn distribution(title: &str, note: &str, curves: &[Curve]) -> String 
         return empty(title, note);
     }
     let scale = Scale::of(curves.iter().flat_map(|curve| curve.values()), Unit::Millis, true);
-    let log = if scale.is_log { ". The scale grows by factors" } else { "" };
     let key: Vec<_> = curves
         .iter()
         .map(|curve| KeyEntry {
@@ -52,7 +51,7 @@ pub(super) fn distribution(title: &str, note: &str, curves: &[Curve]) -> String 
     let summary: Vec<String> = curves.iter().map(|curve| words(curve)).collect();
     let summary = format!("{title}: {}", summary.join("; "));
     let frame = svg::drawing(&parts(&curves, &scale));
-    figure(title, &format!("{note}{log}."), &key, &summary, &frame, &table(title, &curves))
+    figure(&Heading { title, note, is_log: scale.is_log }, &key, &summary, &frame, &table(title, &curves))
 }
 
 fn words(curve: &Curve) -> String {
@@ -137,8 +136,8 @@ mod tests {
         ] {
             assert!(text.contains(expected), "{expected} in {text}");
         }
-        assert!(!text.contains("factors"), "{text}");
-        assert!(distribution("Times", "Note", &[curve(5, 3_000.0)]).contains("factors"));
+        assert!(!text.contains("logarithmic"), "{text}");
+        assert!(distribution("Times", "Note", &[curve(5, 3_000.0)]).contains("logarithmic"));
         assert!(distribution("Times", "Note", &[curve(0, 1.0)]).contains("Not measured"));
         assert!(distribution("Times", "Note", &[]).contains("Not measured"));
     }

@@ -9,8 +9,8 @@ use super::scale::{time_label, time_ticks};
 use super::series::until_s;
 use super::svg;
 
-/// Two names of marks need at least this much room, in per cent of the width; the lines stand however close they are.
-const ROOM: f64 = 4.0;
+/// The number of a mark needs at least this much room, in per cent of the width; the lines stand however close they are.
+const ROOM: f64 = 5.0;
 
 /// What lies behind the lines.
 #[derive(Clone, PartialEq, Debug)]
@@ -88,40 +88,64 @@ impl<'a> Ground<'a> {
             text.push_str("</div>");
         }
         if !self.marks.is_empty() {
-            let _ = write!(text, "<div class=\"names\">{}</div>", self.mark_names());
+            text.push_str(&self.mark_names());
         }
         text
     }
 
+    /// The names of the marks, in two rows where one is too full.
     fn mark_names(&self) -> String {
+        let mut rows: [Vec<Named<'_>>; 2] = [vec![], vec![]];
+        for (n, mark) in self.marks.iter().enumerate() {
+            let (x, name) = (self.x(mark.at_s), Named { number: n + 1, mark });
+            // Where the name of the last one ends, if the page is wide; however narrow it is, its number must fit.
+            let ends = |row: &[Named<'_>], room: fn(&str) -> f64| {
+                row.last().map_or(f64::NEG_INFINITY, |last| self.x(last.mark.at_s) + room(&last.mark.what))
+            };
+            let free = rows.iter().position(|row| ends(row, room) <= x);
+            let possible = || rows.iter().position(|row| ends(row, |_| ROOM) <= x);
+            if let Some(row) = free.or_else(possible) {
+                rows[row].push(name);
+            }
+        }
+        let rows = rows.iter().filter(|row| !row.is_empty());
+        rows.map(|row| format!("<div class=\"names\">{}</div>", self.mark_row(row))).collect()
+    }
+
+    fn mark_row(&self, row: &[Named<'_>]) -> String {
         let mut text = String::new();
         let mut free_from = 0.0;
-        for (n, mark) in self.marks.iter().enumerate() {
+        for (n, Named { number, mark }) in row.iter().enumerate() {
             let x = self.x(mark.at_s);
-            if n > 0 && x < free_from {
-                continue;
-            }
-            let later = self.marks[n + 1..].iter().map(|mark| self.x(mark.at_s));
-            let next = later.into_iter().find(|next| *next >= x + ROOM).unwrap_or(100.0);
+            let next = row.get(n + 1).map_or(100.0, |next| self.x(next.mark.at_s));
             // At the right end a name has more room before its line than after it.
-            let (style, class) = if next - x < x - free_from && x > 75.0 {
-                let style =
-                    format!("right:{}%;max-width:{}%", svg::number(100.0 - x), svg::number(x - free_from));
-                (style, "mark back")
-            } else {
-                (format!("left:{}%;max-width:{}%", svg::number(x), svg::number(next - x)), "mark")
-            };
-            free_from = x + ROOM;
+            let is_back = x > 75.0 && next - x < (x - free_from).min(room(&mark.what));
+            let (side, edge, most) =
+                if is_back { ("right", 100.0 - x, x - free_from) } else { ("left", x, next - x) };
+            free_from = x + if is_back { ROOM } else { room(&mark.what) };
             let _ = write!(
                 text,
-                "<span class=\"{class}\" style=\"{style}\" title=\"{}\"><b>{}</b> {}</span>",
+                "<span class=\"mark{}\" style=\"{side}:{}%;max-width:{}%\" title=\"{}\"><b>{number}</b> {}</span>",
+                if is_back { " back" } else { "" },
+                svg::number(edge),
+                svg::number(most),
                 Escaped(mark_title(mark)),
-                n + 1,
                 Escaped(&mark.what)
             );
         }
         text
     }
+}
+
+/// A mark whose name is shown.
+struct Named<'a> {
+    number: usize,
+    mark: &'a Mark,
+}
+
+/// How much room a name takes on a wide page, in per cent of the width, about.
+fn room(name: &str) -> f64 {
+    f64::from(u32::try_from(name.chars().count()).unwrap_or(u32::MAX)) * 1.2 + ROOM
 }
 
 fn stage_title(stage: &Stage) -> String {
@@ -149,9 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn marks_too_close_for_two_names_have_two_lines_and_one_name() {
-        let cases: [(&[f64], usize); 5] =
-            [(&[], 0), (&[10.0], 1), (&[10.0, 12.0], 1), (&[10.0, 50.0], 2), (&[99.0, 50.0, 98.0], 2)];
+    fn marks_too_close_for_their_names_have_all_their_lines_and_some_names() {
+        let cases: [(&[f64], usize); 5] = [
+            (&[], 0),
+            (&[10.0], 1),
+            (&[10.0, 12.0, 13.0], 2),
+            (&[10.0, 50.0], 2),
+            (&[99.0, 50.0, 98.0, 97.0], 3),
+        ];
         for (marks, named) in cases {
             let run = run(marks);
             let ground = Ground::of(&run);

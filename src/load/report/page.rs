@@ -103,6 +103,11 @@ struct Tile {
     beside: String,
 }
 
+/// A time whose unit never stands on another line.
+fn tied(ms: f64) -> String {
+    millis(ms).replace(' ', "\u{a0}")
+}
+
 fn tiles(run: &Run) -> String {
     let Run { traffic, times, resources, .. } = run;
     let quantile = |quantiles: &Quantiles, value: f64| match quantiles.count {
@@ -114,7 +119,7 @@ fn tiles(run: &Run) -> String {
         value: quantile(quantiles, quantiles.p99_ms),
         beside: match quantiles.count {
             0 => format::NOT_MEASURED.to_owned(),
-            _ => format!("median {}, max {}", millis(quantiles.p50_ms), millis(quantiles.max_ms)),
+            _ => format!("median {}, max {}", tied(quantiles.p50_ms), tied(quantiles.max_ms)),
         },
     };
     let optional =
@@ -145,9 +150,9 @@ fn tiles(run: &Run) -> String {
         tail("Overhead p99", &times.overhead),
         tail("Answer p99", &times.answer),
         Tile {
-            name: "Processor per 1,000 messages",
+            name: "Processor per 1,000 answered",
             value: optional(Unit::Seconds, resources.cpu_s_per_1000),
-            beside: beside(resources.cpu_s_per_1000, "of one core, answered messages"),
+            beside: beside(resources.cpu_s_per_1000, "of one core"),
         },
         Tile { name: "Most memory", value: optional(Unit::Bytes, memory), beside: beside(memory, &before) },
         Tile {
@@ -179,8 +184,8 @@ fn plots(run: &Run) -> String {
     if run.series.len() > 1 {
         let _ = write!(
             text,
-            "<p class=\"lead\">One value a second over {}; where seconds share a pixel, the highest is drawn. Rest a \
-             pointer on a plot for its values.</p>",
+            "<p class=\"lead\">One value a second over {}; where seconds share a pixel, the highest is drawn. Point \
+             at a plot, or tap it, for its values.</p>",
             duration(ground.until_s)
         );
     }
@@ -203,7 +208,7 @@ fn plots(run: &Run) -> String {
 /// The limit that an objective sets to a line, in words.
 fn limit_of(run: &Run, name: &str) -> Option<(f64, String)> {
     let objective: &Objective = run.objectives.iter().find(|objective| objective.name == name)?;
-    Some((objective.limit, format!("objective of the run: {}", limit(objective))))
+    Some((objective.limit, format!("objective: {}", limit(objective))))
 }
 
 fn time_plots(run: &Run) -> Vec<Plot<'_>> {

@@ -53,9 +53,8 @@ impl Plot<'_> {
         let values = self.series.iter().flat_map(Series::values);
         let scale = Scale::of(values, self.unit, self.may_be_log);
         let frame = format!("{}{}", ground.names(), svg::drawing(&self.parts(&scale, ground)));
-        let log = if scale.is_log { ". The scale grows by factors" } else { "" };
-        let note = format!("{}{log}.", self.note);
-        figure(self.title, &note, &self.key(), &self.summary(ground), &frame, &self.table(ground))
+        let heading = Heading { title: self.title, note: self.note, is_log: scale.is_log };
+        figure(&heading, &self.key(), &self.summary(ground), &frame, &self.table(ground))
     }
 
     fn parts(&self, scale: &Scale, ground: &Ground<'_>) -> String {
@@ -154,19 +153,28 @@ pub(super) struct KeyEntry<'a> {
     pub(super) value: String,
 }
 
+/// What stands above a drawing.
+pub(super) struct Heading<'a> {
+    pub(super) title: &'a str,
+    /// What that is, in a sentence without a full stop.
+    pub(super) note: &'a str,
+    /// Whether equal steps of the upright axis are equal factors.
+    pub(super) is_log: bool,
+}
+
 /// A figure of the page. The summary says to those who do not see it what the drawing shows.
 pub(super) fn figure(
-    title: &str,
-    note: &str,
+    heading: &Heading<'_>,
     key: &[KeyEntry<'_>],
     summary: &str,
     frame: &str,
     table: &str,
 ) -> String {
+    let log = if heading.is_log { " <small class=\"chip\">logarithmic scale</small>" } else { "" };
     let mut text = format!(
-        "<figure class=\"plot\"><figcaption><h3>{}</h3><p>{}</p></figcaption><ul class=\"key\">",
-        Escaped(title),
-        Escaped(note)
+        "<figure class=\"plot\"><figcaption><h3>{}{log}</h3><p>{}.</p></figcaption><ul class=\"key\">",
+        Escaped(heading.title),
+        Escaped(heading.note)
     );
     for KeyEntry { class, name, value } in key {
         let _ = write!(
@@ -256,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_scale_by_factors_says_so() {
-        assert!(figure_of(&[Some(1.0), Some(400.0)], true).contains("The scale grows by factors"));
-        assert!(!figure_of(&[Some(1.0), Some(400.0)], false).contains("factors"));
+        assert!(figure_of(&[Some(1.0), Some(400.0)], true).contains("logarithmic scale"));
+        assert!(!figure_of(&[Some(1.0), Some(400.0)], false).contains("logarithmic"));
     }
 }

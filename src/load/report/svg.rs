@@ -60,13 +60,13 @@ pub(super) fn grid(scale: &Scale) -> String {
     text
 }
 
-/// The labels of an upright axis, each upon its line; after the lines, so that nothing hides them.
+/// The labels of an upright axis, each upon its line; after the lines, so that nothing hides them. The foot of a linear axis
+/// needs none: it is zero, as the axis across says beside it.
 pub(super) fn labels(scale: &Scale, unit: Unit) -> String {
     let mut text = String::new();
-    for tick in &scale.ticks {
+    for tick in scale.ticks.iter().filter(|tick| **tick != 0.0) {
         let y = number(Spot::of(0.0, *tick, scale).y - 4.0);
-        let label = if *tick == 0.0 { "0".to_owned() } else { unit.text(*tick) };
-        let _ = write!(text, "<text class=\"tick\" y=\"{y}\">{}</text>", Escaped(label));
+        let _ = write!(text, "<text class=\"tick\" y=\"{y}\">{}</text>", Escaped(unit.text(*tick)));
     }
     text
 }

@@ -60,7 +60,7 @@ fn a_page_says_the_verdict_the_breaches_and_how_to_run_it_again() {
         "63,412",
         "title=\"kill -9 at 1 min 36 s\"",
         "</b> lock the database</span>",
-        "objective of the run: at most 250 ms",
+        "objective: at most 250 ms",
         "Example Processor 9000",
     ] {
         assert!(page.contains(expected), "{expected}");
