@@ -7,7 +7,7 @@ use super::distribution::{Curve, distribution};
 use super::format::{Unit, float, ratio};
 use super::ground::Ground;
 use super::markup::{self, Escaped, Icon, document};
-use super::measures::{Judgement, Measure, measures};
+use super::measures::{BROKEN, Judgement, Measure, measures};
 use super::page::header;
 use super::plot::{Fill, Plot};
 use super::run::{Point, Quantiles, Run};
@@ -71,19 +71,23 @@ fn tallies(measures: &[Measure], runs: usize) -> String {
     let mut text = String::new();
     for n in 1..runs {
         let tally = Tally::of(measures, n);
-        let (class, icon) = match tally {
-            Tally { worse: 0, .. } => ("good", Icon::Good),
-            _ => ("unsure", Icon::Unsure),
+        let worse: Vec<&Measure> =
+            measures.iter().filter(|measure| measure.judgement(n) == Judgement::Worse).collect();
+        let (class, icon) = match worse.first() {
+            None => ("good", Icon::Good),
+            Some(first) if first.group == BROKEN => ("bad", Icon::Bad),
+            Some(_) => ("unsure", Icon::Unsure),
         };
-        let worse: Vec<_> = measures
+        let lines: String = worse
             .iter()
-            .filter(|measure| measure.judgement(n) == Judgement::Worse)
             .map(|measure| format!("<li>{}, {}</li>", Escaped(measure.group), Escaped(change(measure, n))))
             .collect();
-        let list = if worse.is_empty() { String::new() } else { format!("<ul>{}</ul>", worse.concat()) };
+        let list =
+            if lines.is_empty() { lines } else { format!("<p>Worse:</p><ul class=\"many\">{lines}</ul>") };
         let _ = write!(
             text,
-            "<section class=\"verdict {class}\" aria-label=\"{0} against A\">{1}<div><h2>{0} against A</h2><p>{2}.</p>{list}</div></section>\n",
+            "<section class=\"verdict {class}\" aria-label=\"{0} against A\">{1}<div><h2>{0} against A</h2><p>{2}.</p>{list}\
+             </div></section>",
             letter(n),
             icon.svg(),
             tally.sentence(),
@@ -112,6 +116,7 @@ fn cautions(runs: &[Run]) -> String {
 }
 
 type Value = fn(&Point) -> Option<f64>;
+type Time = fn(&Run) -> Quantiles;
 
 const PLOTS: [(&str, &str, Unit, bool, Value); 7] = [
     (
@@ -156,7 +161,7 @@ fn plots(runs: &[Run]) -> String {
         text.push_str(&plot.figure(&ground));
         text.push('\n');
     }
-    let times: [(&str, fn(&Run) -> Quantiles); 3] = [
+    let times: [(&str, Time); 3] = [
         ("Distribution of overhead", |run| run.times.overhead),
         ("Distribution of acknowledgement", |run| run.times.acknowledge),
         ("Distribution of answers", |run| run.times.answer),

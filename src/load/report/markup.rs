@@ -15,13 +15,18 @@ impl<T: AsRef<str>> Display for Escaped<T> {
                 '"' => to.write_str("&quot;")?,
                 '\'' => to.write_str("&#39;")?,
                 '\n' | '\t' => to.write_char(c)?,
-                // No page may hold them; the mark says that something stood there.
-                c if c.is_control() => to.write_char(char::REPLACEMENT_CHARACTER)?,
+                // No page may hold the ones, and the others turn what follows; the mark says that something stood there.
+                c if c.is_control() || turns(c) => to.write_char(char::REPLACEMENT_CHARACTER)?,
                 c => to.write_char(c)?,
             }
         }
         Ok(())
     }
+}
+
+/// Whether a character turns the direction of what follows it, beyond its own place too.
+pub(super) fn turns(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A table with a caption that only a screen reader needs, since a heading stands above it. The cells are markup; the first
@@ -115,6 +120,7 @@ mod tests {
             ("\" onload='x' &amp;", "&quot; onload=&#39;x&#39; &amp;amp;"),
             ("شكرا\n\tok", "شكرا\n\tok"),
             ("\u{0}\u{1b}[31m", "\u{fffd}\u{fffd}[31m"),
+            ("\u{202e}abc", "\u{fffd}abc"),
         ];
         for (text, expected) in cases {
             assert_eq!(Escaped(text).to_string(), expected);

@@ -6,6 +6,9 @@ use super::run::{Quantiles, Run};
 /// Two figures whose ratio is no further from 1 than this are about the same: runs of one build differ by as much.
 const SAME: f64 = 0.05;
 
+/// The group of how often each promise was broken.
+pub(super) const BROKEN: &str = "broken promises";
+
 /// Which way a figure is to go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Wish {
@@ -162,34 +165,30 @@ const PLAIN: [(&str, &str, Unit, Wish, Get); 31] = [
     ("generator", "processor, 1,000 messages", Unit::Seconds, Wish::Less, |run| run.generator.cpu_s_per_1000),
 ];
 
-/// All figures of some runs; those that no run has are left out.
+/// All figures of some runs, broken promises first; those that no run has are left out.
 pub(super) fn measures(runs: &[Run]) -> Vec<Measure> {
     let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
-    let mut measures: Vec<Measure> = PLAIN
-        .iter()
-        .map(|(group, name, unit, wish, get)| Measure {
-            group,
-            name: (*name).to_owned(),
-            unit: *unit,
-            wish: *wish,
-            values: runs.iter().map(|run| finite(get(run))).collect(),
-        })
-        .filter(|measure| measure.values.iter().any(Option::is_some))
-        .collect();
     let mut names: Vec<&str> = vec![];
     for promise in runs.iter().flat_map(|run| &run.promises) {
         if !names.contains(&promise.name.as_str()) {
             names.push(&promise.name);
         }
     }
-    measures.extend(names.into_iter().map(|name| Measure {
-        group: "promises, broken",
+    let promises = names.into_iter().map(|name| Measure {
+        group: BROKEN,
         name: name.to_owned(),
         unit: Unit::Count,
         wish: Wish::Less,
         values: runs.iter().map(|run| broken(run, name)).collect(),
-    }));
-    measures
+    });
+    let plain = PLAIN.iter().map(|(group, name, unit, wish, get)| Measure {
+        group,
+        name: (*name).to_owned(),
+        unit: *unit,
+        wish: *wish,
+        values: runs.iter().map(|run| finite(get(run))).collect(),
+    });
+    promises.chain(plain.filter(|measure| measure.values.iter().any(Option::is_some))).collect()
 }
 
 /// How often a run broke a promise; none where it had no occasion.
@@ -236,12 +235,11 @@ mod tests {
 
     #[test]
     fn runs_are_compared_by_what_any_of_them_measured() {
-        let mut bare = Run::default();
-        bare.promises = sample::broken().promises[..1].to_vec();
+        let bare = Run { promises: sample::broken().promises[..1].to_vec(), ..Run::default() };
         let found = measures(&[sample::run(), bare.clone()]);
         assert!(found.iter().any(|measure| measure.name == "overhead p99" && measure.value(1).is_none()));
         let bare = measures(&[bare]);
         assert!(!bare.iter().any(|measure| measure.group == "times"), "{bare:?}");
-        assert_eq!(bare.iter().filter(|measure| measure.group == "promises, broken").count(), 1);
+        assert_eq!(bare.iter().filter(|measure| measure.group == BROKEN).count(), 1);
     }
 }

@@ -60,7 +60,7 @@ fn verdict(run: &Run) -> String {
         let _ = write!(
             text,
             "<section class=\"verdict notice unsure\" aria-label=\"Generator\">{}<div><p><b>The generator bounded this \
-             run, not the server</b>: {}. The figures say what the server did, not what it can do.</p></div></section>\n",
+             run, not the server</b>: {}. The figures say what the server did, not what it can do.</p></div></section>",
             Icon::Unsure.svg(),
             Escaped(bottleneck.trim_end_matches('.'))
         );

@@ -1,5 +1,7 @@
 //! Text for a terminal: columns that line up, lines that fit, colours only where they are wanted.
 
+use super::markup::turns;
+
 /// How wide a line may be, in columns.
 pub(super) const WIDTH: usize = 100;
 
@@ -38,9 +40,7 @@ impl Paint {
 
 /// A text on one line, without what would command a terminal or turn its direction: customers wrote some of it.
 pub(super) fn clean(text: &str) -> String {
-    let is_turn =
-        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let kept = text.chars().filter(|c| !is_turn(*c)).map(|c| if c.is_control() { ' ' } else { c });
+    let kept = text.chars().filter(|c| !turns(*c)).map(|c| if c.is_control() { ' ' } else { c });
     kept.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -121,7 +121,7 @@ fn a_comparison_says_what_is_worse_and_what_else_differs() {
         "overhead p99: 65.2 ms in B, 38.2 ms in A",
         "the build differs: A release, B debug",
         "the setting conversation.quiet_ms differs: A 1500, B 2000",
-        "promises, broken",
+        "broken promises, lost: 3 in B, 0 in A",
         "worse</span>",
         "better</span>",
     ] {

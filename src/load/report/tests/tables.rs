@@ -32,13 +32,11 @@ fn two_runs_are_printed_as_it_was_agreed() {
 
 #[test]
 fn no_run_makes_a_table_too_wide_or_commands_a_terminal() {
-    let run = sample::run();
-    for run in [run.clone(), sample::nasty(), Run::default()] {
+    for run in [sample::run(), sample::nasty(), Run::default()] {
         check(&table(&run, false));
     }
-    for runs in
-        [&[][..], &[run.clone()], &[run.clone(), Run::default(), sample::nasty(), run.clone(), run.clone()]]
-    {
+    let several = [sample::run(), Run::default(), sample::nasty(), sample::slower(), sample::run()];
+    for runs in [&several[..0], &several[..1], &several[..2], &several] {
         check(&compare_table(runs, false));
     }
 }
