@@ -30,7 +30,7 @@ impl Curve {
 /// Where a place stands, in per cent of the width.
 fn x(nines: f64) -> f64 {
     let (first, last) = (PLACES[0].1, PLACES[4].1);
-    4.0 + (nines - first) / (last - first) * 92.0
+    12.0 + (nines - first) / (last - first) * 84.0
 }
 
 /// The figure of some distributions; those in which nothing was measured are left out.

@@ -76,7 +76,7 @@ pub fn write(run: &Run, path: &Path) -> Result<(), ReportError> {
     fs::write(path, json(run)?).map_err(|error| ReportError::Write { path: path.to_owned(), error })
 }
 
-/// Reads a run that [`write`] wrote, by this version or another one of the same format.
+/// Reads a run that [`write()`] wrote, by this version or another one of the same format.
 ///
 /// # Errors
 /// When the file cannot be read, is something else, or has another format.

@@ -1,7 +1,7 @@
 //! What a run of the harness found, and the forms in which it is told: a file, a table for the terminal, a page to look at;
 //! and two or more runs side by side.
 //!
-//! All of it is pure: a [`run::Run`] goes in, text comes out. Only [`read`] and [`write`] touch the disk.
+//! All of it is pure: a [`run::Run`] goes in, text comes out. Only [`read()`] and [`write()`] touch the disk.
 
 pub mod run;
 

@@ -49,7 +49,7 @@ fn verdict(run: &Run) -> String {
         "<section class=\"verdict {class}\" aria-label=\"Verdict\">{}<div><h2>{}</h2><p>{}.</p>",
         icon.svg(),
         verdict.word,
-        Escaped(verdict.sentence.trim_end_matches('.'))
+        Escaped(sentence(&verdict.sentence))
     );
     let breaches = breaches(run);
     if !breaches.is_empty() {
@@ -66,6 +66,12 @@ fn verdict(run: &Run) -> String {
         );
     }
     text
+}
+
+/// Words that begin as a sentence does, without a full stop.
+fn sentence(words: &str) -> String {
+    let mut rest = words.trim_end_matches('.').chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }
 
 /// What broke, in a line each.

@@ -76,7 +76,7 @@ fn a_page_says_the_verdict_the_breaches_and_how_to_run_it_again() {
         assert!(page.contains(expected), "{expected}");
     }
     let page = html(&Run { failure: Some("the server did not start".to_owned()), ..Run::default() });
-    assert!(page.contains("<h2>No verdict</h2><p>the server did not start.</p>"));
+    assert!(page.contains("<h2>No verdict</h2><p>The server did not start.</p>"));
 }
 
 #[test]
