@@ -2,6 +2,7 @@
 
 mod acts;
 mod knowledge;
+mod load;
 mod output;
 
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, Sources, load};
+use crate::config::{self, Config, Sources};
 use crate::{app, telemetry};
 
 const HELP: &str = "\
@@ -86,6 +87,9 @@ enum Command {
     /// Search, list, export or import the knowledge base.
     #[command(subcommand)]
     Knowledge(Knowledge),
+    /// Drive a server with realistic people and faults, check every promise, and report.
+    #[command(after_help = load::HELP)]
+    Load(Box<load::Load>),
 }
 
 /// Messages that failed alone.
@@ -174,7 +178,7 @@ pub fn run() -> ExitCode {
         environment: std::env::vars_os().collect(),
         flags: cli.options.set,
     };
-    let config = match load(&sources) {
+    let config = match config::load(&sources) {
         Ok(config) => config,
         Err(error) => return wrong(&error),
     };
@@ -218,6 +222,7 @@ fn carry_out(command: Command, config: Config) -> Result<ExitCode, Failure> {
             output::say("the configuration is fine")?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Load(asked) => load::load(*asked),
         Command::DeadLetters(DeadLetters::List { limit }) => acts::list_dead_letters(&config, limit),
         Command::DeadLetters(DeadLetters::Replay { ids, all }) => acts::replay(&config, ids, all),
         Command::Db(Db::Migrate) => acts::migrate(&config),

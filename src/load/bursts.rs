@@ -107,7 +107,8 @@ impl Token {
         text.split_whitespace().filter_map(|word| Self::parse(word, run)).collect()
     }
 
-    fn parse(word: &str, run: &str) -> Option<Self> {
+    /// The token that is this word.
+    pub(super) fn parse(word: &str, run: &str) -> Option<Self> {
         let mut fields = word.strip_suffix(run)?.strip_suffix('-')?.split('-');
         let mut field = |letter: char| fields.next()?.strip_prefix(letter)?.parse().ok();
         let token = Self { person: field('u')?, burst: field('b')?, message: field('m')? };

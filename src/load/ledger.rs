@@ -31,6 +31,8 @@ pub struct WrittenBurst {
     pub stage: usize,
     /// Its messages.
     pub messages: Vec<Written>,
+    /// When the model was first asked about it; 0: never.
+    pub prompted: Moment,
     /// How long the model took for it.
     pub model: Moment,
     /// When the answer to its last message arrived; 0: it has not.
@@ -68,7 +70,7 @@ pub struct Answered {
     pub person: usize,
     /// The stage it began in.
     pub stage: usize,
-    /// When its last message was meant to be sent.
+    /// When the last of its messages that are answered was meant to be sent.
     pub last_intended: Moment,
     /// How long the model took.
     pub model: Moment,
@@ -87,6 +89,8 @@ pub struct Ledger {
     phrases: u64,
     acknowledged: u64,
     answered: u64,
+    doubled: u64,
+    people: u64,
 }
 
 impl Ledger {
@@ -96,22 +100,20 @@ impl Ledger {
         Self { run: run.into(), ..Self::default() }
     }
 
-    /// Somebody begins a burst, whose first message is meant to be sent at `from`. Gives its place.
-    pub fn begin(&mut self, burst: &Burst, stage: usize, from: Moment) -> usize {
-        let mut intended = from;
-        let messages = burst.messages.iter().map(|message| {
-            intended += u64::try_from(message.gap.as_micros()).unwrap_or(0);
-            Written { intended, ..Written::default() }
-        });
+    /// Somebody begins a burst, whose messages are meant to be sent at these moments. Gives its place.
+    pub fn begin(&mut self, burst: &Burst, stage: usize, intended: &[Moment]) -> usize {
+        let messages = intended.iter().map(|at| Written { intended: *at, ..Written::default() });
         let written = WrittenBurst {
             person: burst.person.number,
             number: burst.number,
             stage,
             messages: messages.collect(),
+            prompted: 0,
             model: 0,
             answered: 0,
         };
         let place = self.bursts.len();
+        self.people += u64::from(written.number == 0);
         self.places.insert((written.person, written.number), place);
         self.bursts.push(written);
         place
@@ -133,8 +135,8 @@ impl Ledger {
         }
     }
 
-    /// The model was asked with these texts, and takes `model` for its answer.
-    pub fn prompted<'a>(&mut self, texts: impl Iterator<Item = &'a str>, model: Moment) {
+    /// The model was asked with these texts at `at`, and takes `model` for its answer.
+    pub fn prompted<'a>(&mut self, texts: impl Iterator<Item = &'a str>, at: Moment, model: Moment) {
         self.prompts += 1;
         let tokens: Vec<_> = texts.flat_map(|text| Token::find_all(text, &self.run)).collect();
         // The last words are those that are answered; the others are history.
@@ -146,7 +148,11 @@ impl Ledger {
             token: *token,
         }));
         if let Some(place) = self.places.get(&(last.person, last.burst)) {
-            self.bursts[*place].model = model;
+            let burst = &mut self.bursts[*place];
+            burst.model = model;
+            if burst.prompted == 0 {
+                burst.prompted = at;
+            }
         }
     }
 
@@ -174,13 +180,16 @@ impl Ledger {
         let last = burst.messages.len() - 1;
         let message = burst.messages.get_mut(token.message)?;
         message.answers = message.answers.saturating_add(1);
-        if message.answers == 1 {
-            self.answered += 1;
+        match message.answers {
+            1 => self.answered += 1,
+            2 => self.doubled += 1,
+            _ => {}
         }
         if token.message != last || message.answers > 1 {
             return None;
         }
-        let last_intended = message.intended;
+        let are_answered = burst.messages.iter().filter(|message| message.answers > 0);
+        let last_intended = are_answered.map(|message| message.intended).max().unwrap_or_default();
         burst.answered = at;
         Some(Answered {
             burst: place,
@@ -219,6 +228,24 @@ impl Ledger {
     #[must_use]
     pub fn place(&self, token: Token) -> Option<usize> {
         self.places.get(&(token.person, token.burst)).copied()
+    }
+
+    /// When the model was first asked about a burst.
+    #[must_use]
+    pub fn first_prompt(&self, place: usize) -> Option<Moment> {
+        self.bursts.get(place).map(|burst| burst.prompted).filter(|at| *at > 0)
+    }
+
+    /// How many people have written.
+    #[must_use]
+    pub const fn people(&self) -> u64 {
+        self.people
+    }
+
+    /// Messages answered more than once.
+    #[must_use]
+    pub const fn doubled(&self) -> u64 {
+        self.doubled
     }
 
     /// How often the model was asked.
@@ -266,16 +293,16 @@ mod tests {
     fn a_burst_is_answered_with_its_last_message_once() {
         let mut ledger = Ledger::new("r");
         let burst = burst_of(0, 2);
-        let place = ledger.begin(&burst, 1, 1_000);
+        let place = ledger.begin(&burst, 1, &[1_000, 51_000]);
         ledger.acknowledge(place, 0, 2_000);
         ledger.acknowledge(place, 0, 3_000);
         ledger.acknowledge(place, 1, 2_500);
         assert_eq!((ledger.acknowledged(), ledger.backlog()), (2, 2));
-        ledger.prompted(["system", &burst.messages[1].text].into_iter(), 70);
+        ledger.prompted(["system", &burst.messages[1].text].into_iter(), 4_000, 70);
+        assert_eq!(ledger.first_prompt(place), Some(4_000));
         let (first, second) = (&burst.messages[0].text, &burst.messages[1].text);
         assert_eq!(ledger.replied(burst.person.address(), first, 5_000), []);
-        let last_intended = 1_000 + u64::try_from(burst.messages[1].gap.as_micros()).unwrap();
-        let answered = Answered { burst: place, person: 0, stage: 1, last_intended, model: 70 };
+        let answered = Answered { burst: place, person: 0, stage: 1, last_intended: 51_000, model: 70 };
         assert_eq!(ledger.replied(burst.person.address(), second, 6_000), [answered]);
         assert_eq!(ledger.replied(burst.person.address(), second, 7_000), []);
         assert_eq!(ledger.bursts()[place].messages[1].answers, 2);
@@ -287,10 +314,10 @@ mod tests {
     fn words_of_others_are_seen_in_prompts_and_in_replies() {
         let mut ledger = Ledger::new("r");
         let (one, two) = (burst_of(0, 1), burst_of(1, 1));
-        ledger.begin(&one, 0, 0);
-        ledger.begin(&two, 0, 0);
+        ledger.begin(&one, 0, &[0]);
+        ledger.begin(&two, 0, &[0]);
         let (mine, theirs) = (&one.messages[0], &two.messages[0]);
-        ledger.prompted([theirs.text.as_str(), mine.text.as_str()].into_iter(), 0);
+        ledger.prompted([theirs.text.as_str(), mine.text.as_str()].into_iter(), 1, 0);
         ledger.replied(one.person.address(), &theirs.text, 1);
         ledger.replied("4912345", &mine.text, 1);
         let foreign = |place, person, token| Foreign { place, person, token };

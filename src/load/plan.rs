@@ -93,8 +93,7 @@ impl Plan {
     fn rested(&mut self, at: Moment) -> usize {
         let drawn = self.zipf.draw(&mut self.prng);
         let rest = self.people.rest_ms * 1_000;
-        let has_rested =
-            |person: &usize| self.written.get(person).is_none_or(|(_, last)| at >= last + rest);
+        let has_rested = |person: &usize| self.written.get(person).is_none_or(|(_, last)| at >= last + rest);
         let roster = self.people.roster;
         (drawn..roster).chain(0..drawn).find(has_rested).unwrap_or(drawn)
     }

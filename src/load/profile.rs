@@ -159,8 +159,8 @@ pub struct StagePlan {
     pub arrivals: Arrivals,
     /// Whether everybody of the roster writes once in turn instead of by activity.
     pub in_turn: bool,
-    /// Messages that one person, who is not of the roster, writes evenly over the stage.
-    pub hot_messages: usize,
+    /// Bursts that one person, who is not of the roster, writes evenly over the stage.
+    pub hot_bursts: usize,
     /// Whether its figures are left out of the run's.
     pub warm_up: bool,
 }
@@ -225,12 +225,18 @@ pub fn built_in() -> Vec<(&'static str, String)> {
     BUILT_IN.iter().map(|(name, text)| (*name, purpose(name, text))).collect()
 }
 
+/// The text of a built-in profile.
+#[must_use]
+pub fn text(name: &str) -> Option<&'static str> {
+    BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
 /// Reads a profile by the name of a built-in one, or from a file.
 ///
 /// # Errors
 /// When there is none, or it cannot be run.
 pub fn find(name: &str) -> Result<Profile, ProfileError> {
-    if let Some((name, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
+    if let Some(text) = text(name) {
         return parse(name, text);
     }
     let path = Path::new(name);
@@ -252,12 +258,17 @@ fn parse(name: &str, text: &str) -> Result<Profile, ProfileError> {
 }
 
 impl Profile {
-    /// What no run can do, named by its key.
-    fn check(&self) -> Result<(), String> {
+    /// Looks for what no run can do.
+    ///
+    /// # Errors
+    /// The key, its value and what is allowed.
+    pub fn check(&self) -> Result<(), String> {
         let people = &self.people;
-        for (key, [least, most]) in
-            [("people.messages", people.messages), ("people.gap_ms", people.gap_ms), ("people.think_ms", people.think_ms)]
-        {
+        for (key, [least, most]) in [
+            ("people.messages", people.messages),
+            ("people.gap_ms", people.gap_ms),
+            ("people.think_ms", people.think_ms),
+        ] {
             if least > most {
                 return Err(format!("{key}: [{least}, {most}]: write the lesser number first"));
             }

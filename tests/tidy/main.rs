@@ -121,7 +121,7 @@ const BINARY: &[(&str, &[&str])] = &[
     ("load", &["channels", "load", "secret"]),
     ("metrics", &["store"]),
     ("config", &["channels", "http", "knowledge", "llm", "secret", "store", "telemetry"]),
-    ("cli", &["app", "channels", "config", "knowledge", "lock_file", "store", "system", "telemetry"]),
+    ("cli", &["app", "channels", "config", "knowledge", "load", "lock_file", "store", "system", "telemetry"]),
     (
         "app",
         &[

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, rt, web};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Shared, State, Wire};
 use crate::load::payloads::{Business, Status, sign};
@@ -26,6 +26,8 @@ pub struct WhatsappBehaviour {
     pub fail_rate: f64,
     /// Probability of 401 with code 190.
     pub unauthorized_rate: f64,
+    /// Whether any token will do, as for a server whose token is its own.
+    pub takes_any_token: bool,
     /// The first POSTs that are answered 429, counted from the start.
     pub throttle_first: u64,
     /// Where statuses of accepted messages go.
@@ -41,6 +43,7 @@ impl Default for WhatsappBehaviour {
             throttle_rate: 0.0,
             fail_rate: 0.0,
             unauthorized_rate: 0.0,
+            takes_any_token: false,
             throttle_first: 0,
             statuses: None,
         }
@@ -166,7 +169,7 @@ fn judge(
     let behaviour = &state.whatsapp;
     let token_is_right =
         bearer.and_then(|value| value.strip_prefix("Bearer ")) == Some(&behaviour.access_token);
-    if !token_is_right || state.prng.chance(behaviour.unauthorized_rate) {
+    if !(token_is_right || behaviour.takes_any_token) || state.prng.chance(behaviour.unauthorized_rate) {
         return error(StatusCode::UNAUTHORIZED, 190, "Error validating access token");
     }
     let Some(send) = serde_json::from_slice::<Send>(body).ok().filter(is_well_formed) else {
