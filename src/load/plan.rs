@@ -50,28 +50,16 @@ impl Plan {
     /// The bursts of a stage that begins at `from`, in order of time.
     pub fn stage(&mut self, stage: &StagePlan, from: Moment) -> Vec<Arrival> {
         let mut arrivals = Vec::new();
-        let mut at = 0.0;
+        let mut bursts = 0.0;
         loop {
-            let rate = rate_at(stage, at);
-            if rate <= 0.0 && stage.to_bursts_per_s.is_none() {
+            bursts += match stage.arrivals {
+                Arrivals::Constant => 1.0,
+                Arrivals::Poisson => self.prng.exponential(),
+            };
+            let Some(seconds) = reached(stage, bursts).filter(|seconds| *seconds < stage.seconds) else {
                 return arrivals;
-            }
-            // A rate that begins at nothing is looked at again a moment later.
-            if rate < 0.01 {
-                at += 0.01;
-            } else {
-                at += match stage.arrivals {
-                    Arrivals::Constant => 1.0 / rate,
-                    Arrivals::Poisson => self.prng.exponential() / rate,
-                };
-                if at < stage.seconds {
-                    let moment = from + (at * SECOND) as Moment;
-                    arrivals.push(self.arrival(stage, moment));
-                }
-            }
-            if at >= stage.seconds {
-                return arrivals;
-            }
+            };
+            arrivals.push(self.arrival(stage, from + (seconds * SECOND) as Moment));
         }
     }
 
@@ -99,10 +87,16 @@ impl Plan {
     }
 }
 
-/// Bursts a second, so many seconds into a stage.
-fn rate_at(stage: &StagePlan, seconds: f64) -> f64 {
-    let to = stage.to_bursts_per_s.unwrap_or(stage.bursts_per_s);
-    stage.bursts_per_s + (to - stage.bursts_per_s) * (seconds / stage.seconds).min(1.0)
+/// How many seconds into a stage so many bursts have begun, where its rate goes evenly from the first to the last; none: never.
+fn reached(stage: &StagePlan, bursts: f64) -> Option<f64> {
+    let first = stage.bursts_per_s;
+    let change = (stage.to_bursts_per_s.unwrap_or(first) - first) / stage.seconds;
+    if change.abs() < 1e-9 {
+        return (first > 0.0).then(|| bursts / first);
+    }
+    // bursts = first * seconds + change / 2 * seconds², the form of whose root loses no digits.
+    let inner = first * first + 2.0 * change * bursts;
+    (inner >= 0.0).then(|| 2.0 * bursts / (first + inner.sqrt()))
 }
 
 /// Draws numbers below `count`, where n is drawn in proportion to 1/(n + 1) to the power of `exponent`.
