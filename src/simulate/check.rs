@@ -34,7 +34,6 @@ pub(super) struct Message {
 pub(super) struct Turn {
     pub(super) id: String,
     pub(super) conversation: String,
-    pub(super) position: i64,
     pub(super) state: String,
     pub(super) ended: Option<i64>,
 }

@@ -16,9 +16,9 @@ fn message(token: Token, received: i64, turn: &str) -> Message {
     }
 }
 
-fn turn(id: &str, conversation: &str, position: i64, ended: i64) -> Turn {
+fn turn(id: &str, conversation: &str, ended: i64) -> Turn {
     let (id, conversation) = (id.to_owned(), conversation.to_owned());
-    Turn { id, conversation, position, state: "committed".into(), ended: Some(ended) }
+    Turn { id, conversation, state: "committed".into(), ended: Some(ended) }
 }
 
 fn part(id: &str, turn: &str, position: i64, tokens: &[Token]) -> Part {
@@ -57,7 +57,7 @@ fn fine() -> Record {
             message(d, 350, "t2"),
             message(c, 5_000, "t3"),
         ],
-        turns: vec![turn("t1", "c0", 1, 2_000), turn("t2", "c1", 2, 2_000), turn("t3", "c0", 3, 7_000)],
+        turns: vec![turn("t1", "c0", 2_000), turn("t2", "c1", 2_000), turn("t3", "c0", 7_000)],
         accepted: parts.iter().zip([2_100, 2_200, 7_100]).map(|(part, at)| accepted(part, at)).collect(),
         parts,
         prompts: vec![

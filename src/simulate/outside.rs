@@ -61,9 +61,19 @@ enum Says {
 }
 
 impl EchoModel {
-    fn decide(&self, prng: &mut Prng) -> (Duration, Says) {
+    /// A few messages make the model fail whenever it sees them, so that they must be set apart.
+    fn is_poison(&self, tokens: &[Token]) -> bool {
+        let stream = |token: &Token| (token.person << 24 | token.burst << 8 | token.message) as u64;
+        let is_poison = |token| self.outages.of(u64::MAX - stream(token)).chance(0.01);
+        self.outside.faults.has(Fault::LlmErrors) && tokens.iter().any(is_poison)
+    }
+
+    fn decide(&self, text: &[Token], prng: &mut Prng) -> (Duration, Says) {
         let outside = &self.outside;
         let usual = prng.millis(300, 1_500) * u32::try_from(prng.between(1, 4)).unwrap_or(1);
+        if self.is_poison(text) {
+            return (usual, Says::Error(QueryError::Failed("nonsense".into())));
+        }
         if outside.goes_wrong(Fault::LlmStall) && prng.chance(0.02) {
             return (prng.millis(100_000, 400_000), Says::Text);
         }
@@ -109,10 +119,10 @@ impl Drop for Call {
 impl QueryService for EchoModel {
     fn answer(&self, query: Query) -> PortFuture<Answer, QueryError> {
         let (call, mut prng) = self.dice.roll();
-        let (wait, says) = self.decide(&mut prng);
         let outside = Arc::clone(&self.outside);
+        let text = Token::find_all(&query.text, &outside.run);
+        let (wait, says) = self.decide(&text, &mut prng);
         Box::pin(async move {
-            let text = Token::find_all(&query.text, &outside.run);
             let said = query.history.iter().map(|item| item.text.as_str());
             let history = said.flat_map(|said| Token::find_all(said, &outside.run)).collect();
             let (recorder, conversation) = (&outside.recorder, query.conversation);

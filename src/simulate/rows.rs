@@ -50,15 +50,9 @@ fn messages(conn: &Connection, run: &str) -> rusqlite::Result<Vec<Message>> {
 }
 
 fn turns(conn: &Connection) -> rusqlite::Result<Vec<Turn>> {
-    conn.prepare("SELECT id, conversation_id, position, state, ended_at FROM turns ORDER BY position")?
+    conn.prepare("SELECT id, conversation_id, state, ended_at FROM turns ORDER BY position")?
         .query_map([], |row| {
-            Ok(Turn {
-                id: row.get(0)?,
-                conversation: row.get(1)?,
-                position: row.get(2)?,
-                state: row.get(3)?,
-                ended: row.get(4)?,
-            })
+            Ok(Turn { id: row.get(0)?, conversation: row.get(1)?, state: row.get(2)?, ended: row.get(3)? })
         })?
         .collect()
 }

@@ -84,8 +84,11 @@ pub(super) fn open(setting: &Setting, life: u32) -> Result<PreparedStore, Simula
     let dice = Dice::new(setting.seed, Of::Pace, life);
     let pace: Pace = Arc::new(move || {
         let mut prng = dice.roll().1;
-        let slowest = if prng.chance(0.02) { 200 } else { 4 };
-        prng.millis(0, slowest)
+        match prng.between(0, 99) {
+            0..60 => Duration::ZERO,
+            60..98 => prng.millis(1, 4),
+            _ => prng.millis(5, 200),
+        }
     });
     Ok(SqliteStore::open_inline(&setting.config.storage, pace)?)
 }
@@ -236,7 +239,10 @@ fn write(
     let (lives, told) = (Arc::clone(recorder), Arc::clone(recorder));
     actix_rt::spawn(async move {
         let goes_on = move || !lives.is_dead();
-        writer.run(goes_on, move |requests| drop(told.say(What::Committed { requests }))).await;
+        let work = writer.run(goes_on, move |requests| {
+            told.say(What::Committed { requests });
+        });
+        work.await;
     });
     Ok(())
 }

@@ -38,10 +38,18 @@ impl InlineReader {
 
     /// Reads when the first half of its time has passed; what is found may be old news at the end of the second.
     pub(super) async fn read(&self, job: Job) {
-        sleep((self.pace)()).await;
+        take(&self.pace).await;
         // A panic is caught inside the job, which leaves no transaction open.
         job(Ok(&self.conn.lock().unwrap_or_else(PoisonError::into_inner)));
-        sleep((self.pace)()).await;
+        take(&self.pace).await;
+    }
+}
+
+/// Lets the time of one step pass.
+async fn take(pace: &Pace) {
+    let time = pace();
+    if !time.is_zero() {
+        sleep(time).await;
     }
 }
 
@@ -66,7 +74,7 @@ impl InlineWriter {
             if self.gauges.queued() == 0 {
                 self.bell.notified().await;
             }
-            sleep((self.pace)()).await;
+            take(&self.pace).await;
             if !goes_on() {
                 return;
             }
