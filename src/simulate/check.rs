@@ -14,6 +14,8 @@ pub(super) struct Limits {
     pub(super) quiet_ms: i64,
     pub(super) max_wait_ms: i64,
     pub(super) max_messages: usize,
+    /// How long after its receipt a message may be answered.
+    pub(super) patience_ms: i64,
 }
 
 /// A message as stored.
@@ -94,7 +96,7 @@ pub(super) struct Record {
 /// A promise that was not kept, and where.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
-    /// What kind of breach it is: `lost`, `doubled`, `foreign`, `reordered`, `split`, `merged`, `books`, `odd`.
+    /// What kind of breach it is: `lost`, `late`, `doubled`, `foreign`, `reordered`, `split`, `merged`, `books`, `odd`.
     pub kind: &'static str,
     /// The case.
     pub what: String,

@@ -49,7 +49,7 @@ fn fine() -> Record {
         history: history.to_vec(),
     };
     Record {
-        limits: Limits { quiet_ms: 1_000, max_wait_ms: 5_000, max_messages: 10 },
+        limits: Limits { quiet_ms: 1_000, max_wait_ms: 5_000, max_messages: 10, patience_ms: 9_000 },
         written: [a, b, c, d].map(|token| (token, true)).to_vec(),
         messages: vec![
             message(a, 100, "t1"),
@@ -89,7 +89,7 @@ fn a_world_that_keeps_its_promises_has_no_findings() {
 #[test]
 fn each_breach_is_found_by_its_kind() {
     type Change = fn(&mut Record);
-    let cases: [(&str, Change, &[&str]); 20] = [
+    let cases: [(&str, Change, &[&str]); 21] = [
         ("not stored", |r| drop(r.messages.pop()), &["books", "lost"]),
         ("never acknowledged", |r| r.written[0].1 = false, &["lost"]),
         ("still waits", |r| r.messages[3].state = "pending".into(), &["lost"]),
@@ -105,6 +105,7 @@ fn each_breach_is_found_by_its_kind() {
         ("another's address", |r| r.accepted[0].address = "x".into(), &["foreign"]),
         ("another's conversation", |r| r.messages[1].token = Some(token(1, 7, 7)), &["foreign", "lost"]),
         ("parts swapped", |r| r.accepted.swap(0, 2), &["reordered"]),
+        ("answered late", |r| r.turns[2].ended = Some(15_000), &["late"]),
         ("two turns at once", |r| r.prompts[2].asked = Timestamp(1_500), &["reordered"]),
         ("a burst split", |r| r.messages[3].received = 1_200, &["split"]),
         ("bursts merged", |r| r.limits.quiet_ms = 50, &["merged"]),

@@ -10,6 +10,7 @@ use super::trace::Tokens;
 pub(super) fn check(record: &Record, findings: &mut Findings) {
     parts_in_order(record, findings);
     one_turn_at_a_time(record, findings);
+    late(record, findings);
     let mut conversations: BTreeMap<&str, Vec<&Message>> = BTreeMap::new();
     for message in &record.messages {
         conversations.entry(&message.conversation).or_default().push(message);
@@ -51,6 +52,19 @@ fn one_turn_at_a_time(record: &Record, findings: &mut Findings) {
         if before.and_then(|before| before.ended).is_some_and(|ended| ended > prompt.asked) {
             let (who, at) = (Tokens(&prompt.text), prompt.asked.rfc3339());
             findings.add("reordered", format!("{who} was asked at {at} during another turn"));
+        }
+    }
+}
+
+/// Nothing waits until something else happens to wake it.
+fn late(record: &Record, findings: &mut Findings) {
+    let ends: BTreeMap<&str, i64> =
+        record.turns.iter().filter_map(|turn| Some((turn.id.as_str(), turn.ended?))).collect();
+    for message in &record.messages {
+        let ended = message.turn.as_deref().and_then(|turn| ends.get(turn));
+        let took = ended.map_or(0, |ended| ended - message.received);
+        if let Some(token) = message.token.filter(|_| took > record.limits.patience_ms) {
+            findings.add("late", format!("{} was answered {took} ms after it came", Tokens(&[token])));
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::chance::{Dice, Of, VirtualClock};
 use super::check::{self, Accepted, Limits, Prompt, Record};
-use super::faults::{Crash, Fault, Moment, crashes};
+use super::faults::{Crash, Fault, Faults, Moment, crashes};
 use super::people::{self, Brings, DAY_MS, Webhook};
 use super::provider::Provider;
 use super::trace::{Event, Recorder, Trace, What};
@@ -260,11 +260,14 @@ impl Simulation {
         let (faults, conversation) = (&self.setting.faults, &self.setting.config.conversation);
         let books = self.books.last().map(|(_, books)| *books).unwrap_or_default();
         let damage = rows.damage.into_iter().map(|finding| format!("the database: {finding}"));
+        let max_wait_ms = i64::try_from(conversation.max_wait_ms).unwrap_or(i64::MAX);
+        let is_fine = *faults == Faults::default();
         let record = Record {
             limits: Limits {
                 quiet_ms: i64::try_from(conversation.quiet_ms).unwrap_or(i64::MAX),
-                max_wait_ms: i64::try_from(conversation.max_wait_ms).unwrap_or(i64::MAX),
+                max_wait_ms,
                 max_messages: conversation.max_messages,
+                patience_ms: if is_fine { max_wait_ms + 60_000 } else { 3_600_000 },
             },
             written: self.provider.messages().collect(),
             messages: rows.messages,
