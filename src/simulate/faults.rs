@@ -104,6 +104,8 @@ pub(super) enum Moment {
     Any,
     /// A body is complete, and nothing of it stored.
     Arrived,
+    /// A webhook was answered with 200: what it brought must be stored by now.
+    Acknowledged,
     /// A commit is on the disk, and nobody was told.
     Committed,
     /// The model was asked.
@@ -117,9 +119,10 @@ pub(super) enum Moment {
 }
 
 impl Moment {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Any,
         Self::Arrived,
+        Self::Acknowledged,
         Self::Committed,
         Self::Asked,
         Self::Answered,
@@ -155,7 +158,7 @@ pub(super) fn crashes(seed: u64, days: u32, busy: &[Timestamp]) -> Vec<Crash> {
             let in_a_row = if prng.chance(0.25) { prng.between(2, 4) } else { 1 };
             let mut after = busy[index].0 + i64::try_from(prng.between(0, 8_000)).unwrap_or(0);
             let crash = |_| {
-                let at = Moment::ALL[usize::try_from(prng.next() % 7).unwrap_or(0)];
+                let at = Moment::ALL[usize::try_from(prng.next() % 8).unwrap_or(0)];
                 let down_ms = i64::try_from(prng.between(200, 20_000)).unwrap_or(200);
                 let crash = Crash { after: Timestamp(after), at, down_ms };
                 after += i64::try_from(prng.between(0, 30_000)).unwrap_or(0);

@@ -63,6 +63,7 @@ impl What {
     const fn moment(&self) -> Option<Moment> {
         match self {
             Self::Arrived { .. } => Some(Moment::Arrived),
+            Self::Acknowledged { .. } => Some(Moment::Acknowledged),
             Self::Committed { .. } => Some(Moment::Committed),
             Self::Asked { .. } => Some(Moment::Asked),
             Self::Answered { .. } => Some(Moment::Answered),
