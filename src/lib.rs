@@ -13,6 +13,7 @@ pub mod memory;
 pub mod metrics;
 pub mod secret;
 pub mod shutdown;
+pub mod simulate;
 pub mod store;
 pub mod system;
 pub mod telemetry;

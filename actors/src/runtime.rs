@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
-use actix_rt::Arbiter;
+use actix_rt::{Arbiter, ArbiterHandle};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
@@ -33,6 +33,9 @@ const LEFTOVERS_WAIT: Duration = Duration::from_secs(1);
 
 /// How long a thread may take to end at the least, however little time is left.
 const JOIN_WAIT: Duration = Duration::from_millis(200);
+
+/// The place of the sweep in the tree, and of the thread that it shares with the gate of suspected turns.
+const SWEEP: &str = "sweep";
 
 /// What all shards are made of.
 #[derive(Clone)]
@@ -136,7 +139,7 @@ fn start_shard(
 
 /// Starts an actor of the common thread.
 async fn start_common<A>(
-    common: &Arbiter,
+    common: &ArbiterHandle,
     root: &Root,
     path: &'static str,
     make: impl FnOnce(Rc<Keeper>) -> A + Send + 'static,
@@ -145,7 +148,7 @@ where
     A: Actor<Context = Context<A>> + Supervised,
 {
     let root = root.clone();
-    start_on(&common.handle(), move || {
+    start_on(common, move || {
         let keeper = root.keeper(path, Strategy::EndProcess);
         let ctx = Context::new();
         let address = ctx.address();
@@ -162,7 +165,7 @@ pub struct Runtime {
     sweep: Addr<Sweep>,
     cutoff: watch::Sender<bool>,
     root: Root,
-    watchdog: Watchdog,
+    watchdog: Option<Watchdog>,
     arbiters: Vec<Arbiter>,
 }
 
@@ -173,30 +176,49 @@ impl Runtime {
     /// # Errors
     /// None when a thread did not come up.
     pub async fn start(parts: RuntimeParts, others: Vec<Watched>) -> Option<Self> {
+        let (mut arbiters, mut watched, root) = (vec![], others, parts.root.clone());
+        let thread = |path: &str| {
+            let (arbiter, has_no_place) = (arbiter(), path != SWEEP);
+            watched.push(watch_over(&root, path, &arbiter, has_no_place));
+            let handle = arbiter.handle();
+            arbiters.push(arbiter);
+            handle
+        };
+        let runtime = Self::place(parts, thread).await?;
+        let watchdog =
+            Watchdog::start(watched, root.settings().clone(), Arc::clone(root.end_process())).ok()?;
+        Some(Self { watchdog: Some(watchdog), arbiters, ..runtime })
+    }
+
+    /// Starts the same actors on the current thread, which nobody watches: for a simulation, whose one clock is that of its
+    /// one thread.
+    ///
+    /// # Errors
+    /// None when the thread is ending.
+    pub async fn start_here(parts: RuntimeParts) -> Option<Self> {
+        Self::place(parts, |_| Arbiter::current()).await
+    }
+
+    /// Starts the actors; `thread` gives the thread for what stands at a place of the tree.
+    async fn place(parts: RuntimeParts, mut thread: impl FnMut(&str) -> ArbiterHandle) -> Option<Self> {
         let (cutoff, is_cut_off) = watch::channel(false);
-        let (common, root) = (arbiter(), parts.root.clone());
+        let (common, root) = (thread(SWEEP), parts.root.clone());
         let suspect_gate =
             start_common(&common, &root, "suspects", |keeper| TurnGate::new(1, keeper)).await?;
-        let (mut arbiters, mut shards, mut watched) = (vec![], vec![], others);
+        let mut shards = vec![];
         for index in 0..parts.shards.max(1) {
-            let shard = arbiter();
+            let shard = thread(&format!("shards/{index}"));
             let (parts, gate, cutoff) = (parts.clone(), suspect_gate.clone(), is_cut_off.clone());
-            shards.push(start_on(&shard.handle(), move || start_shard(parts, index, gate, cutoff)).await?);
-            watched.push(watch_over(&root, &format!("shards/{index}"), &shard, true));
-            arbiters.push(shard);
+            shards.push(start_on(&shard, move || start_shard(parts, index, gate, cutoff)).await?);
         }
         let routers = shards.iter().map(|shard| (shard.router.clone(), shard.routed.clone())).collect();
         let dispatchers = shards.iter().map(|shard| shard.dispatcher.clone()).collect();
         let RuntimeParts { store, clock, sweep: settings, .. } = parts;
-        let sweep = start_common(&common, &root, "sweep", |keeper| {
+        let sweep = start_common(&common, &root, SWEEP, |keeper| {
             Sweep::new(Rc::new(SweepParts { store, clock, routers, dispatchers, settings, keeper }))
         });
         let sweep = sweep.await?;
-        watched.push(watch_over(&root, "sweep", &common, false));
-        arbiters.push(common);
-        let watchdog =
-            Watchdog::start(watched, root.settings().clone(), Arc::clone(root.end_process())).ok()?;
-        Some(Self { shards, suspect_gate, sweep, cutoff, root, watchdog, arbiters })
+        Some(Self { shards, suspect_gate, sweep, cutoff, root, watchdog: None, arbiters: vec![] })
     }
 
     /// Where the store's writer tells what it has committed.
@@ -250,7 +272,9 @@ impl Runtime {
             self.look_for_leftovers(deadline).await;
         }
         // From here on a thread that has ended is no dead one.
-        self.watchdog.stop();
+        if let Some(watchdog) = self.watchdog {
+            watchdog.stop();
+        }
         if !stop(self.arbiters, JOIN_WAIT.max(deadline.saturating_duration_since(Instant::now()))) {
             tracing::error!("a thread of actors is frozen, and is left behind");
         }

@@ -4,6 +4,7 @@ mod acts;
 mod knowledge;
 mod load;
 mod output;
+mod simulate;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -90,6 +91,9 @@ enum Command {
     /// Drive a server with realistic people and faults, check every promise, and report.
     #[command(after_help = load::HELP)]
     Load(Box<load::Load>),
+    /// Simulate days of traffic with faults, in seconds, and check every promise; a seed repeats itself exactly.
+    #[command(after_help = simulate::HELP)]
+    Simulate(simulate::Simulate),
 }
 
 /// Messages that failed alone.
@@ -173,6 +177,7 @@ pub fn run() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    let given = given(&cli.options);
     let sources = Sources {
         file: cli.options.config,
         environment: std::env::vars_os().collect(),
@@ -183,11 +188,10 @@ pub fn run() -> ExitCode {
         Err(error) => return wrong(&error),
     };
     let command = cli.command.unwrap_or(Command::Serve);
-    let is_serving = matches!(command, Command::Serve);
-    if let Err(error) = telemetry::start(&quieted(&config, is_serving).log) {
+    if let Err(error) = telemetry::start(&quieted(&config, &command).log) {
         return wrong(&error);
     }
-    match carry_out(command, config) {
+    match carry_out(command, config, &given) {
         Ok(code) => code,
         Err(error) => {
             output::complain(format_args!("tertulia: {error}"));
@@ -196,13 +200,24 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Commands other than `serve` log only what went wrong; their answer is on standard output.
-fn quieted(config: &Config, is_serving: bool) -> Config {
+/// Commands other than `serve` log only what went wrong; their answer is on standard output. In a simulation everything
+/// goes wrong, on purpose.
+fn quieted(config: &Config, command: &Command) -> Config {
     let mut config = config.clone();
-    if !is_serving {
-        config.log.level = "warn".to_owned();
+    match command {
+        Command::Serve => {}
+        Command::Simulate(_) => config.log.level = "off".to_owned(),
+        _ => config.log.level = "warn".to_owned(),
     }
     config
+}
+
+/// The options of every command that were given, as they are written on a command line.
+fn given(options: &Options) -> Vec<String> {
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+    let file = options.config.iter().map(|path| format!("--config {}", quoted(&path.to_string_lossy())));
+    let keys = options.set.iter().map(|(key, value)| format!("--set {}", quoted(&format!("{key}={value}"))));
+    file.chain(keys).collect()
 }
 
 fn wrong(error: &dyn std::fmt::Display) -> ExitCode {
@@ -212,7 +227,7 @@ fn wrong(error: &dyn std::fmt::Display) -> ExitCode {
 
 type Failure = Box<dyn std::error::Error>;
 
-fn carry_out(command: Command, config: Config) -> Result<ExitCode, Failure> {
+fn carry_out(command: Command, config: Config, given: &[String]) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve => {
             actix_rt::System::new().block_on(app::serve(config))?;
@@ -234,6 +249,7 @@ fn carry_out(command: Command, config: Config) -> Result<ExitCode, Failure> {
         Command::Knowledge(Knowledge::Import { file }) => knowledge::import(&config, &file),
         Command::Knowledge(Knowledge::Remove { ids }) => knowledge::remove(&config, &ids),
         Command::Knowledge(Knowledge::Reindex) => knowledge::reindex(&config),
+        Command::Simulate(asked) => simulate::run(&asked, &config, given),
     }
 }
 

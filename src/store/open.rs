@@ -1,18 +1,19 @@
 //! From a file to a running store, in the steps that a start takes: open, take over, start; and the way back.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior, params};
 use tertulia_actors::domain::{Epoch, PartState, Tick};
 use tertulia_actors::ports::Tells;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::checkpoint::{self, Thresholds};
 use super::error::OpenError;
 use super::handle::SqliteStore;
+use super::inline::{InlineReader, InlineWriter, Pace};
 use super::ledger::{self, Ledger, move_parts};
 use super::panics::PanicLogs;
 use super::readers::Readers;
@@ -35,6 +36,8 @@ pub struct PreparedStore {
     books: watch::Sender<tertulia_actors::domain::Books>,
     stats: watch::Sender<WriterStats>,
     readers: Vec<JoinHandle<()>>,
+    /// Of a store without threads: what is rung when there is something to write, and how long things take.
+    inline: Option<(Arc<Notify>, Pace)>,
 }
 
 /// What a takeover found.
@@ -54,16 +57,52 @@ impl SqliteStore {
     /// # Errors
     /// When the file cannot be used, is damaged, belongs to another program, or was written by a newer one.
     pub fn open(settings: &StoreSettings) -> Result<PreparedStore, OpenError> {
+        let conn = Self::connect(settings)?;
+        let panics = PanicLogs::default();
+        let (readers, threads) = Readers::start(settings, &panics.readers)?;
+        Self::prepare(settings, conn, panics, (readers, threads), None)
+    }
+
+    /// Opens the database like [`open`](Self::open), without a thread: whoever polls an answer reads, and what is written is
+    /// written by [`InlineWriter::run`](super::InlineWriter::run). Nothing is synced to the disk, so that this is for
+    /// databases whose machine may not fail, as in a simulation. Each read takes the `pace` twice: before it and after it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_inline(settings: &StoreSettings, pace: Pace) -> Result<PreparedStore, OpenError> {
+        let conn = Self::connect(settings)?;
+        conn.pragma_update(None, "synchronous", "OFF")?;
+        let panics = PanicLogs::default();
+        let reader = InlineReader::open(settings, Arc::clone(&pace))?;
+        let readers = Readers::inline(reader, &panics.readers);
+        Self::prepare(settings, conn, panics, (readers, vec![]), Some(pace))
+    }
+
+    /// The connection that writes, to a database of the newest schema.
+    fn connect(settings: &StoreSettings) -> Result<Connection, OpenError> {
         connect::create_file(&settings.path)?;
         let mut conn = connect::writer(settings)?;
         // Before anything is written: a start that refuses leaves the file as it found it.
         damage::refuse(&conn, settings)?;
         schema::migrate(&mut conn, &settings.path)?;
+        Ok(conn)
+    }
+
+    fn prepare(
+        settings: &StoreSettings,
+        conn: Connection,
+        panics: PanicLogs,
+        (readers, threads): (Readers, Vec<JoinHandle<()>>),
+        pace: Option<Pace>,
+    ) -> Result<PreparedStore, OpenError> {
         let (ledger, epoch) = (ledger::load(&conn)?, ledger::epoch(&conn)?);
-        let panics = PanicLogs::default();
-        let (readers, threads) = Readers::start(settings, &panics.readers)?;
         let gauges = Arc::new(Gauges::default());
         let (queue, receiver) = Queue::new(settings, Arc::clone(&gauges));
+        let inline = pace.map(|pace| (Arc::new(Notify::new()), pace));
+        let queue = match &inline {
+            Some((bell, _)) => queue.ringing(Arc::clone(bell)),
+            None => queue,
+        };
         let (books, books_seen) = watch::channel(ledger.books);
         let (stats, stats_seen) = watch::channel(WriterStats::begin(&ledger));
         let handle = Arc::new(Self {
@@ -76,7 +115,8 @@ impl SqliteStore {
             retry_after: Duration::from_millis(settings.retry_after_ms),
         });
         let settings = settings.clone();
-        Ok(PreparedStore { settings, conn, ledger, epoch, handle, receiver, books, stats, readers: threads })
+        let readers = threads;
+        Ok(PreparedStore { settings, conn, ledger, epoch, handle, receiver, books, stats, readers, inline })
     }
 }
 
@@ -149,6 +189,31 @@ impl PreparedStore {
     pub fn start(self, deps: StoreDeps, tells: Box<dyn Tells>) -> Result<RunningStore, OpenError> {
         let (committed, wake) = sync_channel(1);
         let checkpointer = start_checkpoints(&self.settings, &self.handle, wake)?;
+        let (writer, handle, readers) = self.writer((deps, tells), committed);
+        let writer = std::thread::Builder::new()
+            .name("store-write".into())
+            .spawn(move || writer.run())
+            .map_err(OpenError::Thread)?;
+        Ok(RunningStore { handle, writer, checkpointer, readers })
+    }
+
+    /// The writer of a store that was opened [inline](SqliteStore::open_inline); none for any other one. It tells `tells`
+    /// after each commit. The log is copied to the database by commits, once it is long.
+    #[must_use]
+    pub fn start_inline(mut self, deps: StoreDeps, tells: Box<dyn Tells>) -> Option<InlineWriter> {
+        let (bell, pace) = self.inline.take()?;
+        // Nobody waits at the other end, which the writer takes as a checkpointer that is busy.
+        let (committed, _) = sync_channel(1);
+        let gauges = Arc::clone(&self.handle.gauges);
+        let (writer, ..) = self.writer((deps, tells), committed);
+        Some(InlineWriter::new(writer, gauges, bell, pace))
+    }
+
+    fn writer(
+        self,
+        deps: (StoreDeps, Box<dyn Tells>),
+        committed: SyncSender<()>,
+    ) -> (Writer, Arc<SqliteStore>, Vec<JoinHandle<()>>) {
         let out = Publications {
             books: self.books,
             stats: self.stats,
@@ -156,19 +221,9 @@ impl PreparedStore {
             panics: self.handle.panics.writer.clone(),
             committed,
         };
-        let writer = Writer::new(
-            self.settings,
-            self.conn,
-            self.receiver,
-            (self.ledger, self.epoch),
-            (deps, tells),
-            out,
-        );
-        let writer = std::thread::Builder::new()
-            .name("store-write".into())
-            .spawn(move || writer.run())
-            .map_err(OpenError::Thread)?;
-        Ok(RunningStore { handle: self.handle, writer, checkpointer, readers: self.readers })
+        let owned = (self.ledger, self.epoch);
+        let writer = Writer::new(self.settings, self.conn, self.receiver, owned, deps, out);
+        (writer, self.handle, self.readers)
     }
 }
 

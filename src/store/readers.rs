@@ -15,11 +15,12 @@ use tokio::sync::oneshot;
 
 use super::connect;
 use super::error::{OpenError, overloaded, read_error};
+use super::inline::InlineReader;
 use super::panics::PanicLog;
 use super::settings::StoreSettings;
 
 type Pool = r2d2::Pool<SqliteConnectionManager>;
-type Job = Box<dyn FnOnce(Result<&Connection, StoreError>) + Send>;
+pub(super) type Job = Box<dyn FnOnce(Result<&Connection, StoreError>) + Send>;
 
 enum Message {
     Read(Job),
@@ -65,9 +66,17 @@ impl Tally {
     }
 }
 
-/// The way to the threads.
+/// Who reads.
+enum Way {
+    /// Threads.
+    Threads(SyncSender<Message>),
+    /// Whoever polls the answer.
+    Inline(Arc<InlineReader>),
+}
+
+/// The way to those who read.
 pub(super) struct Readers {
-    sender: SyncSender<Message>,
+    way: Way,
     limit: usize,
     tally: Arc<Tally>,
     panics: PanicLog,
@@ -97,7 +106,13 @@ impl Readers {
             })
             .collect::<Result<_, _>>()?;
         let (limit, panics) = (settings.read_queue_max, panics.clone());
-        Ok((Self { sender, limit, tally, panics }, threads))
+        Ok((Self { way: Way::Threads(sender), limit, tally, panics }, threads))
+    }
+
+    /// Reads on the thread that asks, by one connection; there is no queue.
+    pub(super) fn inline(reader: InlineReader, panics: &PanicLog) -> Self {
+        let (way, tally) = (Way::Inline(Arc::new(reader)), Arc::new(Tally::default()));
+        Self { way, limit: usize::MAX, tally, panics: panics.clone() }
     }
 
     /// Queues a read at once; the future waits for its answer.
@@ -111,8 +126,12 @@ impl Readers {
             // The caller may have given up.
             let _ = answer.send(conn.and_then(|conn| guarded(read, conn, &panics)));
         });
+        let sender = match &self.way {
+            Way::Threads(sender) => sender,
+            Way::Inline(reader) => return self.read_inline(reader, job, receiver),
+        };
         self.tally.enter();
-        let queued = self.sender.try_send(Message::Read(job));
+        let queued = sender.try_send(Message::Read(job));
         if queued.is_err() {
             self.tally.leave();
         }
@@ -126,6 +145,25 @@ impl Readers {
         }
     }
 
+    fn read_inline<T: Send + 'static>(
+        &self,
+        reader: &Arc<InlineReader>,
+        job: Job,
+        answer: oneshot::Receiver<Result<T, StoreError>>,
+    ) -> StoreFuture<T> {
+        let (reader, tally) = (Arc::clone(reader), Arc::clone(&self.tally));
+        Box::pin(async move {
+            let job: Job = Box::new(move |conn| {
+                tally.enter();
+                tally.begin();
+                job(conn);
+                tally.end();
+            });
+            reader.read(job).await;
+            answer.await.unwrap_or(Err(StoreError::Closed))
+        })
+    }
+
     /// How the threads are doing now.
     pub(super) fn stats(&self) -> ReadStats {
         ReadStats {
@@ -137,8 +175,10 @@ impl Readers {
 
     /// Asks one thread to end after what is queued.
     pub(super) fn stop_one(&self) {
-        // The threads are gone already when this fails.
-        let _ = self.sender.send(Message::Stop);
+        if let Way::Threads(sender) = &self.way {
+            // The threads are gone already when this fails.
+            let _ = sender.send(Message::Stop);
+        }
     }
 }
 

@@ -103,7 +103,8 @@ const ACTORS: &[(&str, &[&str])] = &[
     ("lib", &[]),
 ];
 
-/// What each module of the binary may import from its own crate. Only `app`, `cli`, `config` and `metrics` know adapters.
+/// What each module of the binary may import from its own crate. Only `app`, `cli`, `config`, `metrics` and
+/// `simulate` know adapters.
 const BINARY: &[(&str, &[&str])] = &[
     ("main", &[]),
     ("lib", &[]),
@@ -120,8 +121,23 @@ const BINARY: &[(&str, &[&str])] = &[
     ("http", &["http", "secret"]),
     ("load", &["channels", "load", "secret"]),
     ("metrics", &["store"]),
+    ("simulate", &["channels", "config", "knowledge", "load", "secret", "simulate", "store", "system"]),
     ("config", &["channels", "http", "knowledge", "llm", "secret", "store", "telemetry"]),
-    ("cli", &["app", "channels", "config", "knowledge", "load", "lock_file", "store", "system", "telemetry"]),
+    (
+        "cli",
+        &[
+            "app",
+            "channels",
+            "config",
+            "knowledge",
+            "load",
+            "lock_file",
+            "simulate",
+            "store",
+            "system",
+            "telemetry",
+        ],
+    ),
     (
         "app",
         &[
@@ -160,6 +176,10 @@ const BINARY_OF_ACTORS: &[(&str, &[&str])] = &[
     ("cli", &["domain", "ports"]),
     ("http", &["domain", "feed", "inbox", "operations", "ports", "services", "supervision"]),
     ("config", &["domain", "pipeline", "settings"]),
+    (
+        "simulate",
+        &["domain", "inbox", "pipeline", "ports", "runtime", "services", "settings", "shard", "supervision"],
+    ),
     (
         "app",
         &["domain", "inbox", "pipeline", "ports", "runtime", "services", "settings", "shard", "supervision"],

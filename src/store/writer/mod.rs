@@ -119,6 +119,18 @@ impl Writer {
         self.conn
     }
 
+    /// Writes one group of what has gathered, on the thread of the caller; answers how many requests were in it.
+    pub(super) fn serve_gathered(&mut self) -> usize {
+        let mut group = Vec::new();
+        // There is no word to stop: who serves like this stops by itself.
+        self.gather(&mut group);
+        let requests = group.len();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.work(&mut group))) {
+            self.survive(&mut group, &*panic);
+        }
+        requests
+    }
+
     fn serve(&mut self, group: &mut Vec<Box<dyn Job>>, open: &mut bool) {
         while *open || self.has_more(group) {
             if *open && group.is_empty() {

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use tertulia_actors::ports::StoreError;
 use tertulia_actors::ports::store::{Limit, StoreFuture};
+use tokio::sync::Notify;
 
 use super::super::error::overloaded;
 use super::super::settings::StoreSettings;
@@ -127,6 +128,8 @@ pub(in crate::store) struct Queue {
     queue_max: usize,
     admission_queue_max: usize,
     admission_queue_bytes: usize,
+    /// Rung when something is queued, where no thread waits at the other end.
+    bell: Option<Arc<Notify>>,
 }
 
 impl Queue {
@@ -139,8 +142,14 @@ impl Queue {
             queue_max: settings.queue_max,
             admission_queue_max: settings.admission_queue_max,
             admission_queue_bytes: settings.admission_queue_bytes,
+            bell: None,
         };
         (queue, receiver)
+    }
+
+    /// The same, and `bell` is rung whenever something is queued.
+    pub(in crate::store) fn ringing(self, bell: Arc<Notify>) -> Self {
+        Self { bell: Some(bell), ..self }
     }
 
     /// Queues a write at once; the future only waits for its answer, so that dropping it cancels nothing.
@@ -166,6 +175,9 @@ impl Queue {
                 TrySendError::Full(_) => overloaded(Limit::Queue, self.queue_max),
                 TrySendError::Disconnected(_) => StoreError::Closed,
             });
+        }
+        if let Some(bell) = &self.bell {
+            bell.notify_one();
         }
         Box::pin(async move { answer.await.unwrap_or(Err(StoreError::Closed)) })
     }
