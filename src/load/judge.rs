@@ -239,30 +239,28 @@ impl Judge<'_> {
     }
 
     fn merged(&self) -> Promise {
-        let mut count = Count::new("merged", "a thought whose turn had begun takes in no later one");
+        let mut count = Count::new("merged", "a turn that has begun takes in no later thought");
         let mut met = 0_u64;
         for reply in self.ledger.replies() {
-            let mut bursts: Vec<_> =
-                reply.tokens.iter().filter_map(|token| self.ledger.place(*token)).collect();
-            bursts.sort_unstable();
-            bursts.dedup();
-            let all = self.ledger.bursts();
-            let is_late = |pair: &[usize]| {
-                let (one, two) = (&all[pair[0]], &all[pair[1]]);
-                let begun = self.ledger.first_prompt(pair[0]);
-                one.person == two.person && begun.is_some_and(|begun| begun < two.messages[0].intended)
-            };
-            met += u64::from(bursts.len() > 1);
-            let late = bursts.windows(2).find(|pair| is_late(pair));
+            let pairs = || reply.tokens.windows(2).filter(|pair| pair[0].burst != pair[1].burst);
+            let late = pairs().find(|pair| self.had_begun_before(pair[0], pair[1]));
+            met += u64::from(pairs().next().is_some());
             count.check(late.is_none(), || {
-                let places = late.unwrap_or_default();
-                let names: Vec<_> =
-                    places.iter().map(|place| self.name(self.token(&all[*place], 0))).collect();
+                let names: Vec<_> = late.into_iter().flatten().map(|token| self.name(*token)).collect();
                 format!("one reply for {}", names.join(" and "))
             });
         }
         let note = format!("{met} replies for thoughts that met within a quiet period or behind a turn");
         count.note((met > 0).then_some(note))
+    }
+
+    /// Whether the turn of one of two messages had begun before the other was meant to be sent.
+    fn had_begun_before(&self, one: Token, two: Token) -> bool {
+        let (Some(one), Some(two)) = (self.ledger.message(one), self.ledger.message(two)) else {
+            return false;
+        };
+        let begun = [(one, two), (two, one)];
+        begun.iter().any(|(first, second)| first.prompted != 0 && first.prompted < second.intended)
     }
 
     fn reordered(&self) -> Promise {
@@ -289,8 +287,7 @@ impl Judge<'_> {
     }
 
     fn provider_s(&self, token: Token) -> Option<i64> {
-        let burst = &self.ledger.bursts()[self.ledger.place(token)?];
-        burst.messages.get(token.message).map(|message| message.provider_s)
+        self.ledger.message(token).map(|message| message.provider_s)
     }
 
     /// Whether a message was acknowledged before another one was first sent.

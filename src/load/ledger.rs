@@ -14,6 +14,8 @@ pub struct Written {
     pub sent: Moment,
     /// When its first webhook was acknowledged.
     pub acknowledged: Moment,
+    /// When it first stood in a prompt, that is, when its turn had begun.
+    pub prompted: Moment,
     /// The provider's time in its webhooks, in seconds since the epoch.
     pub provider_s: i64,
     /// Accepted replies that hold its words.
@@ -31,8 +33,6 @@ pub struct WrittenBurst {
     pub stage: usize,
     /// Its messages.
     pub messages: Vec<Written>,
-    /// When the model was first asked about it; 0: never.
-    pub prompted: Moment,
     /// How long the model took for it.
     pub model: Moment,
     /// When the answer to its last message arrived; 0: it has not.
@@ -108,7 +108,6 @@ impl Ledger {
             number: burst.number,
             stage,
             messages: messages.collect(),
-            prompted: 0,
             model: 0,
             answered: 0,
         };
@@ -148,10 +147,14 @@ impl Ledger {
             token: *token,
         }));
         if let Some(place) = self.places.get(&(last.person, last.burst)) {
-            let burst = &mut self.bursts[*place];
-            burst.model = model;
-            if burst.prompted == 0 {
-                burst.prompted = at;
+            self.bursts[*place].model = model;
+        }
+        for token in tokens {
+            let burst = self.places.get(&(token.person, token.burst)).map(|place| &mut self.bursts[*place]);
+            if let Some(message) = burst.and_then(|burst| burst.messages.get_mut(token.message))
+                && message.prompted == 0
+            {
+                message.prompted = at;
             }
         }
     }
@@ -230,10 +233,10 @@ impl Ledger {
         self.places.get(&(token.person, token.burst)).copied()
     }
 
-    /// When the model was first asked about a burst.
+    /// A message as it was written.
     #[must_use]
-    pub fn first_prompt(&self, place: usize) -> Option<Moment> {
-        self.bursts.get(place).map(|burst| burst.prompted).filter(|at| *at > 0)
+    pub fn message(&self, token: Token) -> Option<&Written> {
+        self.bursts[self.place(token)?].messages.get(token.message)
     }
 
     /// How many people have written.
@@ -299,7 +302,10 @@ mod tests {
         ledger.acknowledge(place, 1, 2_500);
         assert_eq!((ledger.acknowledged(), ledger.backlog()), (2, 2));
         ledger.prompted(["system", &burst.messages[1].text].into_iter(), 4_000, 70);
-        assert_eq!(ledger.first_prompt(place), Some(4_000));
+        assert_eq!(
+            ledger.bursts()[place].messages.iter().map(|m| m.prompted).collect::<Vec<_>>(),
+            [0, 4_000]
+        );
         let (first, second) = (&burst.messages[0].text, &burst.messages[1].text);
         assert_eq!(ledger.replied(burst.person.address(), first, 5_000), []);
         let answered = Answered { burst: place, person: 0, stage: 1, last_intended: 51_000, model: 70 };

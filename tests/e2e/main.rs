@@ -12,6 +12,7 @@ mod durability;
 mod faults;
 mod hot_user;
 mod knowledge;
+mod load;
 mod operations;
 mod overload;
 mod resilience;
