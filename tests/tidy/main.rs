@@ -132,6 +132,7 @@ const BINARY: &[(&str, &[&str])] = &[
             "knowledge",
             "load",
             "lock_file",
+            "secret",
             "simulate",
             "store",
             "system",
