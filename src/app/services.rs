@@ -95,13 +95,15 @@ fn end_process(why: &str) {
     let (told, is_told) = std::sync::mpsc::channel();
     let why = why.to_owned();
     // What holds a thread may hold the log as well: that must not keep the process.
-    std::thread::spawn(move || {
+    let last_words = std::thread::Builder::new().name("last-words".into()).spawn(move || {
         tracing::error!(why, "the process ends, to be started again by its manager");
         // Nobody waits any longer.
         let _ = told.send(());
     });
-    // Told or not, it ends.
-    let _ = is_told.recv_timeout(LAST_WORDS);
+    // Told or not, it ends; at once where the system gives no thread to tell it.
+    if last_words.is_ok() {
+        let _ = is_told.recv_timeout(LAST_WORDS);
+    }
     std::process::exit(1);
 }
 
