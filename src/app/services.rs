@@ -84,7 +84,7 @@ impl ServiceThread {
 }
 
 /// How long the threads may take to end.
-const JOIN_WAIT: Duration = Duration::from_secs(1);
+pub(super) const JOIN_WAIT: Duration = Duration::from_secs(1);
 
 /// How long the last line of the log may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
