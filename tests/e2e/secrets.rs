@@ -66,6 +66,14 @@ fn replies_wait_for_a_token_that_is_accepted_and_go_out_once_when_its_file_has_i
                 .any(|line| line.contains("channels.whatsapp.access_token") && line.contains("changed"))
         );
         assert!(!log.contains("-right-token") && !log.contains("-wrong-token"), "{log}");
+        let leaked = "SELECT count(*) FROM outbox WHERE error LIKE '%-wrong-token%'";
+        assert_eq!(bench.count(leaked), 0);
+        for shown in ["/v1/supervision/events?after=0", "/v1/supervision/tree"] {
+            let asked = client().get(bench.url(shown)).bearer_auth(CONSOLE_TOKEN);
+            let answer = asked.header("accept", "application/json").send().await.expect("an answer");
+            let text = answer.text().await.expect("a text");
+            assert!(text.contains("401, code 190") && !text.contains("-wrong-token"), "{shown}: {text}");
+        }
         assert!(!log.contains("channels.whatsapp.app_secret"), "what has not changed is not named");
     });
 }
