@@ -103,7 +103,6 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         Arc::new(Receipts::after(prepared.last_receipt_seq(), Arc::clone(&ground.clock)));
     prepare_knowledge(&config, &ground)?;
     let services = ServiceThread::start(&config, &ground).await?;
-    store::supervise(&ground.store, &services).await?;
     let parts = runtime_parts(&config, &ground, &mut prepared, &services).await?;
     let probes = (parts.pipeline.services.clone(), parts.channels.clone());
     let vectors = parts.pipeline.services.vectors.clone();
@@ -114,6 +113,8 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         quiet: config.conversation.quiet(),
     };
     let store = prepared.start(deps, Box::new(runtime.tells()))?;
+    // Only now does the end of the writer's thread mean anything.
+    store::supervise(&ground.store, &services).await?;
     let (draining, is_draining) = watch::channel(false);
     let (admissions, metrics) = way_in(&config, &ground, receipts, runtime.counter());
     let state = HttpState::new(Parts {
