@@ -9,28 +9,42 @@ use rusqlite::{Connection, params};
 use tertulia::load::bursts::Burst;
 use tertulia::load::providers::{ModelBehaviour, ModelFault, ProviderOptions};
 
+use super::panics::{told, wait_until_told};
 use super::{Recovery, bursts, check_promises, play};
+use crate::supervision::state;
 use crate::support::{Bench, CONSOLE_TOKEN, FAILPOINTS_DELAY, PATIENCE, Server, client, run};
 
 #[test]
 fn a_disk_that_stalls_for_5_s_delays_acknowledgements_and_splits_no_burst() {
     run(async {
-        let bench = Bench::new();
+        let mut bench = Bench::new();
+        bench.set("supervision.heartbeat_ms", "1000");
+        bench.set("log.level", "warn,tertulia_actors::supervision=info");
         let _server = bench.start().await;
         bench.failpoints("store.before_commit=1*stall(5000)");
         tokio::time::sleep(FAILPOINTS_DELAY).await;
         let some = bursts("stall", 100, 0);
+        let seen = async {
+            wait_until_told(&bench, "\"store/writer\"", "Failed").await;
+            assert!(bench.log().contains("frozen for "), "{}", bench.log());
+            assert_eq!(state(&bench, "store/writer").await, "frozen");
+            assert_eq!(state(&bench, "store").await, "frozen");
+        };
         let (sender, began) = (bench.sender(), Instant::now());
         let played = join_all(some.iter().map(|burst| async {
             sender.play(burst).await.expect("acknowledged");
             began.elapsed()
         }));
-        let first = played.await.into_iter().min().expect("somebody wrote");
+        let (played, ()) = tokio::join!(played, seen);
+        let first = played.into_iter().min().expect("somebody wrote");
         assert!(first >= Duration::from_secs(5), "acknowledged after {first:?}, before it was on the disk");
         let recovery = Recovery::from("the disk stalled for 5 s");
         bench.wait_until_idle().await;
         recovery.within(Duration::from_secs(5));
         check_promises(&bench, &some, "stall");
+        wait_until_told(&bench, "\"store/writer\"", "Recovered").await;
+        assert_eq!(told(&bench, "\"store/writer\"", "Failed"), 1, "{}", bench.log());
+        assert_eq!(state(&bench, "store").await, "running");
     });
 }
 
