@@ -35,6 +35,9 @@ fn replies_wait_for_a_token_that_is_accepted_and_go_out_once_when_its_file_has_i
         let file = keep_in_file(&mut bench, "channels.whatsapp.access_token", "the-wrong-token\n");
         bench.set("outbox.retry_base_ms", "50");
         bench.set("outbox.retry_max_ms", "200");
+        // Nothing but the signal lets it be tried again before long.
+        bench.set("supervision.probe_ms", "600000");
+        bench.set("supervision.probe_max_ms", "600000");
         bench.set("log.level", "info");
         let server = bench.start().await;
         let made = Bursts::new(41, "token");
@@ -133,6 +136,9 @@ fn a_model_whose_key_is_corrected_answers_what_waited() {
         let mut bench = Bench::with(ProviderOptions { model, ..ProviderOptions::default() });
         let file = keep_in_file(&mut bench, "query.llm.api_key", "the-wrong-key");
         bench.set("turns.unavailable_retry_ms", "50");
+        // Nothing but the signal lets it be tried again before long.
+        bench.set("supervision.probe_ms", "600000");
+        bench.set("supervision.probe_max_ms", "600000");
         let server = bench.start().await;
         let burst = Bursts::new(43, "key").burst(0, 0);
         bench.sender().play(&burst).await.expect("acknowledged");
