@@ -19,12 +19,13 @@ use tertulia_actors::ports::{Clock, Entropy, InboundChannel, ReceiptSource, Stor
 use tertulia_actors::runtime::{ConversationCounter, Runtime, RuntimeParts};
 use tertulia_actors::services::Services;
 use tertulia_actors::shard::ChannelsOut;
+use tertulia_actors::supervision::arbiter::within;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use keeper::Keeper;
-use services::ServiceThread;
+use services::{JOIN_WAIT, ServiceThread};
 
 use crate::channels::whatsapp::WhatsappInbound;
 use crate::config::Config;
@@ -102,7 +103,6 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         Arc::new(Receipts::after(prepared.last_receipt_seq(), Arc::clone(&ground.clock)));
     prepare_knowledge(&config, &ground)?;
     let services = ServiceThread::start(&config, &ground).await?;
-    store::supervise(&ground.store, &services).await?;
     let parts = runtime_parts(&config, &ground, &mut prepared, &services).await?;
     let probes = (parts.pipeline.services.clone(), parts.channels.clone());
     let vectors = parts.pipeline.services.vectors.clone();
@@ -113,6 +113,8 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         quiet: config.conversation.quiet(),
     };
     let store = prepared.start(deps, Box::new(runtime.tells()))?;
+    // Only now does the end of the writer's thread mean anything.
+    store::supervise(&ground.store, &services).await?;
     let (draining, is_draining) = watch::channel(false);
     let (admissions, metrics) = way_in(&config, &ground, receipts, runtime.counter());
     let state = HttpState::new(Parts {
@@ -175,7 +177,13 @@ const fn grace(config: &Config) -> Duration {
 async fn drain(runtime: Runtime, services: ServiceThread, store: RunningStore, deadline: Instant) {
     runtime.drain(deadline - deadline.saturating_duration_since(Instant::now()) / 4).await;
     services.stop();
-    store.shutdown();
+    let patience = JOIN_WAIT.max(deadline.saturating_duration_since(Instant::now()));
+    if within(patience, move || store.shutdown()).is_none() {
+        // What was acknowledged is on disk; what its threads are at was not.
+        tracing::error!(
+            "a thread of the store is frozen, and is left behind; the next start does what it has left"
+        );
+    }
     leaks::report_threads();
 }
 

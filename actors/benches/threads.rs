@@ -17,7 +17,7 @@ use tertulia_actors::settings::{FrontSettings, SupervisionSettings};
 use tertulia_actors::supervision::events::Reporter;
 use tertulia_actors::supervision::policy::{RestartPolicy, Strategy};
 use tertulia_actors::supervision::supervised::Keeper;
-use tertulia_actors::supervision::{Front, FrontHandle, Threads};
+use tertulia_actors::supervision::{Crew, Front, FrontHandle, Threads};
 use uuid::Uuid;
 
 /// Callers at the same time; no more, since all of them are one asker, who has no more places in the queue.
@@ -69,7 +69,7 @@ fn front(is_threaded: bool, works: Works) -> FrontHandle<EmbeddingService> {
     let (kept, limited) = (Rc::clone(&keeper), limits.clone());
     let make = move || {
         EmbeddingService(match is_threaded {
-            true => Engine::Threads(Threads::start(&kept, &limited, 1, move || works)),
+            true => Engine::Threads(Threads::start(&kept, &limited, &Crew::of(1), move || works)),
             false => Engine::port(move |text| {
                 let mut works = works;
                 Box::pin(ready(works.compute(text)))

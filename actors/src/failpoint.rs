@@ -7,7 +7,8 @@
 //! A test build reads `TERTULIA_FAILPOINTS` once: `name=action` pairs separated by `;`. Actions: `kill` (as by `kill -9`),
 //! `panic`, `quote` (a panic that quotes the place's text), `error`, `stall(MS)`, `hold` (until the file below is replaced), `shift(MS)`. `N*action` acts on the N-th passage only, `N-M*action` from the N-th to the M-th,
 //! `%N*action` on every N-th, without any of them on every one. `action@TOKEN` acts, and counts passages, only where the
-//! place's text holds TOKEN. A name may stand several times; the first pair that acts decides.
+//! place's text holds TOKEN. A name may stand several times; the first pair that acts decides. Each pair is logged when it acts
+//! for the first time.
 //!
 //! `TERTULIA_FAILPOINTS_FILE` names a file with more of the same, also separated by lines. It is read again when it was
 //! replaced, and all passages in it are counted anew, so that a test can mend a running server.
@@ -57,7 +58,7 @@ mod switch {
     use std::fs;
     use std::os::unix::fs::MetadataExt;
     use std::path::PathBuf;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
     use std::sync::{LazyLock, PoisonError, RwLock};
     use std::time::{Duration, Instant};
 
@@ -112,6 +113,8 @@ mod switch {
         /// What the place's text must hold; none: it need not have one.
         pub(super) token: Option<String>,
         passed: AtomicU64,
+        /// Whether it was told that it acts.
+        told: AtomicBool,
     }
 
     impl Point {
@@ -119,6 +122,14 @@ mod switch {
             let is_meant = self.name == name
                 && self.token.as_deref().is_none_or(|token| text.is_some_and(|text| text.contains(token)));
             is_meant && self.when.holds(self.passed.fetch_add(1, Ordering::Relaxed) + 1)
+        }
+
+        /// Says so when it acts for the first time, so that a test can see that it did.
+        fn acted(&self) -> Action {
+            if !self.told.swap(true, Ordering::Relaxed) {
+                tracing::warn!(place = self.name, "a failpoint acts");
+            }
+            self.action
         }
     }
 
@@ -164,9 +175,8 @@ mod switch {
         }
 
         fn action(&self, name: &str, text: Option<&str>) -> Option<Action> {
-            let acting = |points: &[Point]| {
-                points.iter().find(|point| point.acts(name, text)).map(|point| point.action)
-            };
+            let acting =
+                |points: &[Point]| points.iter().find(|point| point.acts(name, text)).map(Point::acted);
             if self.file.is_some() {
                 self.look_again();
                 let read = self.from_file.read().unwrap_or_else(PoisonError::into_inner);
@@ -212,7 +222,14 @@ mod switch {
             None => (rest, None),
         };
         let action = parse_action(action)?;
-        Some(Point { name: name.to_owned(), action, when, token, passed: AtomicU64::new(0) })
+        Some(Point {
+            name: name.to_owned(),
+            action,
+            when,
+            token,
+            passed: AtomicU64::new(0),
+            told: AtomicBool::new(false),
+        })
     }
 
     fn parse_when(text: &str) -> Option<When> {

@@ -317,7 +317,8 @@ pub struct SupervisionSettings {
     pub heartbeat_ms: u64,
     /// A thread of actors that is frozen for this long ends the process, so that the service manager starts it again.
     pub frozen_exit_ms: u64,
-    /// Frozen threads of one service that are left behind, each replaced by a new one; one more is not replaced.
+    /// Frozen threads of one service that are left behind, each replaced by a new one, over restarts of its front too; one
+    /// more is not replaced.
     pub abandoned_max: usize,
     /// Calls of one conversation that wait before one front.
     pub share_max: usize,

@@ -17,7 +17,7 @@ use tertulia_actors::supervision::policy::Strategy;
 use tertulia_actors::supervision::root::Root;
 use tertulia_actors::supervision::supervised::Keeper;
 use tertulia_actors::supervision::watchdog::Watched;
-use tertulia_actors::supervision::{Front, FrontHandle, Service, Threads};
+use tertulia_actors::supervision::{Crew, Front, FrontHandle, Service, Threads};
 
 use super::{AppError, Ground};
 use crate::channels::whatsapp::WhatsappOutbound;
@@ -84,7 +84,7 @@ impl ServiceThread {
 }
 
 /// How long the threads may take to end.
-const JOIN_WAIT: Duration = Duration::from_secs(1);
+pub(super) const JOIN_WAIT: Duration = Duration::from_secs(1);
 
 /// How long the last line of the log may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -95,13 +95,15 @@ fn end_process(why: &str) {
     let (told, is_told) = std::sync::mpsc::channel();
     let why = why.to_owned();
     // What holds a thread may hold the log as well: that must not keep the process.
-    std::thread::spawn(move || {
+    let last_words = std::thread::Builder::new().name("last-words".into()).spawn(move || {
         tracing::error!(why, "the process ends, to be started again by its manager");
         // Nobody waits any longer.
         let _ = told.send(());
     });
-    // Told or not, it ends.
-    let _ = is_told.recv_timeout(LAST_WORDS);
+    // Told or not, it ends; at once where the system gives no thread to tell it.
+    if last_words.is_ok() {
+        let _ = is_told.recv_timeout(LAST_WORDS);
+    }
     std::process::exit(1);
 }
 
@@ -124,9 +126,9 @@ async fn embedding(
     match section.backend {
         EmbeddingBackend::None => Ok(None),
         EmbeddingBackend::Hashed => {
-            let threads = section.threads;
+            let (threads, crew) = (section.threads, Crew::of(section.threads));
             let make = move |keeper: &Rc<Keeper>, limits: &SupervisionSettings| {
-                EmbeddingService(Engine::Threads(Threads::start(keeper, limits, threads, || HashedEmbedder)))
+                EmbeddingService(Engine::Threads(Threads::start(keeper, limits, &crew, || HashedEmbedder)))
             };
             services.front("services/embedding".into(), section.front.over(threads), make).await.map(Some)
         }
@@ -135,11 +137,11 @@ async fn embedding(
 
 async fn vectors(config: &Config, services: &ServiceThread) -> Result<FrontHandle<VectorsService>, AppError> {
     let (section, path) = (&config.vectors, config.storage.path.clone());
-    let threads = section.threads;
+    let (threads, crew) = (section.threads, Crew::of(section.threads));
     let make = move |keeper: &Rc<Keeper>, limits: &SupervisionSettings| {
         let path = path.clone();
         let make = move || SqliteVectors::new(&path);
-        VectorsService(Engine::Threads(Threads::start(keeper, limits, threads, make)))
+        VectorsService(Engine::Threads(Threads::start(keeper, limits, &crew, make)))
     };
     services.front("services/vectors".into(), section.front.over(threads), make).await
 }
@@ -149,12 +151,12 @@ async fn classifier(
     services: &ServiceThread,
 ) -> Result<FrontHandle<ClassifierService>, AppError> {
     let section = &config.classifier;
-    let threads = section.threads;
+    let (threads, crew) = (section.threads, Crew::of(section.threads));
     let taught = Arc::new((config.pipeline.languages.clone(), section.examples.clone()));
     let make = move |keeper: &Rc<Keeper>, limits: &SupervisionSettings| {
         let taught = Arc::clone(&taught);
         let make = move || ExampleClassifier::new(&taught.0, &taught.1);
-        ClassifierService(Engine::Threads(Threads::start(keeper, limits, threads, make)))
+        ClassifierService(Engine::Threads(Threads::start(keeper, limits, &crew, make)))
     };
     services.front("services/classifier".into(), section.front.over(threads), make).await
 }

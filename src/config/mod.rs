@@ -220,7 +220,7 @@ pub struct RuntimeSection {
     /// Conversations that one shard holds in memory; more wait in the database.
     pub live_max: usize,
     /// Memory of the process, without what is mapped from files, in bytes; beyond it everything that comes in is refused
-    /// as overload. 0: no limit.
+    /// as overload while messages wait. 0: no limit.
     pub memory_max_bytes: u64,
 }
 

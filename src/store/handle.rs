@@ -109,6 +109,12 @@ impl SqliteStore {
         self.gauges.in_commit()
     }
 
+    /// How long the transaction that is being written has taken so far; none between two of them.
+    #[must_use]
+    pub fn in_commit_for(&self) -> Option<Duration> {
+        self.gauges.in_commit_for()
+    }
+
     /// How the readers are doing now.
     #[must_use]
     pub fn reads(&self) -> ReadStats {

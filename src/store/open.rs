@@ -257,7 +257,7 @@ impl RunningStore {
     }
 
     /// Ends the store: everything queued is committed, the log is copied to the database, all threads are joined. Blocks
-    /// for that long; later calls on a handle find the store closed.
+    /// for that long, for ever where one of them is frozen; later calls on a handle find the store closed.
     pub fn shutdown(self) {
         self.handle.queue.stop();
         let conn = self.writer.join();

@@ -94,7 +94,16 @@ where
 
 /// A person's language; none where it is not known, or its column holds something else: it is found out anew.
 pub(super) fn language<I: RowIndex>(row: &Row<'_>, column: I) -> rusqlite::Result<Option<Language>> {
-    Ok(row.get_ref(column)?.as_str_or_null()?.and_then(|name| name.parse().ok()))
+    Ok(row.get_ref(column)?.as_str().ok().and_then(|name| name.parse().ok()))
+}
+
+/// A name of a person; one that cannot be read is somebody's all the same, and nobody else's: nobody is told by such a name.
+pub(super) fn name_or_none<I: RowIndex>(row: &Row<'_>, column: I) -> rusqlite::Result<Option<String>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Null => None,
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        ValueRef::Integer(_) | ValueRef::Real(_) => Some(String::new()),
+    })
 }
 
 /// Rows that contradict each other: the error of rows that cannot be read.

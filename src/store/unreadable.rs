@@ -32,7 +32,8 @@ pub(super) fn find(conn: &Connection, limit: usize) -> rusqlite::Result<Vec<Stri
             findings.push(format!("conversation {conversation}: a row of {table} has the state '{state}'"));
         }
     }
-    let mut statement = conn.prepare("SELECT id, channel, merged_into, pending FROM conversations")?;
+    let mut statement =
+        conn.prepare("SELECT id, channel, merged_into, pending, phone, user_id FROM conversations")?;
     let mut rows = statement.query([])?;
     let mut found = 0;
     while let Some(row) = rows.next()?
@@ -42,6 +43,8 @@ pub(super) fn find(conn: &Connection, limit: usize) -> rusqlite::Result<Vec<Stri
         let read = || {
             parsed::<Channel, _>(row, 1)?;
             parsed_or_none::<ConversationId, _>(row, 2)?;
+            row.get::<_, Option<String>>(4)?;
+            row.get::<_, Option<String>>(5)?;
             conversation(conn, parsed(row, 0)?, row.get::<_, i64>(3)? > 0)
         };
         if let Some(reason) = why_not(read())? {

@@ -36,6 +36,9 @@ fn replies_wait_for_a_token_that_is_accepted_and_go_out_once_when_its_file_has_i
         let file = keep_in_file(&mut bench, "channels.whatsapp.access_token", "the-wrong-token\n");
         bench.set("outbox.retry_base_ms", "50");
         bench.set("outbox.retry_max_ms", "200");
+        // Nothing but the signal lets it be tried again before long.
+        bench.set("supervision.probe_ms", "600000");
+        bench.set("supervision.probe_max_ms", "600000");
         bench.set("log.level", "info");
         let server = bench.start().await;
         let made = Bursts::new(41, "token");
@@ -67,6 +70,14 @@ fn replies_wait_for_a_token_that_is_accepted_and_go_out_once_when_its_file_has_i
                 .any(|line| line.contains("channels.whatsapp.access_token") && line.contains("changed"))
         );
         assert!(!log.contains("-right-token") && !log.contains("-wrong-token"), "{log}");
+        let leaked = "SELECT count(*) FROM outbox WHERE error LIKE '%-wrong-token%'";
+        assert_eq!(bench.count(leaked), 0);
+        for shown in ["/v1/supervision/events?after=0", "/v1/supervision/tree"] {
+            let asked = client().get(bench.url(shown)).bearer_auth(CONSOLE_TOKEN);
+            let answer = asked.header("accept", "application/json").send().await.expect("an answer");
+            let text = answer.text().await.expect("a text");
+            assert!(text.contains("401, code 190") && !text.contains("-wrong-token"), "{shown}: {text}");
+        }
         assert!(!log.contains("channels.whatsapp.app_secret"), "what has not changed is not named");
     });
 }
@@ -126,6 +137,9 @@ fn a_model_whose_key_is_corrected_answers_what_waited() {
         let mut bench = Bench::with(ProviderOptions { model, ..ProviderOptions::default() });
         let file = keep_in_file(&mut bench, "query.llm.api_key", "the-wrong-key");
         bench.set("turns.unavailable_retry_ms", "50");
+        // Nothing but the signal lets it be tried again before long.
+        bench.set("supervision.probe_ms", "600000");
+        bench.set("supervision.probe_max_ms", "600000");
         let server = bench.start().await;
         let burst = Bursts::new(43, "key").burst(0, 0);
         bench.sender().play(&burst).await.expect("acknowledged");

@@ -21,7 +21,8 @@ pub struct PressureLimits {
 impl PressureLimits {
     /// Whether `new` messages that will wait may come in while `pending` wait already and the process takes `memory`.
     ///
-    /// Memory that has passed its limit refuses everything. The backlog refuses only what adds to it: statuses end work,
+    /// Memory that has passed its limit refuses everything, unless nothing waits: then what the process holds is what its
+    /// allocator keeps, which is used again and may never be given back, so that a refusal would last for ever. The backlog refuses only what adds to it: statuses end work,
     /// and suppressed messages and quarantined bodies make none. A webhook of any size finds room in an empty backlog,
     /// since it would be refused for ever.
     ///
@@ -29,7 +30,7 @@ impl PressureLimits {
     /// [`StoreError::Overloaded`] with the limit that is met.
     pub fn check(self, new: u64, pending: u64, memory: Memory) -> Result<(), StoreError> {
         let Self { backlog_max, memory_max_bytes } = self;
-        if memory_max_bytes > 0 && memory.anonymous_bytes > memory_max_bytes {
+        if memory_max_bytes > 0 && pending > 0 && memory.anonymous_bytes > memory_max_bytes {
             return Err(StoreError::Overloaded { by: Limit::Memory, limit: memory_max_bytes });
         }
         if new > 0 && pending > 0 && pending.saturating_add(new) > backlog_max {
@@ -160,11 +161,14 @@ mod tests {
             (limits(10, 0), 1_000, 0, 0, None),
             (limits(10, 0), 1_000, 1, 0, backlog),
             (limits(u64::MAX, 0), u64::MAX, 1, 0, None),
-            // Memory: 0 is no limit, and nothing comes in beyond it, whatever it is.
+            // Memory: 0 is no limit, and nothing comes in beyond it while something waits, whatever it is.
             (limits(10, 0), 1, 1, u64::MAX, None),
             (limits(10, 500), 1, 1, 500, None),
             (limits(10, 500), 1, 1, 501, memory),
-            (limits(10, 500), 0, 0, 501, memory),
+            (limits(10, 500), 0, 1, 501, memory),
+            // An allocator may keep what it was given: where nothing waits, it is used again.
+            (limits(10, 500), 0, 0, 501, None),
+            (limits(10, 500), 1_000, 0, u64::MAX, None),
             (limits(10, 500), 1, 10, 501, memory),
         ] {
             let memory = Memory { resident_bytes: u64::MAX, anonymous_bytes };

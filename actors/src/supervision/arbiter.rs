@@ -40,25 +40,44 @@ pub async fn start_on<T: Send + 'static>(
 }
 
 /// Stops arbiters and waits until their threads have ended, at most for `patience`: one that is frozen never does. False if
-/// that was not so.
+/// that was not so, or could not be waited for.
 #[must_use]
 pub fn stop(arbiters: Vec<Arbiter>, patience: Duration) -> bool {
-    let (ended, is_ended) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
+    let join = move || {
         for arbiter in arbiters {
             arbiter.stop();
             // A thread that panicked has ended as well.
             let _ = arbiter.join();
         }
+    };
+    within(patience, join).is_some()
+}
+
+/// What work on a thread of its own finds, at most after `patience`: none if it takes longer, if it panics, or if the system
+/// gives no thread. Work that takes longer is left behind.
+#[must_use]
+pub fn within<T: Send + 'static>(patience: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, is_done) = std::sync::mpsc::channel();
+    let worker = std::thread::Builder::new().name("patience".into()).spawn(move || {
         // Nobody may wait any longer.
-        let _ = ended.send(());
+        let _ = done.send(work());
     });
-    is_ended.recv_timeout(patience).is_ok()
+    worker.ok()?;
+    is_done.recv_timeout(patience).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn work_is_not_waited_for_longer_than_the_patience_and_its_panic_is_no_result() {
+        let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+        assert_eq!(within(Duration::from_millis(50), move || may_go_on.recv().unwrap_err()), None);
+        assert_eq!(within(Duration::from_secs(60), || 5), Some(5));
+        assert_eq!(within(Duration::from_secs(60), || -> u8 { panic!("as told") }), None);
+        drop(go_on);
+    }
 
     #[test]
     fn a_frozen_thread_is_not_waited_for_longer_than_the_patience() {

@@ -21,4 +21,4 @@ pub mod watchdog;
 pub use call::{CallError, FrontHandle};
 pub use front::Front;
 pub use service::Service;
-pub use threads::Threads;
+pub use threads::{Crew, Threads};

@@ -62,6 +62,8 @@ struct Place {
     restarts: Restarts,
     /// Why its last thread is gone; none before the first one is ready.
     failed: Option<Reason>,
+    /// Since when there has been no room for its thread.
+    held_since: Option<Instant>,
     /// Restarts did not help: until its next thread is ready, nobody counts on this place.
     is_given_up: bool,
 }
@@ -82,6 +84,7 @@ impl Roster {
             state: State::Due(now),
             restarts: Restarts::default(),
             failed: None,
+            held_since: None,
             is_given_up: false,
         };
         let places = (0..settings.threads.max(1)).map(|_| place()).collect();
@@ -95,7 +98,25 @@ impl Roster {
         self.last_id += 1;
         let id = ThreadId(self.last_id);
         self.places[place].state = State::Starting(id, now);
+        self.places[place].held_since = None;
         Some((place, id))
+    }
+
+    /// There is no room for the threads that are due, as those of an earlier service are left. They become due again after
+    /// `pause`; once that has lasted for as long as a thread may be silent, their places count as given up.
+    pub(super) fn hold_back(&mut self, pause: Duration, now: Instant) {
+        for (index, place) in self.places.iter_mut().enumerate() {
+            if !matches!(place.state, State::Due(at) if at <= now) {
+                continue;
+            }
+            place.state = State::Due(now + pause);
+            let since = *place.held_since.get_or_insert(now);
+            let is_long = now.saturating_duration_since(since) >= self.settings.heartbeat;
+            if is_long && !std::mem::replace(&mut place.is_given_up, true) {
+                let reason = Some(Reason::Error("too many threads are left behind".into()));
+                self.news.push(News { place: index, kind: EventKind::GaveUp, reason });
+            }
+        }
     }
 
     /// A thread has made its worker.

@@ -193,8 +193,8 @@ pub enum ActError {
     NoAnswer,
 }
 
-/// Counts the messages that wait in a mailbox, or the threads that live, for people to see; nothing is decided by it. A
-/// metric, shared between threads.
+/// Counts the messages that wait in a mailbox, or the threads that live: for people to see, and to bound the threads that a
+/// service leaves behind. A metric, shared between threads.
 #[derive(Clone, Debug, Default)]
 pub struct Depth(Arc<AtomicUsize>);
 

@@ -38,10 +38,35 @@ type Make<Q, R, E> = Arc<dyn Fn() -> Worker<Q, R, E> + Send + Sync>;
 /// Who waits for an answer.
 type Caller<R, E> = oneshot::Sender<Result<R, Fault<E>>>;
 
+/// How long threads wait for room before they are tried again.
+const HELD_BACK: Duration = Duration::from_millis(100);
+
+/// How many threads a service has, and how many are left of all that its values had over time. Kept by what makes the service,
+/// so that those which one value leaves behind count for the next.
+#[derive(Clone, Debug)]
+pub struct Crew {
+    threads: usize,
+    living: Depth,
+}
+
+impl Crew {
+    /// For a service with so many threads.
+    #[must_use]
+    pub fn of(threads: usize) -> Self {
+        Self { threads, living: Depth::default() }
+    }
+
+    /// Threads that have not ended, whoever started them.
+    #[must_use]
+    pub fn living(&self) -> usize {
+        self.living.get()
+    }
+}
+
 /// The threads of one service, which do its work one piece each at a time.
 ///
 /// Owned by the service, on the front's thread. Bounded by the number of threads, by `supervision.abandoned_max` more that are
-/// frozen, and by the calls that its front has under way: those that find no idle thread wait in order. Dropping it ends each
+/// frozen, those of earlier values of the service included, and by the calls that its front has under way: those that find no idle thread wait in order. Dropping it ends each
 /// thread after the work that it is at.
 pub struct Threads<Q, R, E> {
     pool: Rc<RefCell<Pool<Q, R, E>>>,
@@ -49,20 +74,20 @@ pub struct Threads<Q, R, E> {
 }
 
 impl<Q: Send + 'static, R: Send + 'static, E: Send + 'static> Threads<Q, R, E> {
-    /// Starts `threads`, in the arbiter of the front that `keeper` keeps alive; each has what `make` makes on it. What happens
+    /// Starts the threads of `crew`, in the arbiter of the front that `keeper` keeps alive; each has what `make` makes on it. What happens
     /// is told at `threads/0` and so on, below the front's place.
     #[must_use]
     pub fn start<C>(
         keeper: &Rc<Keeper>,
         limits: &SupervisionSettings,
-        threads: usize,
+        crew: &Crew,
         make: impl Fn() -> C + Send + Sync + 'static,
     ) -> Self
     where
         C: Compute<Request = Q, Response = R, Error = E>,
     {
         let settings = RosterSettings {
-            threads,
+            threads: crew.threads,
             heartbeat: Duration::from_millis(limits.heartbeat_ms),
             abandoned_max: limits.abandoned_max,
             policy: keeper.policy,
@@ -70,7 +95,7 @@ impl<Q: Send + 'static, R: Send + 'static, E: Send + 'static> Threads<Q, R, E> {
         let make: Make<Q, R, E> = Arc::new(move || Box::new(make()));
         let (reports, heard) = unbounded_channel();
         let nudge = Rc::new(Notify::new());
-        let pool = Pool::new(make, settings, Rc::clone(keeper), reports, Rc::clone(&nudge));
+        let pool = Pool::new((make, crew), settings, Rc::clone(keeper), reports, Rc::clone(&nudge));
         let pool = Rc::new(RefCell::new(pool));
         pool.borrow_mut().step(Instant::now());
         let driver = actix_rt::spawn(drive(Rc::downgrade(&pool), heard, nudge));
@@ -94,8 +119,9 @@ impl<Q: Send + 'static, R: Send + 'static, E: Send + 'static> Threads<Q, R, E> {
     /// What its front says of it: how many threads there are, how many of them work, and how many more are frozen.
     #[must_use]
     pub fn detail(&self) -> Map<String, Value> {
-        let Counts { threads, busy, abandoned } = self.pool.borrow().roster.counts();
-        let counts = [("threads", threads), ("busy", busy), ("abandoned", abandoned)];
+        let pool = self.pool.borrow();
+        let Counts { threads, busy, abandoned } = pool.roster.counts();
+        let counts = [("threads", threads), ("busy", busy), ("abandoned", abandoned + pool.left_by_others())];
         counts.into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect()
     }
 
@@ -184,6 +210,9 @@ struct Pool<Q, R, E> {
     make: Make<Q, R, E>,
     keeper: Rc<Keeper>,
     heartbeat: Duration,
+    crew: Crew,
+    /// Threads that all values of the service may have together, where any is left of an earlier one.
+    room: usize,
     roster: Roster,
     lines: Vec<Line<Q, R, E>>,
     waiting: VecDeque<Waiting<Q, R, E>>,
@@ -197,7 +226,7 @@ struct Pool<Q, R, E> {
 
 impl<Q: Send + 'static, R: Send + 'static, E: Send + 'static> Pool<Q, R, E> {
     fn new(
-        make: Make<Q, R, E>,
+        (make, crew): (Make<Q, R, E>, &Crew),
         settings: RosterSettings,
         keeper: Rc<Keeper>,
         reports: UnboundedSender<Report<R, E>>,
@@ -212,8 +241,20 @@ impl<Q: Send + 'static, R: Send + 'static, E: Send + 'static> Pool<Q, R, E> {
         let now = Instant::now();
         let (roster, armed) = (Roster::new(settings, now), Some(now));
         let (alive, waiting) = (Depth::default(), VecDeque::new());
-        let heartbeat = settings.heartbeat;
-        Self { make, keeper, heartbeat, roster, lines, waiting, reports, alive, armed, nudge }
+        let (heartbeat, crew) = (settings.heartbeat, crew.clone());
+        let room = settings.threads.max(1) + settings.abandoned_max;
+        Self { make, keeper, heartbeat, crew, room, roster, lines, waiting, reports, alive, armed, nudge }
+    }
+
+    /// Threads that earlier values of the service have left.
+    fn left_by_others(&self) -> usize {
+        self.crew.living().saturating_sub(self.alive.get())
+    }
+
+    /// Whether one more thread may be started; among its own the roster decides.
+    fn has_room(&self) -> bool {
+        let (left, Counts { threads, abandoned, .. }) = (self.left_by_others(), self.roster.counts());
+        left == 0 || left + threads + abandoned < self.room
     }
 
     fn ask(&mut self, request: Q, wanted: std::sync::Weak<()>) -> oneshot::Receiver<Result<R, Fault<E>>> {
@@ -289,11 +330,15 @@ impl<Q: Send + 'static, R: Send + 'static, E: Send + 'static> Pool<Q, R, E> {
             }
             self.roster.abandon(id, silent, now, self.keeper.entropy.fraction());
         }
-        while let Some((place, id)) = self.roster.start(now) {
+        while self.has_room()
+            && let Some((place, id)) = self.roster.start(now)
+        {
             if let Err(error) = self.spawn(place, id) {
                 self.failed(id, &Reason::Error(format!("the system gives no thread: {error}")), now);
             }
         }
+        // What is still due finds no room.
+        self.roster.hold_back(HELD_BACK, now);
         self.hand_out(now);
         for news in self.roster.take_news() {
             let reporter = &self.lines[news.place].reporter;
@@ -306,7 +351,8 @@ impl<Q: Send + 'static, R: Send + 'static, E: Send + 'static> Pool<Q, R, E> {
 
     fn spawn(&mut self, place: usize, id: ThreadId) -> std::io::Result<()> {
         let (jobs, work_to_do) = channel();
-        let (make, reports, alive) = (Arc::clone(&self.make), self.reports.clone(), self.alive.ticket());
+        let (make, reports) = (Arc::clone(&self.make), self.reports.clone());
+        let (living, alive) = (self.crew.living.ticket(), self.alive.ticket());
         let path = self.keeper.reporter.path();
         let name = format!("{}-{place}", path.rsplit('/').next().unwrap_or(path));
         std::thread::Builder::new().name(name).spawn(move || {
@@ -314,6 +360,8 @@ impl<Q: Send + 'static, R: Send + 'static, E: Send + 'static> Pool<Q, R, E> {
                 // Nobody listens once the threads were dropped.
                 let _ = reports.send(Report { from: id, said });
             });
+            // In this order, so that it never seems to be somebody else's.
+            drop(living);
             drop(alive);
         })?;
         self.lines[place].jobs = Some(jobs);

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::future::pending;
 
 use actix::System;
+use tokio::time::{pause, resume, timeout};
 
 use super::super::arbiter::arbiter;
 use super::super::call::{CallError, FrontHandle};
@@ -11,6 +12,7 @@ use super::super::front::Front;
 use super::super::policy::Strategy;
 use super::super::service::{Blame, Service};
 use super::super::snapshot::{Act, Action, Inspect};
+use super::tests::{Ask, Bench, PATIENCE, limits};
 use super::*;
 use crate::settings::FrontSettings;
 use crate::testkit::keeper;
@@ -58,10 +60,10 @@ fn front(threads: usize) -> (FrontHandle<Doubling>, Rc<Cell<usize>>, Alive) {
     let keeper = keeper("services/doubling", &limits, Strategy::MarkDown);
     let (made, alive) = (Rc::new(Cell::new(0)), Alive::default());
     let (count, counts) = (Rc::clone(&made), Rc::clone(&alive));
-    let (above, limited) = (Rc::clone(&keeper), limits.clone());
+    let (above, limited, crew) = (Rc::clone(&keeper), limits.clone(), Crew::of(threads));
     let make = move || {
         count.set(count.get() + 1);
-        let pool = Threads::start(&above, &limited, threads, || Doubles);
+        let pool = Threads::start(&above, &limited, &crew, || Doubles);
         counts.borrow_mut().push(pool.alive());
         Doubling(pool)
     };
@@ -100,8 +102,38 @@ fn a_front_that_is_restarted_has_new_threads_and_the_old_ones_end() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), ended).await.expect("they end");
+        timeout(Duration::from_secs(60), ended).await.expect("they end");
         assert_eq!(alive.borrow()[1].get(), 3);
+    });
+}
+
+#[test]
+fn threads_that_earlier_values_of_a_service_left_behind_leave_room_for_no_more() {
+    System::new().block_on(async {
+        let (limits, crew) = (limits(), Crew::of(1));
+        let keeper = keeper("services/hand", &limits, Strategy::MarkDown);
+        let mut standing = vec![];
+        // One may be left behind, and another one works for the next value.
+        for _value in 0..2 {
+            let value = Bench::kept(&crew, &limits, &keeper);
+            value.call(Ask::Tell).await.expect("an answer");
+            standing.push(value.freeze().await);
+        }
+        let third = Bench::kept(&crew, &limits, &keeper);
+        pause();
+        let answer = third.call(Ask::Tell).await;
+        resume();
+        assert!(matches!(answer, Err(Fault::NoWorker)), "{answer:?}");
+        assert_eq!((third.made(), crew.living(), third.counts()), (0, 2, (0, 0, 2)));
+        // They come back, and make room.
+        drop(standing);
+        let served = async {
+            while third.call(Ask::Tell).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(PATIENCE, served).await.expect("it works again");
+        assert_eq!((third.made(), crew.living(), third.counts()), (1, 1, (1, 0, 0)));
     });
 }
 

@@ -15,7 +15,7 @@ use crate::ports::Clock;
 use crate::testkit::keeper;
 
 /// What a worker is asked.
-enum Ask {
+pub(super) enum Ask {
     /// To tell its thread, and how much it has done.
     Tell,
     Fail,
@@ -24,7 +24,7 @@ enum Ask {
     Stand(Sender<()>, Receiver<()>),
 }
 
-type Told = (String, usize);
+pub(super) type Told = (String, usize);
 
 struct Hand {
     done: usize,
@@ -51,12 +51,12 @@ impl Compute for Hand {
     }
 }
 
-type Answer = Result<Told, Fault<&'static str>>;
+pub(super) type Answer = Result<Told, Fault<&'static str>>;
 
 /// How long a test waits for what must happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-fn limits() -> SupervisionSettings {
+pub(super) fn limits() -> SupervisionSettings {
     SupervisionSettings {
         restarts_max: 2,
         backoff_base_ms: 10,
@@ -67,7 +67,7 @@ fn limits() -> SupervisionSettings {
     }
 }
 
-struct Bench {
+pub(super) struct Bench {
     threads: Threads<Ask, Told, &'static str>,
     made: Arc<AtomicUsize>,
 }
@@ -78,20 +78,20 @@ impl Bench {
     }
 
     fn with(threads: usize, limits: &SupervisionSettings) -> Self {
-        Self::kept(threads, limits, &keeper("services/hand", limits, Strategy::MarkDown))
+        Self::kept(&Crew::of(threads), limits, &keeper("services/hand", limits, Strategy::MarkDown))
     }
 
-    fn kept(threads: usize, limits: &SupervisionSettings, keeper: &Rc<Keeper>) -> Self {
+    pub(super) fn kept(crew: &Crew, limits: &SupervisionSettings, keeper: &Rc<Keeper>) -> Self {
         let made = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&made);
         let make = move || {
             count.fetch_add(1, Ordering::Relaxed);
             Hand { done: 0 }
         };
-        Self { threads: Threads::start(keeper, limits, threads, make), made }
+        Self { threads: Threads::start(keeper, limits, crew, make), made }
     }
 
-    async fn call(&self, ask: Ask) -> Answer {
+    pub(super) async fn call(&self, ask: Ask) -> Answer {
         timeout(PATIENCE, self.threads.call(ask)).await.expect("an answer")
     }
 
@@ -107,7 +107,7 @@ impl Bench {
     }
 
     /// A call that stands still for so long that its thread is left behind. Nobody else may be at work.
-    async fn freeze(&self) -> Standing {
+    pub(super) async fn freeze(&self) -> Standing {
         let mut standing = self.stand().begun();
         pause();
         let answer = timeout(PATIENCE, &mut standing.answer).await.expect("it is found to be frozen");
@@ -117,18 +117,18 @@ impl Bench {
         standing
     }
 
-    fn counts(&self) -> (usize, usize, usize) {
+    pub(super) fn counts(&self) -> (usize, usize, usize) {
         let detail = self.threads.detail();
         let count = |name: &str| detail[name].as_u64().and_then(|n| n.try_into().ok()).expect("a count");
         (count("threads"), count("busy"), count("abandoned"))
     }
 
-    fn made(&self) -> usize {
+    pub(super) fn made(&self) -> usize {
         self.made.load(Ordering::Relaxed)
     }
 }
 
-struct Standing {
+pub(super) struct Standing {
     answer: Work<Told, &'static str>,
     has_begun: Receiver<()>,
     go_on: Sender<()>,
@@ -332,7 +332,7 @@ fn a_worker_that_cannot_be_made_is_tried_a_few_times_and_then_seldom() {
         };
         let limits = SupervisionSettings { backoff_max_ms: 1_000, ..limits() };
         let keeper = keeper("services/hand", &limits, Strategy::MarkDown);
-        let threads: Threads<_, _, _> = Threads::start(&keeper, &limits, 1, make);
+        let threads: Threads<_, _, _> = Threads::start(&keeper, &limits, &Crew::of(1), make);
         let call = || timeout(PATIENCE, threads.call(Ask::Tell));
         assert_eq!(call().await.expect("an answer"), Err(Fault::NoWorker), "given up");
         assert_eq!(tries.load(Ordering::Relaxed), 3);
@@ -385,7 +385,7 @@ fn a_worker_that_panics_when_it_is_dropped_costs_nothing_more() {
 
     run(async {
         let keeper = keeper("services/bomb", &limits(), Strategy::MarkDown);
-        let threads = Threads::start(&keeper, &limits(), 1, || Bomb);
+        let threads = Threads::start(&keeper, &limits(), &Crew::of(1), || Bomb);
         assert_eq!(threads.call(true).await, Err(Fault::Panicked("it panics".into())));
         assert_eq!(threads.call(false).await, Ok(()));
         let alive = threads.alive();
@@ -427,7 +427,7 @@ fn what_happens_to_a_thread_is_told_at_its_place() {
             alive: std::cell::Cell::new(0),
             tasks: std::cell::Cell::new(0),
         });
-        let bench = Bench::kept(1, &limits(), &keeper);
+        let bench = Bench::kept(&Crew::of(1), &limits(), &keeper);
         bench.tell().await;
         assert!(matches!(bench.call(Ask::Panic).await, Err(Fault::Panicked(_))));
         bench.tell().await;

@@ -62,10 +62,13 @@ impl Branch {
         let since = Timestamp(0);
         let mut node = self.node.unwrap_or_else(|| group(Path::from(""), String::new(), since));
         node.children = self.below.into_values().map(Self::into_node).collect();
-        // A thread that works is as what runs on it.
-        let is_thread =
-            node.kind == Kind::Thread && node.state == State::Running && !node.children.is_empty();
-        if node.kind == Kind::Group || is_thread {
+        // A thread that works is as what runs on it, and a front as the threads that work for it.
+        let is_as_they_are = match node.kind {
+            Kind::Group => true,
+            Kind::Thread | Kind::Front => node.state == State::Running && !node.children.is_empty(),
+            Kind::Actor | Kind::Conversations | Kind::Conversation => false,
+        };
+        if is_as_they_are {
             node.state = of_group(&node.children);
             node.since = node.children.iter().map(|child| child.since).max().unwrap_or(node.since);
         }
@@ -149,6 +152,25 @@ mod tests {
                 " sweep Actor Running",
             ]
         );
+    }
+
+    #[test]
+    fn a_front_is_as_its_threads_are_unless_it_has_something_to_say_itself() {
+        for (own, below, expected) in [
+            (State::Running, State::Running, State::Running),
+            (State::Running, State::Frozen, State::Frozen),
+            (State::Running, State::Down, State::Down),
+            (State::Paused, State::Frozen, State::Paused),
+            (State::Down, State::Running, State::Down),
+        ] {
+            let front = Node { kind: Kind::Front, ..node("services/query", own) };
+            let threads = [("services/query/threads/0", State::Running), ("services/query/threads/1", below)];
+            let nodes = threads.map(|(path, state)| Node { kind: Kind::Thread, ..node(path, state) });
+            let root = grow([vec![front], nodes.to_vec()].concat(), Timestamp(7));
+            assert_eq!(root.children[0].children[0].state, expected, "{own:?} {below:?}");
+            // The root tells whether to look further.
+            assert_eq!(root.state, expected);
+        }
     }
 
     #[test]

@@ -63,17 +63,19 @@ pub(super) fn judge(status: u16, retry_after: Option<Duration>, body: &[u8]) -> 
 fn judge_refusal(status: u16, retry_after: Option<Duration>, error: Option<GraphError>) -> SendError {
     let code = error.as_ref().map(|error| error.code);
     let is_refusal = (400..500).contains(&status);
-    let reason = error.map_or_else(
-        || format!("{status} without a well-formed error"),
-        |error| format!("{status}, code {}: {}", error.code, clip(&error.message)),
-    );
+    let short = match code {
+        Some(code) => format!("{status}, code {code}"),
+        None => format!("{status} without a well-formed error"),
+    };
+    let reason = error.map_or_else(|| short.clone(), |error| format!("{short}: {}", clip(&error.message)));
     if status == 429 || code.is_some_and(|code| THROTTLING.contains(&code)) {
         SendError::Retryable { reason, retry_after }
     } else if status == 401
         || code == Some(TOKEN_EXPIRED)
         || is_refusal && code.is_some_and(is_about_the_token)
     {
-        SendError::Unauthorized(reason)
+        // Its message may quote the token.
+        SendError::Unauthorized(short)
     } else if is_refusal && code.is_some() {
         SendError::Refused(reason)
     } else {
@@ -159,6 +161,20 @@ mod tests {
         ] {
             assert_eq!(kind(status, after, &body), expected, "{status} {body}");
         }
+    }
+
+    #[test]
+    fn what_is_said_of_a_token_that_is_not_accepted_may_hold_it_and_is_not_kept() {
+        for (status, code, kept) in
+            [(401, 190, "401, code 190"), (400, 0, "400, code 0"), (403, 200, "403, code 200")]
+        {
+            let body = format!(r#"{{"error":{{"message":"bad token: s3cret","code":{code}}}}}"#);
+            let said = judge(status, None, body.as_bytes());
+            assert!(matches!(&said, Err(SendError::Unauthorized(reason)) if reason == kept), "{said:?}");
+        }
+        let refused = judge(400, None, br#"{"error":{"message":"not on whatsapp","code":131026}}"#);
+        let told = "400, code 131026: not on whatsapp";
+        assert!(matches!(&refused, Err(SendError::Refused(reason)) if reason == told), "{refused:?}");
     }
 
     #[test]

@@ -110,7 +110,7 @@ struct Text {
 
 /// What is done with one POST.
 enum Verdict {
-    Error { status: StatusCode, code: i64, message: &'static str },
+    Error { status: StatusCode, code: i64, message: String },
     Accept(Sent),
 }
 
@@ -136,7 +136,7 @@ async fn messages(
         rt::time::sleep(delay).await;
     }
     match verdict {
-        Verdict::Error { status, code, message } => refusal(status, code, message),
+        Verdict::Error { status, code, message } => refusal(status, code, &message),
         Verdict::Accept(sent) => {
             if let Some(target) = statuses {
                 rt::spawn(tell_statuses(shared.client.clone(), target, sent.clone()));
@@ -164,13 +164,15 @@ fn judge(
     at: Instant,
     phone_number_id: String,
 ) -> Verdict {
-    let error = |status, code, message| Verdict::Error { status, code, message };
+    let error = |status, code, message: &str| Verdict::Error { status, code, message: message.to_owned() };
     state.asked += 1;
     let behaviour = &state.whatsapp;
     let token_is_right =
         bearer.and_then(|value| value.strip_prefix("Bearer ")) == Some(&behaviour.access_token);
     if !(token_is_right || behaviour.takes_any_token) || state.prng.chance(behaviour.unauthorized_rate) {
-        return error(StatusCode::UNAUTHORIZED, 190, "Error validating access token");
+        // Nobody promises that a provider does not quote what it was shown.
+        let message = format!("Error validating access token: {}", bearer.unwrap_or_default());
+        return error(StatusCode::UNAUTHORIZED, 190, &message);
     }
     let Some(send) = serde_json::from_slice::<Send>(body).ok().filter(is_well_formed) else {
         return error(StatusCode::BAD_REQUEST, 100, "Invalid parameter");

@@ -9,13 +9,15 @@ use uuid::Uuid;
 
 use super::super::error::WriteError;
 use super::super::writer::{StoreDeps, TestUnit, Write};
-use super::super::{SqliteStore, StoreSettings};
+use super::super::{SqliteStore, StoreSettings, StoreThread};
 use super::bench::*;
 
 /// A write that ends as it is told, after it has written something.
 enum Odd {
     Panics,
     Breaks,
+    /// Panics, and has thrown away what it could be taken back to.
+    Wrecks,
 }
 
 impl Write for Odd {
@@ -25,6 +27,10 @@ impl Write for Odd {
         unit.conn.execute("INSERT INTO records VALUES (NULL, 'x', 'odd', 'c', 't', 0)", [])?;
         match self {
             Self::Panics => panic!("as told"),
+            Self::Wrecks => {
+                unit.conn.execute_batch("RELEASE request")?;
+                panic!("as told")
+            }
             Self::Breaks => unit.conn.execute("INSERT INTO ledger (id) VALUES (2)", []).map(drop)?,
         }
         Ok(())
@@ -111,9 +117,24 @@ fn a_refused_request_spares_those_that_share_its_commit() {
 }
 
 #[test]
-fn a_panic_fails_its_group_and_the_writer_goes_on() {
+fn a_write_that_panics_fails_alone_and_spares_those_that_share_its_commit() {
     let Held { prepared, store, _dir } = held(|_| {});
-    let (neighbour, odd) = (store.admit(one("a")), store.queue.write(Odd::Panics));
+    let (before, odd, after) = (store.admit(one("a")), store.queue.write(Odd::Panics), store.admit(one("b")));
+    let running = prepared.start(deps(), Box::new(Silent)).unwrap();
+    assert!(matches!(wait(odd), Err(StoreError::Unavailable(_))));
+    assert!(wait(before).is_ok() && wait(after).is_ok());
+    assert_eq!(wait(store.count_books()).unwrap().received, 2);
+    let panics = store.panics(StoreThread::Writer).borrow().clone();
+    assert_eq!((panics.count, panics.restarts, panics.last), (1, 0, "as told"));
+    running.shutdown();
+    let stats = store.stats();
+    assert_eq!((stats.panics, stats.commits, stats.failed_commits), (1, 1, 0), "{stats:?}");
+}
+
+#[test]
+fn a_panic_that_cannot_be_taken_back_alone_fails_its_group_and_the_writer_goes_on() {
+    let Held { prepared, store, _dir } = held(|_| {});
+    let (neighbour, odd) = (store.admit(one("a")), store.queue.write(Odd::Wrecks));
     let running = prepared.start(deps(), Box::new(Silent)).unwrap();
     assert!(matches!(wait(odd), Err(StoreError::Unavailable(_))));
     assert!(matches!(wait(neighbour), Err(StoreError::Unavailable(_))));

@@ -63,7 +63,10 @@ fn admit(unit: &mut Unit<'_>, message: &mut InboundMessage) -> Result<Stored, Wr
     let conversation = plan.conversation.unwrap_or_else(|| ConversationId::new(unit.deps.entropy.uuid()));
     if !is_new(unit, message, conversation)? {
         unit.effects.entry.books.duplicates += 1;
-        return Ok(Stored { conversation: owner_of(unit, message)?, duplicate: true });
+        return Ok(Stored {
+            conversation: owner_of(unit, message)?.unwrap_or(conversation),
+            duplicate: true,
+        });
     }
     carry_out(unit, &message.account, &message.sender, &plan, conversation, by_user.as_ref())?;
     insert(unit, message, conversation)?;
@@ -96,8 +99,8 @@ fn is_new(
     Ok(taken == 1)
 }
 
-/// The conversation of a message that was seen before.
-fn owner_of(unit: &Unit<'_>, message: &InboundMessage) -> Result<ConversationId, WriteError> {
+/// The conversation of a message that was seen before; none where its id cannot be read.
+fn owner_of(unit: &Unit<'_>, message: &InboundMessage) -> Result<Option<ConversationId>, WriteError> {
     let account = &message.account;
     let owner = unit
         .conn
@@ -105,7 +108,7 @@ fn owner_of(unit: &Unit<'_>, message: &InboundMessage) -> Result<ConversationId,
             "SELECT conversation_id FROM dedupe_keys WHERE channel = ?1 AND account = ?2 AND provider_id = ?3",
         )?
         .query_row(params![account.channel.as_str(), account.name, message.provider_id], |row| {
-            parsed(row, 0)
+            Ok(parsed(row, 0).ok())
         })?;
     Ok(owner)
 }

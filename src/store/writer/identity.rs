@@ -4,7 +4,8 @@ use rusqlite::{OptionalExtension, params};
 use tertulia_actors::domain::{Account, ConversationId, Sender};
 
 use super::super::error::WriteError;
-use super::super::row::{AsText, parsed};
+use super::super::row::{AsText, name_or_none, parsed};
+use super::set_aside::set_aside;
 use super::unit::Unit;
 
 /// A conversation that an alias of the sender leads to.
@@ -91,6 +92,7 @@ pub(super) fn look_up(
     Ok((by_user, by_phone))
 }
 
+/// A conversation whose id cannot be read is none: its person begins a new one.
 fn find(unit: &Unit<'_>, account: &Account, kind: &str, value: &str) -> Result<Option<Found>, WriteError> {
     let found = unit
         .conn
@@ -99,10 +101,11 @@ fn find(unit: &Unit<'_>, account: &Account, kind: &str, value: &str) -> Result<O
              WHERE a.channel = ?1 AND a.account = ?2 AND a.kind = ?3 AND a.value = ?4",
         )?
         .query_row(params![account.channel.as_str(), account.name, kind, value], |row| {
-            Ok(Found { id: parsed(row, 0)?, phone: row.get(1)?, user_id: row.get(2)? })
+            let Ok(id) = parsed(row, 0) else { return Ok(None) };
+            Ok(Some(Found { id, phone: name_or_none(row, 1)?, user_id: name_or_none(row, 2)? }))
         })
         .optional()?;
-    Ok(found)
+    Ok(found.flatten())
 }
 
 /// Carries a plan out: the conversation exists and its aliases lead to it.
@@ -152,14 +155,14 @@ pub(super) fn carry_out(
     plan.lose_phone.or(plan.merge).map_or(Ok(()), |loser| readdress(unit, loser))
 }
 
-/// Readdresses the conversations that were merged into one that got other aliases.
+/// Readdresses the conversations that were merged into one that got other aliases, as far as their ids can be read.
 fn readdress_merged(unit: &mut Unit<'_>, id: ConversationId) -> Result<(), WriteError> {
-    let merged: Vec<ConversationId> = unit
+    let merged: Vec<Option<ConversationId>> = unit
         .conn
         .prepare_cached("SELECT id FROM conversations WHERE merged_into = ?1")?
-        .query_map([id.text()], |row| parsed(row, 0))?
+        .query_map([id.text()], |row| Ok(parsed(row, 0).ok()))?
         .collect::<Result<_, _>>()?;
-    merged.into_iter().try_for_each(|merged| readdress(unit, merged))
+    merged.into_iter().flatten().try_for_each(|merged| readdress(unit, merged))
 }
 
 fn create(unit: &Unit<'_>, account: &Account, sender: &Sender, id: ConversationId) -> Result<(), WriteError> {
@@ -200,8 +203,14 @@ fn lead(
 
 /// Addresses the unsent parts of a conversation to where its aliases lead now, so that the next owner of a phone number
 /// does not get the last one's replies. A part that is being sent may have to be sent again, and goes there then.
+///
+/// One whose own addresses cannot be read is set aside: whoever writes meanwhile is not to blame.
 fn readdress(unit: &mut Unit<'_>, id: ConversationId) -> Result<(), WriteError> {
-    let recipient = recipient(unit, id)?;
+    let recipient = match recipient(unit, id) {
+        Ok(recipient) => recipient,
+        Err(WriteError::Corrupt(reason)) => return Ok(set_aside(unit, &id.to_string(), &reason)?),
+        Err(error) => return Err(error),
+    };
     let moved = unit
         .conn
         .prepare_cached(

@@ -1,7 +1,7 @@
 //! The group-commit writer: one thread owns the connection that writes.
 //!
 //! While one transaction is in its fsync the next requests gather in the queue; they share the next commit. Each has a
-//! savepoint of its own, so that one refusal fails alone. Only after the commit are callers answered and actors told.
+//! savepoint of its own, so that one refusal, or one panic, fails alone. Only after the commit are callers answered and actors told.
 
 mod acts;
 mod admit;
@@ -241,7 +241,11 @@ impl Writer {
         };
         let mut unit = Unit::new(&self.conn, &self.deps, bounds);
         for job in group {
-            unit.apply(job.as_mut())?;
+            if let Some(panic) = unit.apply(job.as_mut())? {
+                tracing::error!("a write panicked, and fails alone");
+                self.out.stats.send_modify(|stats| stats.panics += 1);
+                self.out.panics.caught(&*panic);
+            }
         }
         let before = self.ledger.map_or_else(|| ledger::load(&self.conn), Ok)?;
         let ledger = before.after(&unit.effects.entry, unit.tick);
@@ -300,10 +304,11 @@ impl Writer {
         }
     }
 
-    /// A request of the group is a fault in this program; the next group is written as if nothing had been.
+    /// Something in the group is a fault in this program and could not be taken back alone; the next group is written as if
+    /// nothing had been.
     fn panicked(&mut self, group: &mut Vec<Box<dyn Job>>) {
         const REASON: &str = "a request of the same commit panicked";
-        tracing::error!(requests = group.len(), "a write panicked; its group was rolled back");
+        tracing::error!(requests = group.len(), "a commit panicked; its group was rolled back");
         self.out.stats.send_modify(|stats| stats.panicked(REASON));
         for job in group.drain(..) {
             job.fail(StoreError::Unavailable(REASON.to_owned()));

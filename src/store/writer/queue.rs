@@ -1,8 +1,9 @@
 //! The way to the writer: a bounded queue in which admissions leave room for turns and replies.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tertulia_actors::ports::StoreError;
 use tertulia_actors::ports::store::{Limit, StoreFuture};
@@ -32,6 +33,8 @@ pub(in crate::store) struct Gauges {
     paused: AtomicBool,
     /// Requests in the transaction that is being written.
     in_commit: AtomicUsize,
+    /// When that transaction began.
+    commit_began: Mutex<Option<Instant>>,
     wal_pages: AtomicU64,
 }
 
@@ -66,9 +69,20 @@ impl Gauges {
         self.in_commit.load(Ordering::Relaxed)
     }
 
-    /// Notes how many there are.
+    /// Notes how many there are, from now on.
     pub(super) fn set_in_commit(&self, requests: usize) {
         self.in_commit.store(requests, Ordering::Relaxed);
+        *self.commit_began() = (requests > 0).then(Instant::now);
+    }
+
+    /// How long the transaction that is being written has taken so far; none between two of them.
+    pub(in crate::store) fn in_commit_for(&self) -> Option<Duration> {
+        self.commit_began().map(|began| began.elapsed())
+    }
+
+    /// Held for a moment only, in which nothing panics.
+    fn commit_began(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.commit_began.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Pages in the write-ahead log, as the checkpointing thread last saw it.

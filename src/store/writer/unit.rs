@@ -1,5 +1,7 @@
 //! The group that is being written: one transaction, and what follows from it after its commit.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +64,9 @@ impl Effects {
     }
 }
 
+/// What a request panicked with.
+pub(super) type Panic = Box<dyn Any + Send>;
+
 /// The transaction as a request sees it.
 pub(in crate::store) struct Unit<'a> {
     /// The connection, inside the transaction.
@@ -91,15 +96,30 @@ impl<'a> Unit<'a> {
         self.undo = true;
     }
 
-    /// Applies a request within a savepoint of its own.
+    /// Applies a request within a savepoint of its own. One that panics is taken back and refused like any other; what it
+    /// panicked with is given back.
     ///
     /// # Errors
     /// Only when the database itself is at fault; a refusal is the job's own outcome.
-    pub(in crate::store) fn apply(&mut self, job: &mut dyn Job) -> rusqlite::Result<()> {
+    ///
+    /// # Panics
+    /// Where the request has panicked and cannot be taken back alone.
+    pub(in crate::store) fn apply(&mut self, job: &mut dyn Job) -> rusqlite::Result<Option<Panic>> {
         let mark = self.effects.mark();
         self.undo = false;
         self.run("SAVEPOINT request")?;
-        match job.apply(self) {
+        // Of a job that panicked nothing is used any more but the way to its caller.
+        let outcome = match catch_unwind(AssertUnwindSafe(|| job.apply(self))) {
+            Ok(outcome) => outcome,
+            Err(panic) => {
+                if self.take_back(&mark).and_then(|()| self.run("RELEASE request")).is_err() {
+                    resume_unwind(panic);
+                }
+                job.refuse(StoreError::Unavailable("the write panicked".into()));
+                return Ok(Some(panic));
+            }
+        };
+        match outcome {
             Ok(()) if !self.undo => {}
             Ok(()) => self.take_back(&mark)?,
             Err(WriteError::Refused(reason)) => {
@@ -115,7 +135,7 @@ impl<'a> Unit<'a> {
             }
             Err(WriteError::Database(error)) => return Err(error),
         }
-        self.run("RELEASE request")
+        self.run("RELEASE request").map(|()| None)
     }
 
     fn take_back(&mut self, mark: &Mark) -> rusqlite::Result<()> {

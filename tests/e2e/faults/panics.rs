@@ -6,6 +6,7 @@ use tertulia::load::providers::{ModelBehaviour, ModelFault, ProviderOptions};
 
 use super::{Recovery, bursts, check_database, check_promises, play, written};
 use crate::bursts::judge;
+use crate::supervision::ask;
 use crate::support::{Bench, CONSOLE_TOKEN, PATIENCE, client, run};
 
 /// People who write while something panics.
@@ -20,6 +21,7 @@ pub(super) fn bench() -> Bench {
 pub(super) fn bench_with(options: ProviderOptions) -> Bench {
     let mut bench = Bench::with(options);
     bench.set("turns.unavailable_retry_ms", "100");
+    bench.set("sweep.sweep_ms", "200");
     bench.set("turns.retry_base_ms", "20");
     bench.set("turns.retry_max_ms", "100");
     bench.set("supervision.probe_ms", "100");
@@ -42,6 +44,27 @@ pub(super) async fn wait_until_told(bench: &Bench, path: &str, event: &str) {
     }
 }
 
+/// Waits until so many of the failpoints that are set for a place have acted at least once.
+pub(super) async fn wait_until_fired(bench: &Bench, place: &str, points: usize) {
+    let place_is = format!("\"place\":\"{place}\"");
+    let fired = |log: &str| {
+        log.lines().filter(|line| line.contains("a failpoint acts") && line.contains(&place_is)).count()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while fired(&bench.log()) < points {
+        assert!(Instant::now() < deadline, "{place} was passed too seldom: {}", bench.log());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Waits until each of these failpoints has acted at least once: without that their fault has not been.
+async fn wait_until_all_fired(bench: &Bench, failpoints: &str) {
+    let places = || failpoints.split(';').filter_map(|point| point.trim().split('=').next());
+    for place in places() {
+        wait_until_fired(bench, place, places().filter(|other| *other == place).count()).await;
+    }
+}
+
 /// With these failpoints everybody is answered once, soon, and every path is told to have been restarted.
 pub(super) fn is_survived(fault: &'static str, failpoints: &str, paths: &[&str]) {
     run(async {
@@ -56,6 +79,9 @@ pub(super) fn is_survived(fault: &'static str, failpoints: &str, paths: &[&str])
         let recovery = Recovery::from(fault);
         bench.wait_until_idle().await;
         recovery.within(Duration::from_secs(10));
+        wait_until_all_fired(&bench, failpoints).await;
+        // The last one may have been behind the last answer.
+        bench.wait_until_idle().await;
         check_promises(&bench, &all, "panic");
         for path in paths {
             assert!(told(&bench, path, "Restarted") > 0, "{path} was not restarted: {}", bench.log());
@@ -90,6 +116,36 @@ fn a_panic_in_a_call_of_each_service_is_survived() {
 }
 
 #[test]
+fn a_panic_in_a_send_leaves_its_part_ambiguous_and_sends_nothing_twice() {
+    run(async {
+        let mut bench = bench();
+        bench.set("outbox.ambiguous_hold_ms", "200");
+        let mut server = bench.start_with_failpoints("services.channel=3*panic").await;
+        let mut all = bursts("send", PEOPLE, 0);
+        play(&bench, &all).await;
+        let recovery = Recovery::from("panic in a send");
+        wait_until_fired(&bench, "services.channel", 1).await;
+        bench.wait_until_idle().await;
+        // Everybody is answered afterwards, also who waits for the part that nobody knows of.
+        let more = bursts("send", PEOPLE, 1);
+        play(&bench, &more).await;
+        all.extend(more);
+        bench.wait_until_idle().await;
+        recovery.within(Duration::from_secs(20));
+        assert_eq!(bench.count("SELECT count(*) FROM outbox WHERE state = 'ambiguous' AND attempt = 1"), 1);
+        assert_eq!(bench.count("SELECT count(*) FROM outbox WHERE state NOT IN ('ambiguous', 'sent')"), 0);
+        // It had not come to the channel yet, which only this test knows.
+        let verdict = judge(&all, &bench.providers.sent(), "send");
+        assert_eq!((verdict.unanswered.len(), verdict.doubled), (1, vec![]), "{}", bench.log());
+        crate::crash::check_promises(&bench, &all, "send");
+        for event in ["Failed", "Restarted"] {
+            assert_eq!(told(&bench, "channels/whatsapp", event), 1, "{}", bench.log());
+        }
+        server.ends_clean(&bench).await;
+    });
+}
+
+#[test]
 fn a_panic_in_each_handler_of_a_conversation_is_survived() {
     for place in ["deliver", "timer", "granted", "turn_ended"] {
         is_survived(
@@ -118,10 +174,30 @@ fn a_double_panic_of_a_conversation_is_survived() {
 fn a_panic_in_each_actor_of_a_shard_and_beside_it_is_survived() {
     is_survived(
         "panic in each actor of a shard",
-        "router.route=5*panic;router.wake=3*panic;router.rests=4*panic;turns.acquire=6*panic;sweep.rows=2*panic;\
-         dispatcher.reserve=3*panic;dispatcher.enqueue=4*panic;dispatcher.send_ended=5*panic;dispatcher.wake=2*panic",
+        "router.route=5*panic;router.wake=1*panic;router.rests=4*panic;turns.acquire=6*panic;sweep.rows=2*panic;\
+         dispatcher.reserve=3*panic;dispatcher.enqueue=4*panic;dispatcher.send_ended=5*panic",
         &["/router\"", "/turns\"", "/dispatcher\"", "\"sweep\""],
     );
+}
+
+#[test]
+fn a_panic_of_a_dispatcher_that_the_sweep_wakes_is_survived() {
+    run(async {
+        let bench = bench();
+        let mut server = bench.start_with_failpoints("dispatcher.wake=1*panic").await;
+        // Parts of a channel that is paused are due and wait, and the sweep asks for them.
+        ask(&bench, "channels/whatsapp", "pause").await;
+        let some = bursts("woken", PEOPLE, 0);
+        play(&bench, &some).await;
+        wait_until_fired(&bench, "dispatcher.wake", 1).await;
+        ask(&bench, "channels/whatsapp", "resume").await;
+        let recovery = Recovery::from("panic in a dispatcher that is woken");
+        bench.wait_until_idle().await;
+        recovery.within(Duration::from_secs(20));
+        check_promises(&bench, &some, "woken");
+        assert_eq!(told(&bench, "/dispatcher\"", "Restarted"), 1, "{}", bench.log());
+        server.ends_clean(&bench).await;
+    });
 }
 
 #[test]
@@ -194,6 +270,7 @@ fn is_set_apart(fault: &'static str, points: &[&str]) {
         play(&bench, &after).await;
         bench.wait_until_idle().await;
         recovery.within(Duration::from_secs(30));
+        wait_until_all_fired(&bench, &points.join(";")).await;
         let books = bench.books();
         assert!(books.balance(), "{books:?}");
         let all: Vec<_> = some.into_iter().chain(after).collect();
@@ -276,6 +353,7 @@ fn a_panic_that_quotes_what_people_wrote_shows_none_of_it() {
         play(&bench, &some).await;
         bench.wait_until_idle().await;
         check_promises(&bench, &some, "quoted");
+        wait_until_all_fired(&bench, points).await;
         let log = bench.log();
         for place in ["failpoint.rs", "withheld"] {
             assert!(log.contains(place), "no panic was logged: {log}");

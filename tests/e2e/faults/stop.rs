@@ -4,11 +4,14 @@ use std::time::{Duration, Instant};
 
 use tertulia::load::providers::{ModelBehaviour, ProviderOptions, WhatsappBehaviour};
 
+use super::panics::wait_until_fired;
 use super::{Recovery, bursts, check_promises, play};
-use crate::support::{Bench, PATIENCE, run};
+use crate::support::{Bench, FAILPOINTS_DELAY, PATIENCE, run};
 
 /// What `server.drain_ms` is.
 const DRAIN: Duration = Duration::from_secs(4);
+/// What the end may take beyond `server.drain_ms` where threads are frozen, on a busy machine.
+const SLACK: Duration = Duration::from_secs(4);
 
 #[test]
 fn sigterm_in_the_middle_of_sends_turns_and_admissions_of_200_people_loses_and_doubles_nothing() {
@@ -48,4 +51,42 @@ fn sigterm_in_the_middle_of_sends_turns_and_admissions_of_200_people_loses_and_d
         check_promises(&bench, &all, "stop");
         assert_eq!(bench.count("SELECT sum(failures + interruptions) FROM turns"), 0);
     });
+}
+
+#[test]
+fn a_frozen_thread_of_the_store_does_not_hold_up_the_end_and_what_was_acknowledged_is_answered_by_the_next_one()
+ {
+    // One that reads, and the one that writes in the middle of a commit.
+    for (place, thread) in [("store.read", "store-read"), ("store.before_commit", "store-write")] {
+        run(async {
+            let mut bench = Bench::new();
+            bench.set("server.drain_ms", "2000");
+            let mut server = bench.start().await;
+            let some = bursts("frozen", 20, 0);
+            play(&bench, &some).await;
+            bench.failpoints(&format!("{place}=1*hold"));
+            tokio::time::sleep(FAILPOINTS_DELAY).await;
+            // Its first message makes the server write, and its first turn makes it read.
+            let burst = &bursts("frozen", 21, 0)[20..];
+            let sender = bench.sender();
+            let stop = async {
+                wait_until_fired(&bench, place, 1).await;
+                let asked = Instant::now();
+                assert_eq!(server.terminate().await.code(), Some(0), "{}", bench.log());
+                let took = asked.elapsed();
+                assert!(took < Duration::from_secs(2) + SLACK, "{place}: the drain took {took:?}");
+                let log = bench.log();
+                assert!(log.contains("a thread of the store is frozen, and is left behind"), "{log}");
+                let named = |line: &str| line.contains("outlived the drain") && line.contains(thread);
+                assert!(log.lines().any(named), "{place}: {log}");
+                bench.failpoints("");
+                bench.start().await
+            };
+            let (_server, played) = tokio::join!(stop, sender.play(&burst[0]));
+            played.expect("acknowledged");
+            bench.wait_until_idle().await;
+            let all: Vec<_> = some.into_iter().chain(burst.to_vec()).collect();
+            crate::crash::check_promises(&bench, &all, "frozen");
+        });
+    }
 }

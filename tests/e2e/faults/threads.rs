@@ -78,6 +78,12 @@ fn a_frozen_thread_of_each_service_is_replaced_and_holds_up_neither_a_turn_nor_t
         let asked = Instant::now();
         assert_eq!(server.terminate().await.code(), Some(0), "{}", bench.log());
         assert!(asked.elapsed() < Duration::from_secs(10), "the drain took {:?}", asked.elapsed());
+        for service in SERVICES {
+            let log = bench.log();
+            let is_named =
+                |line: &str| line.contains("a thread outlived the drain") && line.contains(service);
+            assert!(log.lines().any(is_named), "{service}: {log}");
+        }
     });
 }
 

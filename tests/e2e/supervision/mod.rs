@@ -50,7 +50,7 @@ async fn call(bench: &Bench, method: Method, path: &str) -> (u16, Value) {
 }
 
 /// Asks what stands at a path to do something, which must be possible.
-async fn ask(bench: &Bench, path: &str, action: &str) {
+pub async fn ask(bench: &Bench, path: &str, action: &str) {
     let (status, body) = call(bench, Method::POST, &format!("{path}/{action}")).await;
     assert_eq!(status, 202, "{path}/{action}: {body}\n{}", bench.log());
 }
@@ -69,7 +69,8 @@ async fn tree(bench: &Bench) -> BTreeMap<String, Value> {
     found
 }
 
-async fn state(bench: &Bench, path: &str) -> String {
+/// How what stands at a path is.
+pub async fn state(bench: &Bench, path: &str) -> String {
     tree(bench).await[path]["state"].as_str().expect("a state").to_owned()
 }
 
