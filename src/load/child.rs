@@ -148,6 +148,7 @@ impl Child {
         command.arg("serve").current_dir(&self.folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         // The symbols of a backtrace would be counted as its memory.
         command.env("RUST_BACKTRACE", "0");
+        #[cfg(feature = "failpoints")]
         command.env("TERTULIA_FAILPOINTS_FILE", self.folder.join("failpoints"));
         for (key, value) in &self.settings {
             command.arg("--set").arg(format!("{key}={value}"));
