@@ -110,6 +110,20 @@ fn a_part_is_not_sent_to_where_its_person_was_before() {
 }
 
 #[test]
+fn a_number_that_was_given_on_gets_no_reply_of_its_last_owner_whose_row_was_unreadable_and_is_mended() {
+    let mut bench = Bench::new();
+    let old = say(&bench, "a", Some("1"), Some("US.X"));
+    bench.answer(old, &[1], &["for X"]);
+    let break_it = format!("UPDATE conversations SET user_id = CAST(x'fe' AS TEXT) WHERE id = '{old}'");
+    bench.sql().execute_batch(&break_it).unwrap();
+    assert_ne!(say(&bench, "b", Some("1"), Some("US.Y")), old);
+    let mend_it = format!("UPDATE conversations SET user_id = 'US.X' WHERE id = '{old}'");
+    bench.sql().execute_batch(&mend_it).unwrap();
+    bench.restart();
+    assert_eq!(bench.lane(old)[0].recipient, Recipient { phone: None, user_id: Some("US.X".into()) });
+}
+
+#[test]
 fn a_part_that_is_sent_again_goes_to_where_its_person_is_now() {
     let bench = Bench::new();
     let old = say(&bench, "a", Some("1"), Some("US.X"));

@@ -204,11 +204,15 @@ fn lead(
 /// Addresses the unsent parts of a conversation to where its aliases lead now, so that the next owner of a phone number
 /// does not get the last one's replies. A part that is being sent may have to be sent again, and goes there then.
 ///
-/// One whose own addresses cannot be read is set aside: whoever writes meanwhile is not to blame.
+/// One whose own addresses cannot be read is set aside: whoever writes meanwhile is not to blame. Its parts go to no number
+/// that it has lost, also once it is mended.
 fn readdress(unit: &mut Unit<'_>, id: ConversationId) -> Result<(), WriteError> {
     let recipient = match recipient(unit, id) {
         Ok(recipient) => recipient,
-        Err(WriteError::Corrupt(reason)) => return Ok(set_aside(unit, &id.to_string(), &reason)?),
+        Err(WriteError::Corrupt(reason)) => {
+            forget_lost_phone(unit, id)?;
+            return Ok(set_aside(unit, &id.to_string(), &reason)?);
+        }
         Err(error) => return Err(error),
     };
     let moved = unit
@@ -221,6 +225,18 @@ fn readdress(unit: &mut Unit<'_>, id: ConversationId) -> Result<(), WriteError> 
     if moved > 0 {
         unit.effects.changed.push(id);
     }
+    Ok(())
+}
+
+/// Takes the number that a conversation has lost to somebody else out of its unsent parts.
+fn forget_lost_phone(unit: &Unit<'_>, id: ConversationId) -> rusqlite::Result<()> {
+    unit.conn
+        .prepare_cached(
+            "UPDATE outbox SET phone = NULL WHERE conversation_id = ?1 \
+             AND state IN ('pending', 'sending', 'ambiguous') AND state <> 'ambiguous' \
+             AND EXISTS (SELECT 1 FROM conversations WHERE id = ?1 AND phone IS NULL AND merged_into IS NULL)",
+        )?
+        .execute([id.text()])?;
     Ok(())
 }
 
