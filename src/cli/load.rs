@@ -11,6 +11,7 @@ use crate::load::profile::{Profile, built_in, find};
 use crate::load::report::{self, run::Run};
 use crate::load::run::{Order, Ports, Target, can_be_written, run};
 use crate::secret::Secret;
+use crate::shutdown;
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -204,7 +205,8 @@ fn play(options: &Options) -> Result<ExitCode, Failure> {
     let ran = actix_rt::System::new().block_on(async {
         tokio::select! {
             ran = run(order) => ran.map(Some),
-            _ = tokio::signal::ctrl_c() => Ok(None),
+            // The server under test ends with the run that is dropped here.
+            _ = shutdown::asked(|| {}) => Ok(None),
         }
     })?;
     match ran {

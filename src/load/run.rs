@@ -270,7 +270,7 @@ impl Harness {
         let (profile, seed) = (&self.order.profile, self.order.seed);
         let limits = profile.limits;
         let patience = Duration::from_millis(limits.acknowledge_ms);
-        let run = format!("{seed:x}x{:x}", Utc::now().timestamp_millis());
+        let run = run_name(seed, subject.victim.is_none().then(|| Utc::now().timestamp_millis()));
         Rc::new(Desk::new(
             Tools {
                 wire: Wire::new(subject.endpoint.clone(), limits.connections_max, patience),
@@ -430,6 +430,12 @@ async fn hear(desk: Rc<Desk>, mut observed: UnboundedReceiver<Observation>) {
     }
 }
 
+/// The name of a run, which stands in every text and id: the same for the same seed. A server elsewhere may have seen that seed
+/// before, and would take its messages for repetitions; there the moment is part of the name.
+fn run_name(seed: u64, elsewhere_at_ms: Option<i64>) -> String {
+    elsewhere_at_ms.map_or_else(|| format!("s{seed:x}"), |at| format!("s{seed:x}x{at:x}"))
+}
+
 /// A server that runs already.
 fn elsewhere(target: &Target) -> Result<Subjected, LoadError> {
     let wrong = || LoadError::Target(target.url.clone());
@@ -452,4 +458,18 @@ fn elsewhere(target: &Target) -> Result<Subjected, LoadError> {
 #[must_use]
 pub fn can_be_written(path: &Path) -> bool {
     path.parent().is_none_or(|folder| folder.as_os_str().is_empty() || folder.is_dir())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_writes_the_same_texts_but_to_a_server_that_may_have_seen_them() {
+        assert_eq!(run_name(26, None), "s1a");
+        assert_ne!(run_name(26, Some(1)), run_name(26, Some(2)));
+        let texts = |seed| Bursts::new(seed, run_name(seed, None)).burst(3, 1);
+        assert_eq!(texts(7), texts(7));
+        assert_ne!(texts(7), texts(8));
+    }
 }

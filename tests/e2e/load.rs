@@ -107,6 +107,29 @@ async fn acknowledge(listener: TcpListener) {
 }
 
 #[test]
+fn a_run_that_is_stopped_takes_its_server_with_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tertulia"));
+    command.args(["load", "quick"]).current_dir(folder.path()).stderr(std::process::Stdio::null());
+    let mut harness = command.spawn().expect("the binary runs");
+    let children = format!("/proc/{0}/task/{0}/children", harness.id());
+    let began = std::time::Instant::now();
+    let server = loop {
+        // Source: proc_pid_children(5).
+        let found = std::fs::read_to_string(&children).expect("a process");
+        if let Some(pid) = found.split_whitespace().next() {
+            break pid.to_owned();
+        }
+        assert!(began.elapsed() < crate::support::PATIENCE, "no server was started");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    };
+    let told = Command::new("kill").args(["-s", "TERM", &harness.id().to_string()]).status();
+    assert!(told.expect("kill runs").success());
+    assert_eq!(harness.wait().expect("a child").code(), Some(1), "a stopped run has not held");
+    assert!(!Path::new(&format!("/proc/{server}")).exists(), "the server outlived its run");
+}
+
+#[test]
 fn wrong_usage_exits_2_and_says_what_is_right() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     profile(folder.path(), "purpose = 'Too much.'\n[[stage]]\nname = 's'\nseconds = 0\n");

@@ -133,6 +133,7 @@ const BINARY: &[(&str, &[&str])] = &[
             "load",
             "lock_file",
             "secret",
+            "shutdown",
             "simulate",
             "store",
             "system",
