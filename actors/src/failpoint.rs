@@ -5,10 +5,11 @@
 //! Without the feature `failpoints` a place expands to nothing: no call, no name, no variable is left in the program.
 //!
 //! A test build reads `TERTULIA_FAILPOINTS` once: `name=action` pairs separated by `;`. Actions: `kill` (as by `kill -9`),
-//! `panic`, `quote` (a panic that quotes the place's text), `error`, `stall(MS)`, `hold` (until the file below is replaced), `shift(MS)`. `N*action` acts on the N-th passage only, `N-M*action` from the N-th to the M-th,
+//! `panic`, `quote` (a panic that quotes the place's text), `error`, `stall(MS)`, `hold` (until the file below
+//! is replaced), `shift(MS)`. `N*action` acts on the N-th passage only, `N-M*action` from the N-th to the M-th,
 //! `%N*action` on every N-th, without any of them on every one. `action@TOKEN` acts, and counts passages, only where the
-//! place's text holds TOKEN. A name may stand several times; the first pair that acts decides. Each pair is logged when it acts
-//! for the first time.
+//! place's text holds TOKEN. A name may stand several times; the first pair that acts decides. Each pair is logged when
+//! it acts for the first time.
 //!
 //! `TERTULIA_FAILPOINTS_FILE` names a file with more of the same, also separated by lines. It is read again when it was
 //! replaced, and all passages in it are counted anew, so that a test can mend a running server.
@@ -59,7 +60,7 @@ mod switch {
     use std::os::unix::fs::MetadataExt;
     use std::path::PathBuf;
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-    use std::sync::{LazyLock, PoisonError, RwLock};
+    use std::sync::{LazyLock, Mutex, PoisonError, RwLock};
     use std::time::{Duration, Instant};
 
     /// How a place was passed.
@@ -143,24 +144,30 @@ mod switch {
     const HOLD_STEP: Duration = Duration::from_millis(10);
 
     /// All places that do something.
-    struct Points {
+    pub(super) struct Points {
         set: Vec<Point>,
         file: Option<PathBuf>,
         from_file: RwLock<(Option<Version>, Vec<Point>)>,
+        looking: Mutex<()>,
         began: Instant,
         /// When the file is looked at next, in milliseconds since the start.
         look_at: AtomicU64,
     }
 
-    static POINTS: LazyLock<Points> = LazyLock::new(|| Points {
-        set: parse(&env::var("TERTULIA_FAILPOINTS").unwrap_or_default()),
-        file: env::var_os("TERTULIA_FAILPOINTS_FILE").map(PathBuf::from),
-        from_file: RwLock::default(),
-        began: Instant::now(),
-        look_at: AtomicU64::new(0),
+    static POINTS: LazyLock<Points> = LazyLock::new(|| {
+        Points::new(
+            &env::var("TERTULIA_FAILPOINTS").unwrap_or_default(),
+            env::var_os("TERTULIA_FAILPOINTS_FILE").map(PathBuf::from),
+        )
     });
 
     impl Points {
+        pub(super) fn new(set: &str, file: Option<PathBuf>) -> Self {
+            let (from_file, looking) = <(RwLock<_>, Mutex<_>)>::default();
+            let look_at = AtomicU64::new(0);
+            Self { set: parse(set), file, from_file, looking, began: Instant::now(), look_at }
+        }
+
         fn version(&self) -> Option<Version> {
             self.from_file.read().unwrap_or_else(PoisonError::into_inner).0
         }
@@ -174,7 +181,7 @@ mod switch {
             }
         }
 
-        fn action(&self, name: &str, text: Option<&str>) -> Option<Action> {
+        pub(super) fn action(&self, name: &str, text: Option<&str>) -> Option<Action> {
             let acting =
                 |points: &[Point]| points.iter().find(|point| point.acts(name, text)).map(Point::acted);
             if self.file.is_some() {
@@ -190,20 +197,23 @@ mod switch {
         /// Reads the file if it was replaced since; a file that is not there asks for nothing.
         fn look_again(&self) {
             let Some(path) = &self.file else { return };
-            let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let due = self.look_at.load(Ordering::Relaxed);
-            let next = now + LOOK_AGAIN.as_millis() as u64;
-            // One thread looks; the others go on with what is known.
-            if now < due
-                || self.look_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_err()
-            {
+            let now = || u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let is_due = || self.look_at.load(Ordering::Acquire) <= now();
+            if !is_due() {
                 return;
             }
+            // Who passes meanwhile waits for what is read: nobody passes by a file that was replaced long enough ago.
+            let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+            if !is_due() {
+                return;
+            }
+            let next = now() + LOOK_AGAIN.as_millis() as u64;
             let version = fs::metadata(path).ok().map(|data| (data.mtime(), data.mtime_nsec(), data.ino()));
             if version != self.version() {
                 let points = parse(&fs::read_to_string(path).unwrap_or_default());
                 *self.from_file.write().unwrap_or_else(PoisonError::into_inner) = (version, points);
             }
+            self.look_at.store(next, Ordering::Release);
         }
     }
 
@@ -295,9 +305,11 @@ mod switch {
 
 #[cfg(all(test, feature = "failpoints"))]
 mod tests {
+    use std::process::Command;
+    use std::thread;
     use std::time::Duration;
 
-    use super::switch::{Action, When, acting, parse};
+    use super::switch::{Action, Points, When, acting, parse};
 
     #[test]
     fn actions_are_read_from_the_environment() {
@@ -336,5 +348,21 @@ mod tests {
         assert_eq!(passed("a=2*error@u1", &texts), [false, false, false, true]);
         // What does not act leaves the place to the next.
         assert_eq!(passed("a=1*error@u1;a=1*error", &texts), [true, true, false, false]);
+    }
+
+    #[test]
+    fn who_passes_while_the_file_is_read_goes_by_what_it_says() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("failpoints");
+        // Reading a pipe takes until something was written.
+        assert!(Command::new("mkfifo").arg(&file).status().expect("mkfifo runs").success());
+        let points = Points::new("", Some(file.clone()));
+        let passed = thread::scope(|scope| {
+            let passing = [0, 1, 2, 3].map(|_| scope.spawn(|| points.action("a", None)));
+            thread::sleep(Duration::from_millis(20));
+            std::fs::write(&file, "a=error").expect("a reader");
+            passing.map(|thread| thread.join().expect("no panic"))
+        });
+        assert_eq!(passed, [Some(Action::Error); 4]);
     }
 }
