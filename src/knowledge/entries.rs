@@ -7,10 +7,11 @@ use thiserror::Error;
 
 use super::normalise::{INDEX_VERSION, Stems};
 
-/// The tables of the knowledge base; two of the store's numbered migrations.
+/// The tables of the knowledge base; three of the store's numbered migrations.
 pub const KNOWLEDGE_MIGRATION: &str = concat!(
     include_str!("../store/migrations/0002_knowledge.sql"),
-    include_str!("../store/migrations/0005_knowledge_state.sql")
+    include_str!("../store/migrations/0005_knowledge_state.sql"),
+    include_str!("../store/migrations/0008_knowledge_generation.sql")
 );
 
 /// The sample: a shop that delivers water, in English and Arabic, made up for this project. JSON Lines.
@@ -136,7 +137,10 @@ pub fn reindex(conn: &Connection) -> Result<usize, KnowledgeError> {
             index(conn, &stems, row.get(0)?, &question, &answer)?;
             indexed += 1;
         }
-        conn.execute("UPDATE knowledge_state SET index_version = ?1", [INDEX_VERSION])?;
+        conn.execute(
+            "UPDATE knowledge_state SET index_version = ?1, generation = generation + 1",
+            [INDEX_VERSION],
+        )?;
         Ok(indexed)
     })
 }

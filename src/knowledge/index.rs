@@ -1,17 +1,19 @@
 //! Search in the knowledge base: SQLite's full-text index finds candidates, the score orders them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, params};
 use tertulia_actors::domain::{Hit, Language};
 use tertulia_actors::failpoint;
 use tertulia_actors::ports::{Compute, Search, VectorsError};
 
-use super::entries::{KnowledgeError, entry, get};
+use super::entries::{KnowledgeError, get};
+use super::memory::Memory;
 use super::normalise::Stems;
-use super::score::{Asked, Weights, score};
+use super::score::{Asked, score};
 
 /// Stems of a query that are looked up; what a person asks is said by then.
 const QUERY_STEMS_MAX: usize = 64;
@@ -27,10 +29,12 @@ const LOCK_WAIT: Duration = Duration::from_secs(1);
 /// Finds entries by the stems of question and answer, with BM25 in SQLite's FTS5, then scores them from 0 to 1.
 ///
 /// Reads on a connection of its own that cannot write, opened by the first search and again after one that failed. What it
-/// reads is what was committed before the search began.
+/// reads is what was committed before the search began; what it remembers of earlier searches holds until the entries
+/// change.
 pub struct SqliteVectors {
     path: PathBuf,
     conn: Option<Connection>,
+    memory: Memory,
     stems: Stems,
 }
 
@@ -38,7 +42,7 @@ impl SqliteVectors {
     /// Searches in an existing database that has the knowledge tables.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), conn: None, stems: Stems::new() }
+        Self { path: path.into(), conn: None, memory: Memory::default(), stems: Stems::new() }
     }
 
     fn connect(&self) -> rusqlite::Result<Connection> {
@@ -47,6 +51,8 @@ impl SqliteVectors {
         let conn = Connection::open_with_flags(&self.path, flags)?;
         conn.busy_timeout(LOCK_WAIT)?;
         conn.pragma_update(None, "query_only", true)?;
+        // The full-text index compares ranges by statements of its own, which would be planned anew each time.
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         Ok(conn)
     }
 
@@ -55,7 +61,7 @@ impl SqliteVectors {
             Some(conn) => conn,
             None => self.connect()?,
         };
-        let found = find(&conn, &self.stems, search)?;
+        let found = find_with(&mut self.memory, &conn, &self.stems, search)?;
         self.conn = Some(conn);
         Ok(found)
     }
@@ -77,27 +83,35 @@ impl Compute for SqliteVectors {
 /// # Errors
 /// The database failed.
 pub fn find(conn: &Connection, stems: &Stems, search: &Search) -> Result<Vec<Hit>, KnowledgeError> {
+    find_with(&mut Memory::default(), conn, stems, search)
+}
+
+fn find_with(
+    memory: &mut Memory,
+    conn: &Connection,
+    stems: &Stems,
+    search: &Search,
+) -> Result<Vec<Hit>, KnowledgeError> {
     let query = query_stems(stems, &search.text);
     let limit = search.limit.min(HITS_MAX);
     if query.is_empty() || limit == 0 {
         return Ok(Vec::new());
     }
-    let mut weights = Weights { counts: counts(conn, &query)?, total: total(conn)? };
-    let hits = candidates(conn, &query, limit)?;
-    for hit in &hits {
-        // The weights of the stored stems are needed as well: a question is near only if little else is asked in it.
-        let stored = stems.of(&hit.entry.question).into_iter();
-        let unknown = stored.filter(|stem| !weights.counts.contains_key(stem)).collect();
-        weights.counts.extend(counts(conn, &unknown)?);
-    }
+    // One transaction: all is read as of one moment, and the database is locked once.
+    let transaction = conn.unchecked_transaction()?;
+    memory.refresh(conn)?;
     let asked = Asked::new(stems, &search.text, query);
-    let hits = hits.into_iter().map(|hit| Hit {
-        score: score(stems, &asked, &weights, &hit.entry.question, &hit.entry.answer),
-        ..hit
-    });
+    let mut hits = vec![];
+    for row in candidates(conn, &any_of(memory, &asked.all), limit)? {
+        let Some(known) = memory.entry(conn, stems, row)? else { continue };
+        let score = score(stems, &asked, memory.weights(), &known.stored);
+        hits.push(Hit { entry: known.entry.clone(), score });
+    }
     let mut best = best_of_each(hits, search.language);
     best.truncate(limit);
-    best.into_iter().map(|hit| in_language(conn, hit, search.language)).collect()
+    let best = best.into_iter().map(|hit| in_language(conn, hit, search.language)).collect();
+    transaction.commit()?;
+    best
 }
 
 /// The stems to look for, without repetition: the first ones of a long text.
@@ -112,52 +126,30 @@ fn query_stems(stems: &Stems, text: &str) -> BTreeSet<String> {
     query
 }
 
-/// The full-text query: any of the stems. Each is quoted, so that nothing in it is an operator.
-fn any_of(query: &BTreeSet<String>) -> String {
-    let quoted: Vec<_> = query.iter().map(|stem| format!("\"{}\"", stem.replace('"', ""))).collect();
+/// The full-text query: any of the stems that occur at all. Each is quoted, so that nothing in it is an operator.
+fn any_of(memory: &Memory, query: &BTreeSet<String>) -> String {
+    let known = query.iter().filter(|stem| memory.weights().counts.contains_key(*stem));
+    let quoted: Vec<_> = known.map(|stem| format!("\"{}\"", stem.replace('"', ""))).collect();
     quoted.join(" OR ")
 }
 
-/// The entries that BM25 finds the best, their question weighted above their answer. Not scored yet.
-fn candidates(conn: &Connection, query: &BTreeSet<String>, limit: usize) -> rusqlite::Result<Vec<Hit>> {
+/// The rows of the entries that BM25 finds the best, their question weighted above their answer. Not scored yet.
+fn candidates(conn: &Connection, query: &str, limit: usize) -> rusqlite::Result<Vec<i64>> {
+    if query.is_empty() {
+        return Ok(vec![]);
+    }
     let candidates = (limit * CANDIDATES_PER_HIT).max(CANDIDATES_MIN);
     conn.prepare_cached(
-        "SELECT k.id, k.language, k.question, k.answer
-         FROM (SELECT rowid AS found, rank AS distance FROM knowledge_text
-               WHERE knowledge_text MATCH ?1 AND rank MATCH 'bm25(4.0, 1.0)'
-               ORDER BY rank LIMIT ?2)
-         JOIN knowledge k ON k.rowid = found ORDER BY distance",
+        "SELECT rowid FROM knowledge_text WHERE knowledge_text MATCH ?1 AND rank MATCH 'bm25(4.0, 1.0)' \
+         ORDER BY rank LIMIT ?2",
     )?
-    .query_map(params![any_of(query), i64::try_from(candidates).unwrap_or(i64::MAX)], |row| {
-        Ok(Hit { entry: entry(row)?, score: 0.0 })
-    })?
+    .query_map(params![query, i64::try_from(candidates).unwrap_or(i64::MAX)], |row| row.get(0))?
     .collect()
 }
 
-/// In how many questions each stem occurs.
-fn counts(conn: &Connection, stems: &BTreeSet<String>) -> rusqlite::Result<BTreeMap<String, u64>> {
-    let mut select =
-        conn.prepare_cached("SELECT doc FROM knowledge_stems WHERE term = ?1 AND col = 'question'")?;
-    let mut counts = BTreeMap::new();
-    for stem in stems {
-        let count: Option<i64> = select.query_row([stem], |row| row.get(0)).optional()?;
-        counts.insert(stem.clone(), count.unwrap_or(0).unsigned_abs());
-    }
-    Ok(counts)
-}
-
-/// How many entries there are, at the most: the highest row, since counting reads them all and only the logarithm
-/// matters.
-fn total(conn: &Connection) -> rusqlite::Result<u64> {
-    let highest: Option<i64> =
-        conn.prepare_cached("SELECT max(rowid) FROM knowledge")?.query_row([], |row| row.get(0))?;
-    Ok(highest.unwrap_or(0).unsigned_abs())
-}
-
 /// The best version of each entry, best first; of equal ones that in the person's language.
-fn best_of_each(hits: impl Iterator<Item = Hit>, language: Option<Language>) -> Vec<Hit> {
+fn best_of_each(mut hits: Vec<Hit>, language: Option<Language>) -> Vec<Hit> {
     let foreign = |hit: &Hit| Some(hit.entry.language) != language;
-    let mut hits: Vec<_> = hits.collect();
     hits.sort_by(|one, other| {
         other
             .score

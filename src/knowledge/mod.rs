@@ -8,6 +8,7 @@ mod features;
 pub mod index;
 mod language;
 mod learner;
+mod memory;
 pub mod normalise;
 pub mod phrases;
 mod score;

@@ -4,7 +4,7 @@
 //! dependencies, only the two languages are compiled, and it follows Snowball's fixes, which the older `rust-stemmers`
 //! has not done since 2021. A new release can change stems, and so can a change here; then [`INDEX_VERSION`] goes up.
 
-use std::collections::BTreeSet;
+use std::collections::{HashMap, HashSet};
 
 use frostem::{Algorithm, Stemmer};
 
@@ -72,28 +72,48 @@ a question
 /// The words of a text, normalised and in order.
 #[must_use]
 pub fn words(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word = String::new();
-    let mut length = 0_usize;
-    for c in text.chars().take(TEXT_CHARS_MAX).flat_map(char::to_lowercase) {
-        match fold(c) {
-            Fold::Keep(c) if length < WORD_CHARS_MAX => {
-                word.push(c);
-                length += 1;
-            }
-            Fold::Keep(_) | Fold::Drop => {}
-            Fold::Break => {
-                if !word.is_empty() {
-                    words.push(std::mem::take(&mut word));
-                }
-                length = 0;
-            }
+    let mut words = Words::default();
+    for c in text.chars().take(TEXT_CHARS_MAX) {
+        // Half of what people write; its lower case needs no table.
+        if c.is_ascii() {
+            words.take(fold(c.to_ascii_lowercase()));
+        } else {
+            c.to_lowercase().for_each(|c| words.take(fold(c)));
         }
     }
-    if !word.is_empty() {
-        words.push(word);
+    words.end();
+    words.done
+}
+
+/// Words that grow character by character.
+#[derive(Default)]
+struct Words {
+    done: Vec<String>,
+    /// The word that has begun, and how many characters it has.
+    word: String,
+    length: usize,
+}
+
+impl Words {
+    fn take(&mut self, next: Fold) {
+        match next {
+            Fold::Keep(c) if self.length < WORD_CHARS_MAX => {
+                self.word.push(c);
+                self.length += 1;
+            }
+            Fold::Keep(_) | Fold::Drop => {}
+            Fold::Break => self.end(),
+        }
     }
-    words
+
+    fn end(&mut self) {
+        if !self.word.is_empty() {
+            // The buffer stays, so that each word is allocated once and at its length.
+            self.done.push(self.word.as_str().to_owned());
+            self.word.clear();
+        }
+        self.length = 0;
+    }
 }
 
 /// A text without case, marks and punctuation: its words with one space between them.
@@ -106,11 +126,11 @@ pub fn normalise(text: &str) -> String {
 pub struct Stems {
     english: Stemmer,
     arabic: Stemmer,
-    stop_words: BTreeSet<String>,
+    stop_words: HashSet<String>,
     /// Stems of the words that are no subject of a question.
-    without_subject: BTreeSet<String>,
-    /// The longest first.
-    courtesies: Vec<Vec<String>>,
+    without_subject: HashSet<String>,
+    /// By their first word, the longest first.
+    courtesies: HashMap<String, Vec<Vec<String>>>,
 }
 
 impl Default for Stems {
@@ -123,13 +143,17 @@ impl Stems {
     /// The stemmers of both languages.
     #[must_use]
     pub fn new() -> Self {
-        let mut courtesies: Vec<_> = COURTESIES.lines().map(words).collect();
-        courtesies.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
+        let mut phrases: Vec<_> = COURTESIES.lines().map(words).collect();
+        phrases.sort_by_key(|phrase| std::cmp::Reverse(phrase.len()));
+        let mut courtesies: HashMap<_, Vec<_>> = HashMap::new();
+        for phrase in phrases {
+            courtesies.entry(phrase[0].clone()).or_default().push(phrase);
+        }
         let mut stems = Self {
             english: Stemmer::new(Algorithm::English),
             arabic: Stemmer::new(Algorithm::Arabic),
             stop_words: words(STOP_WORDS).into_iter().collect(),
-            without_subject: BTreeSet::new(),
+            without_subject: HashSet::new(),
             courtesies,
         };
         stems.without_subject = [STOP_WORDS, ASKING_WORDS]
@@ -163,13 +187,19 @@ impl Stems {
     fn without_courtesies<'a>(&'a self, words: &'a [String]) -> impl Iterator<Item = &'a String> {
         let mut rest = words;
         std::iter::from_fn(move || {
-            while let Some(said) = self.courtesies.iter().find(|phrase| rest.starts_with(phrase)) {
+            while let Some(said) = self.courtesy(rest) {
                 rest = &rest[said.len()..];
             }
             let (first, others) = rest.split_first()?;
             rest = others;
             Some(first)
         })
+    }
+
+    /// The courtesy that some words begin with.
+    fn courtesy(&self, words: &[String]) -> Option<&[String]> {
+        let phrases = self.courtesies.get(words.first()?)?;
+        phrases.iter().find(|phrase| words.starts_with(phrase)).map(Vec::as_slice)
     }
 
     /// The stem of one normalised word. Its script says the language, so that a question in a mix of languages, or in

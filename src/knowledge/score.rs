@@ -1,6 +1,6 @@
 //! How well a stored question fits what was asked. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use super::normalise::{Stems, TEXT_CHARS_MAX};
 
@@ -20,7 +20,7 @@ const SENTENCES_MAX: usize = 32;
 #[derive(Default)]
 pub(super) struct Weights {
     /// In how many questions each stem occurs; others occur nowhere.
-    pub(super) counts: BTreeMap<String, u64>,
+    pub(super) counts: HashMap<String, u64>,
     /// How many questions there are.
     pub(super) total: u64,
 }
@@ -47,7 +47,7 @@ impl Weights {
 /// What was asked, in each of its sentences that has a subject and in all: a greeting or a story around a question does
 /// not make it another one.
 pub(super) struct Asked {
-    all: BTreeSet<String>,
+    pub(super) all: BTreeSet<String>,
     ways: Vec<BTreeSet<String>>,
 }
 
@@ -61,9 +61,23 @@ impl Asked {
     }
 }
 
-/// The ways in which an entry's question puts it: each of its sentences that has a subject, and the whole.
-fn ways(stems: &Stems, question: &str) -> Vec<BTreeSet<String>> {
-    sentences(stems, question).chain([stems.of(question).into_iter().collect()]).collect()
+/// An entry, read into stems.
+pub(super) struct Stored {
+    /// The ways in which its question puts it: each of its sentences that has a subject, and the whole.
+    ways: Vec<BTreeSet<String>>,
+    answer: BTreeSet<String>,
+    /// Of question and answer.
+    all: BTreeSet<String>,
+}
+
+impl Stored {
+    /// Reads an entry.
+    pub(super) fn new(stems: &Stems, question: &str, answer: &str) -> Self {
+        let whole: BTreeSet<_> = stems.of(question).into_iter().collect();
+        let answer: BTreeSet<_> = stems.of(answer).into_iter().collect();
+        let all = whole.union(&answer).cloned().collect();
+        Self { ways: sentences(stems, question).chain([whole]).collect(), answer, all }
+    }
 }
 
 /// The stems of each sentence that has a subject. "How much is it?" has none, so it is no way to ask for a price, whatever
@@ -79,13 +93,11 @@ fn sentences(stems: &Stems, text: &str) -> impl Iterator<Item = BTreeSet<String>
 ///
 /// The better of two: how near the nearest ways of asking are, and a part of the share of the query that question and
 /// answer cover together.
-pub(super) fn score(stems: &Stems, asked: &Asked, weights: &Weights, question: &str, answer: &str) -> f32 {
-    let ways = ways(stems, question);
-    let answer: BTreeSet<_> = stems.of(answer).into_iter().collect();
+pub(super) fn score(stems: &Stems, asked: &Asked, weights: &Weights, stored: &Stored) -> f32 {
+    let Stored { ways, answer, all } = stored;
     let pairs = asked.ways.iter().flat_map(|asked| ways.iter().map(move |way| (asked, way)));
-    let nearest = pairs.map(|(asked, way)| nearness(stems, weights, asked, way, &answer)).fold(0.0, f32::max);
-    let all: BTreeSet<_> = stems.of(question).into_iter().chain(answer).collect();
-    nearest.max(ANSWER_SCORE_MAX * coverage(&asked.all, &all, weights)).clamp(0.0, 1.0)
+    let nearest = pairs.map(|(asked, way)| nearness(stems, weights, asked, way, answer)).fold(0.0, f32::max);
+    nearest.max(ANSWER_SCORE_MAX * coverage(&asked.all, all, weights)).clamp(0.0, 1.0)
 }
 
 /// The cosine of a sentence and a way of asking, as sets of weighted stems.
@@ -131,11 +143,12 @@ mod tests {
     fn check(query: &str, question: &str, answer: &str) -> f32 {
         let stems = Stems::new();
         let texts = [query, question, answer];
-        let mut counts: BTreeMap<_, _> =
+        let mut counts: HashMap<_, _> =
             texts.iter().flat_map(|text| stems.of(text)).map(|stem| (stem, 1)).collect();
         counts.insert("water".into(), 50);
         let asked = Asked::new(&stems, query, stems.of(query).into_iter().collect());
-        score(&stems, &asked, &Weights { counts, total: 100 }, question, answer)
+        let stored = Stored::new(&stems, question, answer);
+        score(&stems, &asked, &Weights { counts, total: 100 }, &stored)
     }
 
     #[test]
@@ -191,7 +204,11 @@ mod tests {
     fn a_question_is_put_in_each_of_its_sentences_with_a_subject_and_in_all() {
         let stems = Stems::new();
         let put = |question| -> Vec<String> {
-            ways(&stems, question).iter().map(|way| Vec::from_iter(way.clone()).join(" ")).collect()
+            Stored::new(&stems, question, "")
+                .ways
+                .iter()
+                .map(|way| Vec::from_iter(way.clone()).join(" "))
+                .collect()
         };
         assert_eq!(put("Water? 1.5 l. Bottles!"), ["water", "1 5 l", "bottl", "1 5 bottl l water"]);
         assert_eq!(put("A deposit? How much is it?"), ["deposit", "deposit much"]);

@@ -67,8 +67,8 @@ pub struct Desk {
     pub ledger: RefCell<Ledger>,
     /// The times.
     pub meters: RefCell<Meters>,
-    /// The stage that runs now.
-    pub stage: Cell<usize>,
+    /// The stage that runs now; none between two of them and behind the last.
+    pub stage: Cell<Option<usize>>,
     tally: Cell<Tally>,
     prng: RefCell<Prng>,
     waiting: RefCell<HashMap<usize, oneshot::Sender<()>>>,
@@ -86,7 +86,7 @@ impl Desk {
             began_unix_us: micros(since_epoch),
             ledger: RefCell::new(Ledger::new(tools.bursts.run())),
             meters: RefCell::new(meters),
-            stage: Cell::new(0),
+            stage: Cell::new(None),
             tally: Cell::default(),
             prng: RefCell::new(Prng::derived(tools.seed, u64::MAX - 1)),
             waiting: RefCell::default(),
@@ -123,7 +123,7 @@ impl Desk {
     pub fn write(self: &Rc<Self>, person: usize, number: usize, at: Moment) -> oneshot::Receiver<()> {
         let burst = Rc::new(self.tools.bursts.burst(person, number));
         let intended = self.intended(&burst, at);
-        let place = self.ledger.borrow_mut().begin(&burst, self.stage.get(), &intended);
+        let place = self.ledger.borrow_mut().begin(&burst, self.stage.get().unwrap_or(usize::MAX), &intended);
         let (answered, is_answered) = oneshot::channel();
         self.waiting.borrow_mut().insert(place, answered);
         let mut written = at;
@@ -235,7 +235,7 @@ impl Desk {
             (before, ledger.replied(address, text, at), ledger.answered())
         };
         let mut meters = self.meters.borrow_mut();
-        if let Some(stage) = meters.stages.get_mut(self.stage.get()) {
+        if let Some(stage) = self.stage.get().and_then(|stage| meters.stages.get_mut(stage)) {
             stage.answered += after - before;
             stage.bursts += answered.len() as u64;
         }

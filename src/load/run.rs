@@ -306,13 +306,13 @@ impl Harness {
             if story.borrow().failure.is_some() {
                 return spans;
             }
-            desk.stage.set(number);
+            desk.stage.set(Some(number));
             spans.push(play_stage(desk, &mut people, &mut plan, stage).await);
         }
         if let Some(search) = profile.search {
             let mut climb = Climb::new(search);
             while let Some(rate) = climb.next() {
-                desk.stage.set(spans.len());
+                desk.stage.set(Some(spans.len()));
                 desk.meters.borrow_mut().add_stage();
                 let stage = climb.stage(rate);
                 spans.push(play_stage(desk, &mut people, &mut plan, &stage).await);
@@ -421,6 +421,8 @@ async fn play_stage(desk: &Rc<Desk>, people: &mut People, plan: &mut Plan, stage
     let from = desk.now();
     let arrivals = plan.stage(stage, from);
     people.play(stage, arrivals, from).await;
+    // What is answered from here on is no feat of this stage.
+    desk.stage.set(None);
     Span { name: stage.name.clone(), from, to: desk.now(), is_warm_up: stage.warm_up, missed: false }
 }
 

@@ -30,6 +30,11 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("migrations/0006_content_and_age.sql"),
     },
     Migration { number: 7, name: "set_aside", sql: include_str!("migrations/0007_set_aside.sql") },
+    Migration {
+        number: 8,
+        name: "knowledge_generation",
+        sql: include_str!("migrations/0008_knowledge_generation.sql"),
+    },
 ];
 
 /// SQLite's `application_id` of our databases: "TERT".

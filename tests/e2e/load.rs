@@ -107,6 +107,21 @@ async fn acknowledge(listener: TcpListener) {
 }
 
 #[test]
+fn what_is_answered_behind_a_stage_does_not_count_as_its_throughput() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    profile(
+        folder.path(),
+        "purpose = 'A slow model.'\n[model]\nlatency_ms = 3000\n\
+         [[stage]]\nname = 'all'\nseconds = 1\nbursts_per_s = 20\n",
+    );
+    let output = load(folder.path(), &["own.toml", "--json", "run.json"]);
+    let run = found(folder.path());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    assert!(run.traffic.messages > 20 && run.times.answer.count > 10, "{}", text(&output.stdout));
+    assert!(run.traffic.messages_per_s.abs() < 0.01, "{} a second", run.traffic.messages_per_s);
+}
+
+#[test]
 fn a_run_that_is_stopped_takes_its_server_with_it() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut command = Command::new(env!("CARGO_BIN_EXE_tertulia"));

@@ -175,6 +175,28 @@ fn searches_see_what_was_committed_before_them() {
 }
 
 #[test]
+fn a_search_forgets_what_it_remembered_of_entries_that_changed() {
+    let (_folder, path, conn) = file();
+    let mut vectors = SqliteVectors::new(&path);
+    let mut hits = || vectors.compute(search("Do you have camels?", None)).unwrap();
+    let camel = |answer: &str| Entry {
+        id: "camel".into(),
+        language: Language::ENGLISH,
+        question: "Do you have camels?".into(),
+        answer: answer.into(),
+    };
+    for answer in ["No.", "Two of them."] {
+        import(&conn, &[camel(answer)], NOW).unwrap();
+        assert_eq!(hits()[0].entry.answer, answer);
+    }
+    // As another program would.
+    conn.execute("UPDATE knowledge SET answer = 'Sold.' WHERE id = 'camel'", []).unwrap();
+    assert_eq!(hits()[0].entry.answer, "Sold.");
+    super::super::entries::remove(&conn, "camel", None).unwrap();
+    assert!(hits().iter().all(|hit| hit.entry.id != "camel"));
+}
+
+#[test]
 fn the_connection_of_a_search_cannot_write_and_is_kept() {
     let (_folder, path, _conn) = file();
     let mut vectors = SqliteVectors::new(&path);
