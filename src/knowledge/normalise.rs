@@ -230,6 +230,7 @@ pub(super) const fn is_arabic(c: char) -> bool {
 }
 
 /// What becomes of a character.
+#[derive(Clone, Copy)]
 enum Fold {
     /// It is part of a word, in this form.
     Keep(char),
