@@ -1,7 +1,11 @@
 //! Copying the write-ahead log to the database, on a thread and a connection of its own, so that no commit waits for it.
+//!
+//! The log starts over once all of it is copied at a moment at which nobody writes. That moment is the writer's to give: it
+//! copies the short rest itself, between two commits, when this thread asks for it. Were it done from here, the writer would
+//! find the database locked in the middle of its work, and would sleep.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +21,15 @@ const IDLE: Duration = Duration::from_millis(200);
 /// After an attempt to start the log over that met a reader in the middle of it, no other one is made for this long: each
 /// makes the writer wait.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long an attempt waits for readers.
+const RESTART_WAIT: Duration = Duration::from_millis(20);
+
+/// How often the log is copied before it is to start over: each time as much is left as was written meanwhile.
+const ROUNDS_MAX: usize = 6;
+
+/// Only reads the log's length.
+const NOOP: &str = "PRAGMA wal_checkpoint(NOOP)";
 
 /// When the log is copied.
 #[derive(Clone, Copy)]
@@ -36,19 +49,69 @@ struct Log {
     is_blocked: bool,
 }
 
+impl Log {
+    const fn uncopied(self) -> u64 {
+        self.pages.saturating_sub(self.copied)
+    }
+}
+
 /// What is due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Due {
     Nothing,
     /// Copy what no reader needs any more; nobody waits.
     Passive,
-    /// Then let writers wait for readers, so that the log starts over.
+    /// Then have the writer copy the rest and wait for readers, so that the log starts over.
     Restart,
+}
+
+/// How this thread and the writer agree on the moment at which the log starts over.
+#[derive(Default)]
+pub(super) struct Restart {
+    is_wanted: AtomicBool,
+    was_blocked: AtomicBool,
+}
+
+impl Restart {
+    /// Starts the log over, if that is wanted, on the connection that writes and between two of its transactions. Answers
+    /// how many pages the log has, where it was tried.
+    ///
+    /// # Errors
+    /// The database is at fault; the log grows on, and this is wanted again soon.
+    pub(super) fn if_wanted(
+        &self,
+        conn: &Connection,
+        busy_timeout: Duration,
+    ) -> rusqlite::Result<Option<u64>> {
+        if !self.is_wanted() {
+            return Ok(None);
+        }
+        conn.busy_timeout(RESTART_WAIT)?;
+        let log = pragma(conn, "PRAGMA wal_checkpoint(RESTART)");
+        conn.busy_timeout(busy_timeout)?;
+        self.was_blocked.store(log.as_ref().map_or(true, |log| log.is_blocked), Ordering::Relaxed);
+        // Until now the other thread has left the log alone.
+        self.is_wanted.store(false, Ordering::Relaxed);
+        log.map(|log| Some(log.pages))
+    }
+
+    fn want(&self) {
+        self.is_wanted.store(true, Ordering::Relaxed);
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.is_wanted.load(Ordering::Relaxed)
+    }
+
+    /// Whether the last attempt met a reader; asked once.
+    fn take_blocked(&self) -> bool {
+        self.was_blocked.swap(false, Ordering::Relaxed)
+    }
 }
 
 /// Decides from the length of the log.
 const fn due(log: Log, idle: bool, may_restart: bool, thresholds: Thresholds) -> Due {
-    let uncopied = log.pages.saturating_sub(log.copied);
+    let uncopied = log.uncopied();
     if may_restart && log.pages > thresholds.limit {
         Due::Restart
     } else if uncopied > thresholds.passive || (idle && uncopied > 0) {
@@ -63,7 +126,7 @@ const fn due(log: Log, idle: bool, may_restart: bool, thresholds: Thresholds) ->
 pub(super) fn run(
     conn: &Connection,
     committed: &Receiver<()>,
-    (gauges, panics): (&Arc<Gauges>, &PanicLog),
+    (restart, gauges, panics): (&Restart, &Gauges, &PanicLog),
     thresholds: Thresholds,
 ) {
     let mut settled = true;
@@ -75,14 +138,15 @@ pub(super) fn run(
             Err(RecvTimeoutError::Disconnected) => return,
         };
         settled = idle;
+        if restart.is_wanted() && !idle {
+            continue;
+        }
+        if restart.take_blocked() {
+            restart_after = Instant::now() + RESTART_PAUSE;
+        }
         let may_restart = Instant::now() >= restart_after;
-        match catch_unwind(AssertUnwindSafe(|| checkpoint(conn, idle, may_restart, thresholds))) {
-            Ok(Ok(log)) => {
-                gauges.set_wal_pages(log.pages);
-                if log.is_blocked {
-                    restart_after = Instant::now() + RESTART_PAUSE;
-                }
-            }
+        match catch_unwind(AssertUnwindSafe(|| checkpoint(conn, restart, (idle, may_restart), thresholds))) {
+            Ok(Ok(log)) => gauges.set_wal_pages(log.pages),
             Ok(Err(error)) => tracing::warn!(%error, "the write-ahead log was not copied; trying again"),
             Err(panic) => {
                 tracing::error!("copying the write-ahead log panicked; trying again");
@@ -102,22 +166,35 @@ fn wait(committed: &Receiver<()>, settled: bool) -> Result<(), RecvTimeoutError>
 
 fn checkpoint(
     conn: &Connection,
-    idle: bool,
-    may_restart: bool,
+    restart: &Restart,
+    (idle, may_restart): (bool, bool),
     thresholds: Thresholds,
 ) -> rusqlite::Result<Log> {
     failpoint!("store.checkpoint");
-    // NOOP only reads the log's length.
-    let log = pragma(conn, "PRAGMA wal_checkpoint(NOOP)")?;
+    let log = pragma(conn, NOOP)?;
     match due(log, idle, may_restart, thresholds) {
         Due::Nothing => Ok(log),
         Due::Passive => pragma(conn, "PRAGMA wal_checkpoint(PASSIVE)"),
         Due::Restart => {
             // Most is copied while nobody waits, so that the wait is short.
-            pragma(conn, "PRAGMA wal_checkpoint(PASSIVE)")?;
-            pragma(conn, "PRAGMA wal_checkpoint(RESTART)")
+            let log = copy_most(conn, thresholds.passive)?;
+            restart.want();
+            Ok(log)
         }
     }
+}
+
+/// Copies until no more than `rest` pages are left, or for as long as that makes sense.
+fn copy_most(conn: &Connection, rest: u64) -> rusqlite::Result<Log> {
+    let mut log = pragma(conn, NOOP)?;
+    for _ in 0..ROUNDS_MAX {
+        if log.uncopied() <= rest {
+            break;
+        }
+        pragma(conn, "PRAGMA wal_checkpoint(PASSIVE)")?;
+        log = pragma(conn, NOOP)?;
+    }
+    Ok(log)
 }
 
 fn pragma(conn: &Connection, sql: &str) -> rusqlite::Result<Log> {

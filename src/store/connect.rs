@@ -22,10 +22,6 @@ const AUTO_CHECKPOINT_FACTOR: u64 = 4;
 /// The size of a page, SQLite's default.
 const PAGE_BYTES: u64 = 4_096;
 
-/// How long the checkpointing connection waits for readers. It holds the writer's lock meanwhile, so that every commit
-/// waits as well.
-const CHECKPOINT_WAIT: Duration = Duration::from_millis(20);
-
 /// Flags without SQLite's own mutex: a connection here belongs to one thread at a time.
 const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
 
@@ -73,8 +69,9 @@ fn configure_writer(conn: &Connection, settings: &StoreSettings) -> rusqlite::Re
     if settings.page_max > 0 {
         conn.pragma_update(None, "max_page_count", settings.page_max)?;
     }
-    // A log that a long reader let grow gives its space back when it starts over.
-    let limit = settings.wal_limit_pages.saturating_mul(PAGE_BYTES).min(1 << 40);
+    // A log that a long reader let grow gives its space back when it starts over. One that is little longer than it should
+    // be does not: cutting it, and letting it grow again, makes commits wait for the file system.
+    let limit = auto.saturating_mul(PAGE_BYTES).min(1 << 40);
     conn.pragma_update(None, "journal_size_limit", i64::try_from(limit).unwrap_or(1 << 40))?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(())
@@ -93,7 +90,8 @@ fn keep_plans(conn: &Connection) -> rusqlite::Result<()> {
 /// When the file cannot be opened.
 pub(super) fn checkpointer(settings: &StoreSettings) -> Result<Connection, OpenError> {
     let conn = Connection::open_with_flags(&settings.path, OpenFlags::SQLITE_OPEN_READ_WRITE | FLAGS)?;
-    conn.busy_timeout(CHECKPOINT_WAIT)?;
+    // It never waits for anybody.
+    conn.busy_timeout(Duration::ZERO)?;
     conn.pragma_update(None, "synchronous", "FULL")?;
     Ok(conn)
 }

@@ -10,7 +10,7 @@ use tertulia_actors::domain::{Epoch, PartState, Tick};
 use tertulia_actors::ports::Tells;
 use tokio::sync::{Notify, watch};
 
-use super::checkpoint::{self, Thresholds};
+use super::checkpoint::{self, Restart, Thresholds};
 use super::error::OpenError;
 use super::handle::SqliteStore;
 use super::inline::{InlineReader, InlineWriter, Pace};
@@ -188,8 +188,9 @@ impl PreparedStore {
     /// When a thread cannot be started.
     pub fn start(self, deps: StoreDeps, tells: Box<dyn Tells>) -> Result<RunningStore, OpenError> {
         let (committed, wake) = sync_channel(1);
-        let checkpointer = start_checkpoints(&self.settings, &self.handle, wake)?;
-        let (writer, handle, readers) = self.writer((deps, tells), committed);
+        let restart = Arc::new(Restart::default());
+        let checkpointer = start_checkpoints(&self.settings, &self.handle, &restart, wake)?;
+        let (writer, handle, readers) = self.writer((deps, tells), (committed, restart));
         let writer = std::thread::Builder::new()
             .name("store-write".into())
             .spawn(move || writer.run())
@@ -205,14 +206,14 @@ impl PreparedStore {
         // Nobody waits at the other end, which the writer takes as a checkpointer that is busy.
         let (committed, _) = sync_channel(1);
         let gauges = Arc::clone(&self.handle.gauges);
-        let (writer, ..) = self.writer((deps, tells), committed);
+        let (writer, ..) = self.writer((deps, tells), (committed, Arc::default()));
         Some(InlineWriter::new(writer, gauges, bell, pace))
     }
 
     fn writer(
         self,
         deps: (StoreDeps, Box<dyn Tells>),
-        committed: SyncSender<()>,
+        (committed, restart): (SyncSender<()>, Arc<Restart>),
     ) -> (Writer, Arc<SqliteStore>, Vec<JoinHandle<()>>) {
         let out = Publications {
             books: self.books,
@@ -220,6 +221,7 @@ impl PreparedStore {
             gauges: Arc::clone(&self.handle.gauges),
             panics: self.handle.panics.writer.clone(),
             committed,
+            restart,
         };
         let owned = (self.ledger, self.epoch);
         let writer = Writer::new(self.settings, self.conn, self.receiver, owned, deps, out);
@@ -230,14 +232,16 @@ impl PreparedStore {
 fn start_checkpoints(
     settings: &StoreSettings,
     store: &SqliteStore,
+    restart: &Arc<Restart>,
     wake: Receiver<()>,
 ) -> Result<JoinHandle<()>, OpenError> {
     let conn = connect::checkpointer(settings)?;
-    let (gauges, panics) = (Arc::clone(&store.gauges), store.panics.checkpoints.clone());
+    let (restart, gauges, panics) =
+        (Arc::clone(restart), Arc::clone(&store.gauges), store.panics.checkpoints.clone());
     let thresholds = Thresholds { passive: settings.wal_checkpoint_pages, limit: settings.wal_limit_pages };
     std::thread::Builder::new()
         .name("store-checkpoint".into())
-        .spawn(move || checkpoint::run(&conn, &wake, (&gauges, &panics), thresholds))
+        .spawn(move || checkpoint::run(&conn, &wake, (&restart, &gauges, &panics), thresholds))
         .map_err(OpenError::Thread)
 }
 

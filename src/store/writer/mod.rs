@@ -42,6 +42,7 @@ use unit::{Bounds, Effects, Job, Request, Unit};
 #[cfg(test)]
 pub(super) use unit::{Unit as TestUnit, Write};
 
+use super::checkpoint::Restart;
 use super::ledger::{self, Ledger};
 use super::panics::PanicLog;
 use super::settings::StoreSettings;
@@ -54,6 +55,8 @@ pub(super) struct Publications {
     pub(super) panics: PanicLog,
     /// A hint to the checkpointing thread; one that waits already is enough.
     pub(super) committed: SyncSender<()>,
+    /// What that thread asks for.
+    pub(super) restart: Arc<Restart>,
 }
 
 /// The thread's state.
@@ -281,6 +284,16 @@ impl Writer {
         self.written = None;
         // Full means that the thread is awake already; gone means that the process ends.
         let _ = self.out.committed.try_send(());
+        self.restart_log();
+    }
+
+    /// Lets the log start over, where it is long: nobody waits for an answer now.
+    fn restart_log(&self) {
+        match self.out.restart.if_wanted(&self.conn, self.settings.busy_timeout()) {
+            Ok(None) => {}
+            Ok(Some(pages)) => self.out.gauges.set_wal_pages(pages),
+            Err(error) => tracing::warn!(%error, "the write-ahead log could not start over; trying again"),
+        }
     }
 
     /// The last transaction is on disk.
