@@ -145,11 +145,11 @@ impl Default for EmbeddingSection {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EmbeddingBackend {
-    /// Words and parts of words, hashed; needs no model.
+    /// Not at all: neither the search nor the classifier that is built in reads a vector.
     #[default]
-    Hashed,
-    /// Not at all.
     None,
+    /// Words and parts of words, hashed; needs no model.
+    Hashed,
 }
 
 /// Search in the knowledge base.

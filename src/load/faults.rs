@@ -96,6 +96,13 @@ impl Faults {
             || !self.panics.is_empty()
     }
 
+    /// What the server has to be set to for its faults to meet something: the embedding service is off by default.
+    #[must_use]
+    pub fn settings(&self) -> BTreeMap<String, toml::Value> {
+        let embedding = self.panics.contains_key("embedding");
+        embedding.then(|| ("embedding.backend".to_owned(), "hashed".into())).into_iter().collect()
+    }
+
     /// What the failpoints of the server are set to; empty: nothing.
     #[must_use]
     pub fn failpoints(&self) -> String {
@@ -141,6 +148,8 @@ mod tests {
         let faults = Faults { panics, redeliver: 0.1, kill_every_ms: 3_000, ..Faults::default() };
         assert_eq!(faults.check(), Ok(()));
         assert_eq!(faults.failpoints(), "services.embedding=%100*panic;services.query=%2*panic");
+        assert_eq!(faults.settings(), [("embedding.backend".to_owned(), "hashed".into())].into());
+        assert!(Faults::default().settings().is_empty());
         assert_eq!(
             faults.words(),
             ["kill -9 every 3000 ms", "redeliver 10 %", "panic in embedding 1 %", "panic in query 50 %"]

@@ -198,7 +198,9 @@ impl Harness {
             _ => Some(SmallDisk::mount(folder.join("disk"))?),
         };
         let place = disk.as_ref().map_or(folder.as_path(), SmallDisk::path);
-        let mut child = Child::new(folder, place, &self.providers, &profile.server)?;
+        let mut settings = profile.faults.settings();
+        settings.extend(profile.server.clone());
+        let mut child = Child::new(folder, place, &self.providers, &settings)?;
         child.set_failpoints(&profile.faults.failpoints())?;
         child.start(&self.client).await?;
         let number =

@@ -21,7 +21,7 @@ use super::provider::Provider;
 use super::trace::{Event, Recorder, Trace, What};
 use super::world::{self, Setting, World};
 use super::{Options, Outcome, SimulationError, rows};
-use crate::config::Config;
+use crate::config::{Config, EmbeddingBackend};
 use crate::knowledge::ExampleClassifier;
 use crate::load::payloads::Business;
 
@@ -293,6 +293,8 @@ fn configured(config: &Config, folder: &Path) -> Config {
     // A sweep costs the same whether it finds anything or not, and an idle night has many.
     config.sweep.sweep_ms = config.sweep.sweep_ms.max(SWEEP_MS);
     config.pipeline.skip = false;
+    // Every service has its part in every turn.
+    config.embedding.backend = EmbeddingBackend::Hashed;
     let to_the_model = Route::Query;
     config.routes = Routes {
         greeting: to_the_model,

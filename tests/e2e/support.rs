@@ -60,6 +60,8 @@ impl Bench {
             ("console.token", CONSOLE_TOKEN),
             ("knowledge.sample", "false"),
             ("pipeline.skip", "false"),
+            // Off by default: here every service has its part in every turn.
+            ("embedding.backend", "hashed"),
         ] {
             bench.set(key, value);
         }

@@ -74,7 +74,12 @@ pub(super) struct Writer {
     next_probe: Option<Instant>,
     /// The group's transaction is on disk, and not everybody was told yet.
     written: Option<Written>,
+    /// When the checkpointing thread heard of a commit.
+    hinted: Option<Instant>,
 }
+
+/// How often the checkpointing thread hears of commits; much less than what it takes for idleness.
+const HINT_EVERY: Duration = Duration::from_millis(10);
 
 /// A transaction on disk.
 struct Written {
@@ -108,7 +113,8 @@ impl Writer {
         out: Publications,
     ) -> Self {
         let ledger = Some(ledger);
-        Self { settings, conn, deps, receiver, tells, out, ledger, epoch, next_probe: None, written: None }
+        let (next_probe, written, hinted) = (None, None, None);
+        Self { settings, conn, deps, receiver, tells, out, ledger, epoch, next_probe, written, hinted }
     }
 
     /// Works until it is told to stop or nobody can ask any more; everything queued until then is written. A panic does not
@@ -282,9 +288,18 @@ impl Writer {
         self.out.books.send_replace(committed.ledger.books);
         self.out.stats.send_modify(|stats| stats.committed(requests, took, &committed.ledger));
         self.written = None;
-        // Full means that the thread is awake already; gone means that the process ends.
-        let _ = self.out.committed.try_send(());
+        self.hint_at_checkpoint();
         self.restart_log();
+    }
+
+    /// Tells the checkpointing thread that the log grew. Not at each commit: it would wake only to go back to sleep. What is
+    /// committed after the last hint is copied once nobody writes.
+    fn hint_at_checkpoint(&mut self) {
+        if self.hinted.is_none_or(|hinted| hinted.elapsed() >= HINT_EVERY) {
+            self.hinted = Some(Instant::now());
+            // Full means that the thread is awake already; gone means that the process ends.
+            let _ = self.out.committed.try_send(());
+        }
     }
 
     /// Lets the log start over, where it is long: nobody waits for an answer now.
