@@ -73,34 +73,29 @@ pub(super) struct Restart {
 }
 
 impl Restart {
-    /// Starts the log over, if that is wanted, on the connection that writes and between two of its transactions. Answers
-    /// how many pages the log has, where it was tried.
+    /// Starts the log over, on the connection that writes and between two of its transactions. Answers how many pages the
+    /// log still has: none where nothing was in the way.
     ///
     /// # Errors
     /// The database is at fault; the log grows on, and this is wanted again soon.
-    pub(super) fn if_wanted(
-        &self,
-        conn: &Connection,
-        busy_timeout: Duration,
-    ) -> rusqlite::Result<Option<u64>> {
-        if !self.is_wanted() {
-            return Ok(None);
-        }
+    pub(super) fn carry_out(&self, conn: &Connection, busy_timeout: Duration) -> rusqlite::Result<u64> {
         conn.busy_timeout(RESTART_WAIT)?;
         let log = pragma(conn, "PRAGMA wal_checkpoint(RESTART)");
         conn.busy_timeout(busy_timeout)?;
-        self.was_blocked.store(log.as_ref().map_or(true, |log| log.is_blocked), Ordering::Relaxed);
+        let is_blocked = log.as_ref().map_or(true, |log| log.is_blocked);
+        self.was_blocked.store(is_blocked, Ordering::Relaxed);
         // Until now the other thread has left the log alone.
         self.is_wanted.store(false, Ordering::Relaxed);
-        log.map(|log| Some(log.pages))
+        log.map(|log| if is_blocked { log.pages } else { 0 })
+    }
+
+    /// Whether that is wanted.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.is_wanted.load(Ordering::Relaxed)
     }
 
     fn want(&self) {
         self.is_wanted.store(true, Ordering::Relaxed);
-    }
-
-    fn is_wanted(&self) -> bool {
-        self.is_wanted.load(Ordering::Relaxed)
     }
 
     /// Whether the last attempt met a reader; asked once.

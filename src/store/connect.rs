@@ -19,6 +19,9 @@ const STATEMENTS: usize = 128;
 /// thread is gone.
 const AUTO_CHECKPOINT_FACTOR: u64 = 4;
 
+/// The writer's page cache has so many times the size of a reader's.
+const READER_SHARE: u32 = 40;
+
 /// The size of a page, SQLite's default.
 const PAGE_BYTES: u64 = 4_096;
 
@@ -102,7 +105,8 @@ pub(super) fn configure_reader(conn: &Connection, settings: &StoreSettings) -> r
     keep_plans(conn)?;
     // A slip in a reading statement cannot change anything behind the writer's back.
     conn.pragma_update(None, "query_only", true)?;
-    conn.pragma_update(None, "cache_size", -i64::from(settings.cache_kib / 4))?;
+    // What a reader has cached is forgotten with each commit, and a cache that was large once is slow to empty.
+    conn.pragma_update(None, "cache_size", -i64::from(settings.cache_kib / READER_SHARE))?;
     conn.pragma_update(None, "mmap_size", mmap(settings))?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(())

@@ -28,14 +28,15 @@ pub struct StoreSettings {
     /// How long the writer waits for a database that another process has locked. The predecessor waited 60 s; callers
     /// are waiting for an acknowledgement here, and a provider resends what was refused.
     pub busy_timeout_ms: u64,
-    /// The writer's page cache; a reader has a quarter of it. 40,000 KiB are the 10,000 pages that the predecessor found
+    /// The writer's page cache; a reader has a fortieth of it. 40,000 KiB are the 10,000 pages that the predecessor found
     /// to keep its indexes in memory.
     pub cache_kib: u32,
     /// How much of the file is mapped into memory, so that pages are read without being copied; 0 maps nothing.
     pub mmap_bytes: u64,
     /// Pages in the write-ahead log from which on they are copied to the database in the background.
     pub wal_checkpoint_pages: u64,
-    /// Pages in the write-ahead log from which on writing waits, briefly, until the log can start over.
+    /// Pages in the write-ahead log from which on it starts over, for which writing waits briefly between two commits. The
+    /// file keeps the length that it had, up to four times this.
     pub wal_limit_pages: u64,
     /// Bodies kept that were signed but not understood; then the oldest goes, counted.
     pub quarantine_max: u32,

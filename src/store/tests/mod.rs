@@ -7,6 +7,7 @@ mod database;
 mod failures;
 mod identity;
 mod inbox;
+mod log;
 mod outbox;
 mod statuses;
 mod survival;

@@ -304,11 +304,16 @@ impl Writer {
 
     /// Lets the log start over, where it is long: nobody waits for an answer now.
     fn restart_log(&self) {
-        match self.out.restart.if_wanted(&self.conn, self.settings.busy_timeout()) {
-            Ok(None) => {}
-            Ok(Some(pages)) => self.out.gauges.set_wal_pages(pages),
+        if !self.out.restart.is_wanted() {
+            return;
+        }
+        // It waits for the disk as a commit does, and is watched like one.
+        self.out.gauges.set_in_commit(1);
+        match self.out.restart.carry_out(&self.conn, self.settings.busy_timeout()) {
+            Ok(pages) => self.out.gauges.set_wal_pages(pages),
             Err(error) => tracing::warn!(%error, "the write-ahead log could not start over; trying again"),
         }
+        self.out.gauges.set_in_commit(0);
     }
 
     /// The last transaction is on disk.
