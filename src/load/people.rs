@@ -52,10 +52,10 @@ impl People {
             spawn_local(hot_user(Rc::clone(&self.desk), stage.hot_bursts, self.hot_bursts, (from, until)));
             self.hot_bursts += stage.hot_bursts;
         }
-        for arrival in arrivals {
-            self.desk.until(arrival.at).await;
+        for Arrival { at, person, burst } in arrivals {
+            self.desk.until(from + at).await;
             // Nobody waits for this answer but the record.
-            drop(self.desk.write(arrival.person, arrival.burst, arrival.at));
+            drop(self.desk.write(person, burst, from + at));
         }
         self.desk.until(until).await;
         // Who still waits for an answer is counted by the record, and writes no more.

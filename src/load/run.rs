@@ -21,7 +21,7 @@ use super::meters::Meters;
 use super::misfortune::{Story, Victim, happen};
 use super::outcome::{Facts, Span, report};
 use super::people::People;
-use super::plan::{Moment, Plan};
+use super::plan::{Arrival, Moment, Plan};
 use super::profile::{Profile, StagePlan};
 use super::providers::{EmulatedProviders, ModelBehaviour, Observation, ProviderOptions, WhatsappBehaviour};
 use super::report::run::{About, Run};
@@ -302,14 +302,16 @@ impl Harness {
     async fn play(&self, desk: &Rc<Desk>, story: &RefCell<Story>) -> Vec<Span> {
         let (profile, seed) = (&self.order.profile, self.order.seed);
         let mut plan = Plan::new(&profile.people, seed);
+        // All of it before anybody writes: planning in between made the first bursts of a stage late.
+        let planned: Vec<_> = profile.stages.iter().map(|stage| plan.stage(stage)).collect();
         let mut people = People::new(Rc::clone(desk), profile, seed);
         let mut spans = vec![];
-        for (number, stage) in profile.stages.iter().enumerate() {
+        for (number, (stage, arrivals)) in profile.stages.iter().zip(planned).enumerate() {
             if story.borrow().failure.is_some() {
                 return spans;
             }
             desk.stage.set(Some(number));
-            spans.push(play_stage(desk, &mut people, &mut plan, stage).await);
+            spans.push(play_stage(desk, &mut people, stage, arrivals).await);
         }
         if let Some(search) = profile.search {
             let mut climb = Climb::new(search);
@@ -317,7 +319,8 @@ impl Harness {
                 desk.stage.set(Some(spans.len()));
                 desk.meters.borrow_mut().add_stage();
                 let stage = climb.stage(rate);
-                spans.push(play_stage(desk, &mut people, &mut plan, &stage).await);
+                let arrivals = plan.stage(&stage);
+                spans.push(play_stage(desk, &mut people, &stage, arrivals).await);
                 let held = climb.holds(&desk.meters.borrow(), spans.len() - 1, rate, &profile.objectives);
                 if let Some(span) = spans.last_mut() {
                     span.missed = !held;
@@ -419,9 +422,8 @@ impl Harness {
 }
 
 /// Plays one stage from now on.
-async fn play_stage(desk: &Rc<Desk>, people: &mut People, plan: &mut Plan, stage: &StagePlan) -> Span {
+async fn play_stage(desk: &Rc<Desk>, people: &mut People, stage: &StagePlan, arrivals: Vec<Arrival>) -> Span {
     let from = desk.now();
-    let arrivals = plan.stage(stage, from);
     people.play(stage, arrivals, from).await;
     // What is answered from here on is no feat of this stage.
     desk.stage.set(None);
