@@ -183,11 +183,12 @@ impl Turns for SqliteStore {
         conversation: ConversationId,
         limit: usize,
     ) -> StoreFuture<Option<ConversationState>> {
-        let load =
-            self.readers.read_quickly(move |conn| match reads::turns::set_aside(conn, conversation)? {
+        let load = self.readers.read(move |conn| {
+            reads::snapshot(conn, |conn| match reads::turns::set_aside(conn, conversation)? {
                 Some(reason) => Ok(Err(StoreError::Corrupt(reason))),
                 None => reads::turns::load_conversation(conn, conversation, limit).map(Ok),
-            });
+            })
+        });
         let load = self.or_set_aside(conversation, load);
         Box::pin(async move { load.await? })
     }
@@ -198,7 +199,9 @@ impl Turns for SqliteStore {
         before: TurnId,
         limit: usize,
     ) -> StoreFuture<Vec<HistoryItem>> {
-        self.readers.read_quickly(move |conn| reads::turns::history(conn, conversation, before, limit))
+        self.readers.read(move |conn| {
+            reads::snapshot(conn, |conn| reads::turns::history(conn, conversation, before, limit))
+        })
     }
 
     fn start_turn(&self, start: StartTurn) -> StoreFuture<StartOutcome> {
@@ -225,8 +228,7 @@ impl Outbox for SqliteStore {
         now: Tick,
         limit: usize,
     ) -> StoreFuture<Vec<OutboxPart>> {
-        let load =
-            self.readers.read_quickly(move |conn| reads::outbox::load_lane(conn, conversation, now, limit));
+        let load = self.readers.read(move |conn| reads::outbox::load_lane(conn, conversation, now, limit));
         self.or_set_aside(conversation, load)
     }
 
@@ -250,7 +252,7 @@ impl Views for SqliteStore {
     }
 
     fn messages(&self, id: ConversationId, limit: usize) -> StoreFuture<Vec<MessageView>> {
-        self.readers.read(move |conn| reads::views::messages(conn, id, limit))
+        self.readers.read(move |conn| reads::snapshot(conn, |conn| reads::views::messages(conn, id, limit)))
     }
 
     fn replies_after(&self, id: ConversationId, position: i64, limit: usize) -> StoreFuture<Vec<ReplyView>> {
@@ -262,7 +264,7 @@ impl Views for SqliteStore {
     }
 
     fn count_books(&self) -> StoreFuture<Books> {
-        self.readers.read(ledger::count)
+        self.readers.read(|conn| reads::snapshot(conn, ledger::count))
     }
 
     fn dead_letters(&self, after: i64, limit: usize) -> StoreFuture<Vec<DeadLetter>> {

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::connect;
 use super::error::OpenError;
-use super::readers::{Job, end_snapshot};
+use super::readers::Job;
 use super::settings::StoreSettings;
 use super::writer::{Gauges, Writer};
 
@@ -40,11 +40,7 @@ impl InlineReader {
     pub(super) async fn read(&self, job: Job) {
         take(&self.pace).await;
         // A panic is caught inside the job, which leaves no transaction open.
-        {
-            let conn = self.conn.lock().unwrap_or_else(PoisonError::into_inner);
-            job(Ok(&conn));
-            end_snapshot(&conn);
-        }
+        job(Ok(&self.conn.lock().unwrap_or_else(PoisonError::into_inner)));
         take(&self.pace).await;
     }
 }

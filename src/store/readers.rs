@@ -1,7 +1,4 @@
-//! The threads that read: a bounded queue of closures, run on pooled connections that cannot write.
-//!
-//! Quick reads that wait together share one snapshot of the database, taken after the last of them was asked for: each
-//! snapshot has its connection forget the pages of the one before, and map the file again.
+//! The threads that read: a bounded queue of closures, each run on a pooled connection that cannot write.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -25,22 +22,10 @@ use super::settings::StoreSettings;
 type Pool = r2d2::Pool<SqliteConnectionManager>;
 pub(super) type Job = Box<dyn FnOnce(Result<&Connection, StoreError>) + Send>;
 
-/// How long a read holds up those that are served after it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Length {
-    /// A few rows by their keys.
-    Quick,
-    /// A list, or a count: others are not served behind it.
-    Long,
-}
-
 enum Message {
-    Read(Job, Length),
+    Read(Job),
     Stop,
 }
-
-/// Reads that share a snapshot, at most. A turn's history takes 0.05 ms.
-const TOGETHER_MAX: usize = 8;
 
 /// How the readers are doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -130,25 +115,9 @@ impl Readers {
         Self { way, limit: usize::MAX, tally, panics: panics.clone() }
     }
 
-    /// Queues a read of a few rows at once; the future waits for its answer.
-    pub(super) fn read_quickly<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> StoreFuture<T> {
-        self.queue(Length::Quick, read)
-    }
-
-    /// Queues a read of any length at once; the future waits for its answer.
+    /// Queues a read at once; the future waits for its answer.
     pub(super) fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> StoreFuture<T> {
-        self.queue(Length::Long, read)
-    }
-
-    fn queue<T: Send + 'static>(
-        &self,
-        length: Length,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> StoreFuture<T> {
         let (answer, receiver) = oneshot::channel();
@@ -162,7 +131,7 @@ impl Readers {
             Way::Inline(reader) => return self.read_inline(reader, job, receiver),
         };
         self.tally.enter();
-        let queued = sender.try_send(Message::Read(job, length));
+        let queued = sender.try_send(Message::Read(job));
         if queued.is_err() {
             self.tally.leave();
         }
@@ -228,70 +197,24 @@ fn pool(settings: &StoreSettings) -> Result<Pool, OpenError> {
 }
 
 fn run(pool: &Pool, receiver: &Mutex<Receiver<Message>>, tally: &Tally, panics: &PanicLog) {
-    let mut jobs = Vec::with_capacity(TOGETHER_MAX);
     loop {
-        let goes_on = gather(receiver, &mut jobs);
-        let conn = pool.get();
-        for job in jobs.drain(..) {
-            let serve = || match &conn {
-                Ok(conn) => job(Ok(conn)),
-                Err(error) => job(Err(StoreError::Unavailable(error.to_string()))),
-            };
-            tally.begin();
-            let served = catch_unwind(AssertUnwindSafe(serve));
-            tally.end();
-            if let Err(panic) = served {
-                tracing::error!("a reading thread panicked, and goes on");
-                panics.restarted(&*panic);
-            }
-        }
-        if let Ok(conn) = &conn {
-            end_snapshot(conn);
-        }
-        if !goes_on {
-            return;
+        // Nothing panics while this lock is held, and a receiver cannot be left half changed.
+        let message = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Message::Read(job)) = message else { return };
+        tally.begin();
+        let served = catch_unwind(AssertUnwindSafe(|| match pool.get() {
+            Ok(conn) => job(Ok(&conn)),
+            Err(error) => job(Err(StoreError::Unavailable(error.to_string()))),
+        }));
+        tally.end();
+        if let Err(panic) = served {
+            tracing::error!("a reading thread panicked, and goes on");
+            panics.restarted(&*panic);
         }
     }
 }
 
-/// Waits for a read, and takes the quick ones that wait behind it; false when it is time to end after these.
-fn gather(receiver: &Mutex<Receiver<Message>>, jobs: &mut Vec<Job>) -> bool {
-    // Nothing panics while this lock is held, and a receiver cannot be left half changed.
-    let receiver = receiver.lock().unwrap_or_else(PoisonError::into_inner);
-    let Ok(mut message) = receiver.recv() else { return false };
-    loop {
-        let Message::Read(job, length) = message else { return false };
-        jobs.push(job);
-        if length == Length::Long || jobs.len() == TOGETHER_MAX {
-            return true;
-        }
-        match receiver.try_recv() {
-            Ok(next) => message = next,
-            Err(_) => return true,
-        }
-    }
-}
-
-/// Ends the snapshot that reads have left open.
-pub(super) fn end_snapshot(conn: &Connection) {
-    if !conn.is_autocommit()
-        && let Err(error) = conn.prepare_cached("COMMIT").and_then(|mut end| end.execute([]))
-    {
-        tracing::error!(%error, "the transaction of a read cannot be ended");
-        roll_back(conn);
-    }
-}
-
-fn roll_back(conn: &Connection) {
-    if !conn.is_autocommit()
-        && let Err(error) = conn.execute_batch("ROLLBACK")
-    {
-        tracing::error!(%error, "the transaction of a read cannot be taken back");
-    }
-}
-
-/// Reads on the snapshot that is open, or on a new one. A read that panics fails alone, and leaves no transaction open; its
-/// thread goes on.
+/// A read that panics fails alone, and leaves no transaction open; its thread goes on.
 fn guarded<T>(
     read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     conn: &Connection,
@@ -299,9 +222,6 @@ fn guarded<T>(
 ) -> Result<T, StoreError> {
     let read = || {
         failpoint!("store.read");
-        if conn.is_autocommit() {
-            conn.prepare_cached("BEGIN")?.execute([])?;
-        }
         read(conn)
     };
     match catch_unwind(AssertUnwindSafe(read)) {
@@ -309,7 +229,11 @@ fn guarded<T>(
         Err(panic) => {
             tracing::error!("a read panicked");
             panics.caught(&*panic);
-            roll_back(conn);
+            if !conn.is_autocommit()
+                && let Err(error) = conn.execute_batch("ROLLBACK")
+            {
+                tracing::error!(%error, "the transaction of a read that panicked cannot be ended");
+            }
             Err(StoreError::Unavailable("the read panicked".into()))
         }
     }
