@@ -65,7 +65,7 @@ pub(super) const RANGES: &[Range] = &[
     whole("storage.readers", 1, 64),
     whole("storage.read_queue_max", 1, MANY),
     because("storage.busy_timeout_ms", 1, DAY_MS, "at 0 any other reader of the file would fail a commit"),
-    because("storage.cache_kib", 64, 1 << 24, "a reader has a quarter of it"),
+    because("storage.cache_kib", 640, 1 << 24, "a reader has a fortieth of it"),
     because("storage.mmap_bytes", 0, 1 << 40, "0 maps nothing"),
     whole("storage.wal_checkpoint_pages", 1, 10 * MANY),
     whole("storage.wal_limit_pages", 2, 10 * MANY),

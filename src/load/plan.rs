@@ -32,7 +32,7 @@ pub struct Plan {
     /// The next burst of each person who has written, and when the last began.
     written: HashMap<usize, (usize, Moment)>,
     next_in_turn: usize,
-    /// When the next stage begins, if one follows the other without a pause. Not when it does: who writes must not depend on it.
+    /// When the next stage begins by the plan, not by the clock: who writes must not depend on the server.
     begins_at: Moment,
 }
 

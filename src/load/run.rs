@@ -302,7 +302,7 @@ impl Harness {
     async fn play(&self, desk: &Rc<Desk>, story: &RefCell<Story>) -> Vec<Span> {
         let (profile, seed) = (&self.order.profile, self.order.seed);
         let mut plan = Plan::new(&profile.people, seed);
-        // All of it before anybody writes: planning in between made the first bursts of a stage late.
+        // All stages before anybody writes: planning in between made the first bursts of a stage late.
         let planned: Vec<_> = profile.stages.iter().map(|stage| plan.stage(stage)).collect();
         let mut people = People::new(Rc::clone(desk), profile, seed);
         let mut spans = vec![];

@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use rusqlite::ffi::{Error, SQLITE_BUSY};
 use tertulia_actors::failpoint;
 
 use super::panics::PanicLog;
@@ -77,21 +78,21 @@ impl Restart {
     /// log still has: none where nothing was in the way.
     ///
     /// # Errors
-    /// The database is at fault; the log grows on, and this is wanted again soon.
+    /// The database is at fault; the log grows on, and this is wanted again after a pause.
     pub(super) fn carry_out(&self, conn: &Connection, busy_timeout: Duration) -> rusqlite::Result<u64> {
         conn.busy_timeout(RESTART_WAIT)?;
         let log = pragma(conn, "PRAGMA wal_checkpoint(RESTART)");
         conn.busy_timeout(busy_timeout)?;
         let is_blocked = log.as_ref().map_or(true, |log| log.is_blocked);
         self.was_blocked.store(is_blocked, Ordering::Relaxed);
-        // Until now the other thread has left the log alone.
-        self.is_wanted.store(false, Ordering::Relaxed);
+        // Until now the other thread has left the log alone, unless this took so long that the writer seemed idle.
+        self.is_wanted.store(false, Ordering::Release);
         log.map(|log| if is_blocked { log.pages } else { 0 })
     }
 
     /// Whether that is wanted.
     pub(super) fn is_wanted(&self) -> bool {
-        self.is_wanted.load(Ordering::Relaxed)
+        self.is_wanted.load(Ordering::Acquire)
     }
 
     fn want(&self) {
@@ -107,9 +108,10 @@ impl Restart {
 /// Decides from the length of the log.
 const fn due(log: Log, idle: bool, may_restart: bool, thresholds: Thresholds) -> Due {
     let uncopied = log.uncopied();
-    if may_restart && log.pages > thresholds.limit {
+    if !idle && may_restart && log.pages > thresholds.limit {
         Due::Restart
     } else if uncopied > thresholds.passive || (idle && uncopied > 0) {
+        // A log that is copied to its end starts over by itself at the next write.
         Due::Passive
     } else {
         Due::Nothing
@@ -171,9 +173,15 @@ fn checkpoint(
         Due::Nothing => Ok(log),
         Due::Passive => pragma(conn, "PRAGMA wal_checkpoint(PASSIVE)"),
         Due::Restart => {
-            // Most is copied while nobody waits, so that the wait is short.
+            // Most is copied while nobody waits. The writer copies the rest, and has the system bring to the disk what
+            // was copied since the log last started over, which a copy beside a writer does not.
             let log = copy_most(conn, thresholds.passive)?;
-            restart.want();
+            if log.uncopied() > thresholds.limit / 2 {
+                // A long reader needs its pages: the writer would wait in vain, or copy them all.
+                restart.was_blocked.store(true, Ordering::Relaxed);
+            } else {
+                restart.want();
+            }
             Ok(log)
         }
     }
@@ -192,10 +200,16 @@ fn copy_most(conn: &Connection, rest: u64) -> rusqlite::Result<Log> {
     Ok(log)
 }
 
+/// # Errors
+/// Also where somebody else copies the log at this moment, so that its length is not told.
 fn pragma(conn: &Connection, sql: &str) -> rusqlite::Result<Log> {
     conn.prepare_cached(sql)?.query_row([], |row| {
-        let pages = |column| row.get::<_, i64>(column).map(|pages| pages.max(0).unsigned_abs());
-        Ok(Log { pages: pages(1)?, copied: pages(2)?, is_blocked: row.get(0)? })
+        let pages = |column| row.get::<_, i64>(column).map(u64::try_from);
+        match (pages(1)?, pages(2)?) {
+            (Ok(pages), Ok(copied)) => Ok(Log { pages, copied, is_blocked: row.get(0)? }),
+            // SQLite says -1. Source: <https://www.sqlite.org/pragma.html#pragma_wal_checkpoint>.
+            _ => Err(rusqlite::Error::SqliteFailure(Error::new(SQLITE_BUSY), None)),
+        }
     })
 }
 
@@ -215,6 +229,8 @@ mod tests {
             (10, 0, true, true, Due::Passive),
             (10, 10, true, true, Due::Nothing),
             (16_001, 16_001, false, true, Due::Restart),
+            (16_001, 15_500, true, true, Due::Passive),
+            (16_001, 16_001, true, true, Due::Nothing),
             (16_001, 16_001, false, false, Due::Nothing),
             (16_001, 9_000, false, false, Due::Passive),
         ] {

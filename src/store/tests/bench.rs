@@ -1,6 +1,7 @@
 //! A store in a directory of its own, and short ways to use it.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender as Channel_, channel};
@@ -158,6 +159,11 @@ impl Bench {
     /// One message of one person; its conversation.
     pub(super) fn say(&self, id: &str, phone: &str) -> ConversationId {
         self.admit(vec![message(id, phone)])[0].conversation
+    }
+
+    /// The file of the write-ahead log.
+    pub(super) fn log(&self) -> PathBuf {
+        self.settings.path.with_extension("db-wal")
     }
 
     pub(super) fn status(&self, update: StatusUpdate) {

@@ -302,7 +302,7 @@ impl Writer {
         }
     }
 
-    /// Lets the log start over, where it is long: nobody waits for an answer now.
+    /// Lets the log start over, where it is long: everybody in the last commit is answered, and the next one has not begun.
     fn restart_log(&self) {
         if !self.out.restart.is_wanted() {
             return;

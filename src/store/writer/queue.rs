@@ -31,9 +31,9 @@ pub(in crate::store) struct Gauges {
     failing: AtomicBool,
     /// An operator asked that nothing new is admitted.
     paused: AtomicBool,
-    /// Requests in the transaction that is being written.
+    /// Requests in the transaction that is being written; 1 while the log starts over.
     in_commit: AtomicUsize,
-    /// When that transaction began.
+    /// When that began.
     commit_began: Mutex<Option<Instant>>,
     wal_pages: AtomicU64,
 }
@@ -85,7 +85,7 @@ impl Gauges {
         self.commit_began.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Pages in the write-ahead log, as the checkpointing thread last saw it.
+    /// Pages in the write-ahead log, as it was last seen.
     pub(in crate::store) fn wal_pages(&self) -> u64 {
         self.wal_pages.load(Ordering::Relaxed)
     }
