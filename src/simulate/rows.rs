@@ -32,7 +32,7 @@ pub(super) fn read(path: &Path, run: &str) -> Result<Rows, SimulationError> {
 
 fn messages(conn: &Connection, run: &str) -> rusqlite::Result<Vec<Message>> {
     conn.prepare(
-        "SELECT text, conversation_id, received_tick, receipt_seq, state, turn_id, alone FROM messages ORDER BY id",
+        "SELECT text, conversation_id, received_tick, receipt_seq, state, turn_id, alone FROM messages ORDER BY receipt_seq",
     )?
     .query_map([], |row| {
         let text: Option<String> = row.get(0)?;

@@ -5,6 +5,7 @@
 //! broken pages at a start. `schema` and its migrations say what is stored, `ledger` keeps the books of
 //! promise H, `unreadable` names conversations whose rows are damaged, `db` is for commands that work without a server.
 
+mod batch;
 mod checkpoint;
 mod connect;
 mod damage;

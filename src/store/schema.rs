@@ -35,6 +35,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "knowledge_generation",
         sql: include_str!("migrations/0008_knowledge_generation.sql"),
     },
+    Migration {
+        number: 9,
+        name: "messages_by_conversation",
+        sql: include_str!("migrations/0009_messages_by_conversation.sql"),
+    },
 ];
 
 /// SQLite's `application_id` of our databases: "TERT".
@@ -91,6 +96,9 @@ fn apply(conn: &mut Connection, migration: &Migration) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use tertulia_actors::domain::PendingMessage;
+
+    use super::super::reads;
     use super::*;
 
     #[test]
@@ -105,6 +113,27 @@ mod tests {
         let mut conn = Connection::open_in_memory().unwrap();
         assert_eq!(migrate(&mut conn, Path::new("x")).unwrap(), (0, known()));
         assert_eq!(migrate(&mut conn, Path::new("x")).unwrap(), (known(), known()));
+    }
+
+    #[test]
+    fn messages_move_to_their_conversations_and_an_open_turn_keeps_its_own() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        MIGRATIONS.iter().filter(|step| step.number < 9).for_each(|step| apply(&mut conn, step).unwrap());
+        conn.execute_batch(include_str!("tests/schema_8.sql")).unwrap();
+        assert_eq!(migrate(&mut conn, Path::new("x")).unwrap(), (8, known()));
+        let id = "01900000-0000-7000-8000-00000000000a".parse().unwrap();
+        let state = reads::turns::load_conversation(&conn, id, 100).unwrap().unwrap();
+        let seqs =
+            |messages: &[PendingMessage]| messages.iter().map(|message| message.seq).collect::<Vec<_>>();
+        assert_eq!(seqs(&state.open_turn.unwrap().messages), [3, 5]);
+        assert_eq!(seqs(&state.pending), [4]);
+        let said = reads::views::messages(&conn, id, 100).unwrap();
+        let said: Vec<_> = said.iter().map(|line| line.text.as_deref().unwrap_or("")).collect();
+        assert_eq!(said, ["one", "reply", "two", "three", "four", "five"]);
+        let dead = reads::views::dead_letters(&conn, 0, 10).unwrap();
+        assert_eq!((dead.len(), dead[0].id, dead[0].seq), (1, 12, 2));
+        let differ = "SELECT count(*) FROM messages WHERE (turn_id IS NULL) <> (state = 'pending')";
+        assert_eq!(conn.query_row(differ, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
     }
 
     #[test]

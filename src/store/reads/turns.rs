@@ -6,6 +6,7 @@ use tertulia_actors::domain::{
 };
 use tertulia_actors::ports::store::ConversationState;
 
+use super::super::batch::Batch;
 use super::super::row::{AsText, contradiction, count, int, language, parsed, pending_message, small, tick};
 use super::limit as rows_max;
 
@@ -24,8 +25,10 @@ pub(in crate::store) fn load_conversation(
     limit: usize,
 ) -> rusqlite::Result<Option<ConversationState>> {
     let Some((mut state, waiting)) = head(conn, id)? else { return Ok(None) };
-    state.open_turn = open_turn(conn, id)?;
-    state.pending = pending(conn, id, limit.saturating_add(1))?;
+    let in_turn = open_turn(conn, id)?;
+    let batch = in_turn.as_ref().map(|(_, batch)| batch);
+    state.pending = pending(conn, id, batch, limit.saturating_add(1))?;
+    state.open_turn = in_turn.map(|(turn, _)| turn);
     state.more = state.pending.len() > limit;
     let found = state.pending.len() + state.open_turn.as_ref().map_or(0, |turn| turn.messages.len());
     if !state.more && int(found) != waiting {
@@ -56,43 +59,63 @@ fn head(conn: &Connection, id: ConversationId) -> rusqlite::Result<Option<(Conve
     .optional()
 }
 
-fn open_turn(conn: &Connection, id: ConversationId) -> rusqlite::Result<Option<OpenTurn>> {
+/// The turn that has not ended, and which messages it holds. It is the conversation's last one, if any is; where the state of that
+/// does not exist nobody knows whether its messages were answered.
+fn open_turn(conn: &Connection, id: ConversationId) -> rusqlite::Result<Option<(OpenTurn, Batch)>> {
     let turn = conn
         .prepare_cached(
-            "SELECT id, attempt, state = 'running', failures, interruptions, not_before FROM turns \
-             WHERE conversation_id = ?1 AND state IN ('running', 'waiting')",
+            "SELECT id, attempt, state, failures, interruptions, not_before, first_seq, last_seq, seqs \
+             FROM turns WHERE conversation_id = ?1 ORDER BY position DESC LIMIT 1",
         )?
         .query_row([id.text()], |row| {
-            Ok(OpenTurn {
+            let running = match row.get_ref(2)?.as_str()? {
+                "running" => true,
+                "waiting" => false,
+                "committed" | "split" => return Ok(None),
+                state => return Err(contradiction(format!("the last turn is {state}"))),
+            };
+            let turn = OpenTurn {
                 id: parsed(row, 0)?,
                 attempt: small(row, 1)?,
-                running: row.get(2)?,
+                running,
                 failures: small(row, 3)?,
                 interruptions: small(row, 4)?,
                 not_before: tick(row, 5)?,
                 messages: Vec::new(),
-            })
+            };
+            Ok(Some((turn, Batch::read(row, 6)?)))
         })
         .optional()?;
-    let Some(mut turn) = turn else { return Ok(None) };
+    let Some((mut turn, batch)) = turn.flatten() else { return Ok(None) };
     // Written order, as the provider tells it; it tells whole seconds, so receipts decide the rest; where it tells none, the steady timeline stands for it.
     let mut statement = conn.prepare_cached(
         "SELECT seq, kind, text, provider_at, received_at, received_tick, receipt_seq, alone FROM messages \
-         WHERE conversation_id = ?1 AND turn_id = ?2 AND state = 'pending' \
+         WHERE conversation_id = ?1 AND seq BETWEEN ?2 AND ?3 AND state = 'pending' \
+         AND (?4 IS NULL OR seq IN (SELECT value FROM json_each(?4))) \
          ORDER BY COALESCE(provider_at, received_tick), receipt_seq, seq",
     )?;
     turn.messages = statement
-        .query_map(params![id.text(), turn.id.text()], pending_message)?
+        .query_map(params![id.text(), batch.first, batch.last, batch.seqs], pending_message)?
         .collect::<Result<_, _>>()?;
-    Ok(Some(turn))
+    Ok(Some((turn, batch)))
 }
 
-fn pending(conn: &Connection, id: ConversationId, limit: usize) -> rusqlite::Result<Vec<PendingMessage>> {
+/// What waits and is in no turn.
+fn pending(
+    conn: &Connection,
+    id: ConversationId,
+    in_turn: Option<&Batch>,
+    limit: usize,
+) -> rusqlite::Result<Vec<PendingMessage>> {
     let mut statement = conn.prepare_cached(
         "SELECT seq, kind, text, provider_at, received_at, received_tick, receipt_seq, alone FROM messages \
-         WHERE conversation_id = ?1 AND state = 'pending' AND turn_id IS NULL ORDER BY receipt_seq, seq LIMIT ?2",
+         WHERE conversation_id = ?1 AND seq >= (SELECT first_pending FROM conversations WHERE id = ?1) \
+         AND state = 'pending' AND NOT (?2 IS NOT NULL AND seq BETWEEN ?2 AND ?3 \
+         AND (?4 IS NULL OR seq IN (SELECT value FROM json_each(?4)))) ORDER BY receipt_seq, seq LIMIT ?5",
     )?;
-    statement.query_map(params![id.text(), rows_max(limit)], pending_message)?.collect()
+    let (first, last) = in_turn.map(|batch| (batch.first, batch.last)).unzip();
+    let seqs = in_turn.and_then(|batch| batch.seqs.as_deref());
+    statement.query_map(params![id.text(), first, last, seqs, rows_max(limit)], pending_message)?.collect()
 }
 
 /// A committed turn with the bounds of its rows.

@@ -1,7 +1,7 @@
 //! What people and programs read.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use tertulia_actors::domain::{ConversationId, Journey, Speaker};
+use tertulia_actors::domain::{ConversationId, Journey, Speaker, Tick};
 use tertulia_actors::ports::store::{
     ConversationView, DeadLetter, MessageView, QuarantineView, RecordView, ReplyView, TurnView,
 };
@@ -81,20 +81,15 @@ pub(in crate::store) fn messages(
 ) -> rusqlite::Result<Vec<MessageView>> {
     let mut lines = conn
         .prepare_cached(
-            "SELECT provider_id, kind, text, received_at, state, turn_id, content, received_tick FROM messages WHERE conversation_id = ?1 \
-             ORDER BY seq DESC LIMIT ?2",
+            "SELECT provider_id, kind, text, received_at, state, COALESCE(turn_id, (SELECT id FROM turns t \
+             WHERE t.conversation_id = ?1 AND t.state IN ('running', 'waiting') AND m.state = 'pending' \
+             AND m.seq BETWEEN t.first_seq AND t.last_seq \
+             AND (t.seqs IS NULL OR m.seq IN (SELECT value FROM json_each(t.seqs))))), content, received_tick \
+             FROM messages m WHERE conversation_id = ?1 ORDER BY seq DESC LIMIT ?2",
         )?
         .query_map(params![id.text(), rows_max(limit)], |row| Ok((tick(row, 7)?, customers_line(row)?)))?
         .collect::<Result<Vec<_>, _>>()?;
-    let mut statement = conn.prepare_cached(
-        "SELECT id, text, created_at, state, turn_id, position, created_tick FROM outbox WHERE conversation_id = ?1 \
-         ORDER BY position DESC LIMIT ?2",
-    )?;
-    for line in statement
-        .query_map(params![id.text(), rows_max(limit)], |row| Ok((tick(row, 6)?, bots_line(row)?)))?
-    {
-        lines.push(line?);
-    }
+    lines.append(&mut bots_lines(conn, id, limit)?);
     // By the steady timeline: the wall clock, which is shown, may have been set back. Both lists are newest first. The sort is
     // stable: what was said at the same time keeps its order.
     lines.reverse();
@@ -115,6 +110,53 @@ fn customers_line(row: &Row<'_>) -> rusqlite::Result<MessageView> {
         turn: parsed_or_none(row, 5)?,
         position: None,
     })
+}
+
+/// The last parts of the conversation, newest first.
+fn bots_lines(
+    conn: &Connection,
+    id: ConversationId,
+    limit: usize,
+) -> rusqlite::Result<Vec<(Tick, MessageView)>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, text, created_at, state, turn_id, position, created_tick FROM outbox \
+         WHERE position BETWEEN ?1 AND ?2 AND conversation_id = ?3 ORDER BY position DESC",
+    )?;
+    let mut lines = Vec::new();
+    for (first, last) in bounds_of_parts(conn, id, 0, Some(limit))? {
+        let rows = statement
+            .query_map(params![first, last, id.text()], |row| Ok((tick(row, 6)?, bots_line(row)?)))?;
+        for line in rows {
+            lines.push(line?);
+        }
+    }
+    lines.truncate(limit);
+    Ok(lines)
+}
+
+/// The first and last position of the parts of each turn of a conversation that left some behind `after`, newest first; at most
+/// `limit`. The parts of a turn lie behind those of the turn before, so the walk ends where the first lies before.
+fn bounds_of_parts(
+    conn: &Connection,
+    id: ConversationId,
+    after: i64,
+    limit: Option<usize>,
+) -> rusqlite::Result<Vec<(i64, i64)>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT first_part, last_part FROM turns WHERE conversation_id = ?1 AND last_part IS NOT NULL \
+         ORDER BY position DESC LIMIT ?2",
+    )?;
+    // SQLite takes a negative limit for none.
+    let mut rows = statement.query(params![id.text(), limit.map_or(-1, rows_max)])?;
+    let mut bounds = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (first, last): (i64, i64) = (row.get(0)?, row.get(1)?);
+        if last <= after {
+            break;
+        }
+        bounds.push((first.max(after + 1), last));
+    }
+    Ok(bounds)
 }
 
 fn bots_line(row: &Row<'_>) -> rusqlite::Result<MessageView> {
@@ -140,19 +182,30 @@ pub(in crate::store) fn replies_after(
 ) -> rusqlite::Result<Vec<ReplyView>> {
     let mut statement = conn.prepare_cached(
         "SELECT id, position, turn_id, text, state, created_at FROM outbox \
-         WHERE conversation_id = ?1 AND position > ?2 ORDER BY position LIMIT ?3",
+         WHERE position BETWEEN ?1 AND ?2 AND conversation_id = ?3 ORDER BY position",
     )?;
-    let rows = statement.query_map(params![id.text(), position, rows_max(limit)], |row| {
-        Ok(ReplyView {
-            id: parsed(row, 0)?,
-            position: row.get(1)?,
-            turn: parsed(row, 2)?,
-            text: row.get(3)?,
-            state: parsed(row, 4)?,
-            at: at(row, 5)?,
-        })
-    })?;
-    rows.collect()
+    let mut replies = Vec::new();
+    for (first, last) in bounds_of_parts(conn, id, position, None)?.into_iter().rev() {
+        for reply in statement.query_map(params![first, last, id.text()], reply_view)? {
+            replies.push(reply?);
+        }
+        if replies.len() >= limit {
+            break;
+        }
+    }
+    replies.truncate(limit);
+    Ok(replies)
+}
+
+fn reply_view(row: &Row<'_>) -> rusqlite::Result<ReplyView> {
+    Ok(ReplyView {
+        id: parsed(row, 0)?,
+        position: row.get(1)?,
+        turn: parsed(row, 2)?,
+        text: row.get(3)?,
+        state: parsed(row, 4)?,
+        at: at(row, 5)?,
+    })
 }
 
 /// See [`Views::turns`](tertulia_actors::ports::store::Views::turns).
@@ -202,8 +255,8 @@ pub(in crate::store) fn dead_letters(
     limit: usize,
 ) -> rusqlite::Result<Vec<DeadLetter>> {
     let mut statement = conn.prepare_cached(
-        "SELECT id, conversation_id, seq, kind, text, reason, received_at FROM messages \
-         WHERE state = 'dead_lettered' AND id > ?1 ORDER BY id LIMIT ?2",
+        "SELECT receipt_seq, conversation_id, seq, kind, text, reason, received_at FROM messages \
+         WHERE state = 'dead_lettered' AND receipt_seq > ?1 ORDER BY receipt_seq LIMIT ?2",
     )?;
     let rows = statement.query_map(params![after, rows_max(limit)], |row| {
         Ok(DeadLetter {

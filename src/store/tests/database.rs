@@ -129,11 +129,17 @@ fn the_queries_of_every_message_and_turn_use_an_index() {
     for (sql, index) in [
         (
             "SELECT 1 FROM messages WHERE conversation_id = ?1 AND seq > ?2 AND state = 'pending'",
-            "messages_pending",
+            "PRIMARY KEY (conversation_id=? AND seq>?)",
         ),
         (
-            "UPDATE messages SET state = ?3 WHERE conversation_id = ?1 AND turn_id = ?2 AND state = 'pending'",
-            "messages_pending",
+            "UPDATE messages SET state = ?5 WHERE conversation_id = ?1 AND seq BETWEEN ?2 AND ?3 AND state = 'pending' \
+             AND (?4 IS NULL OR seq IN (SELECT value FROM json_each(?4)))",
+            "PRIMARY KEY (conversation_id=? AND seq>? AND seq<?)",
+        ),
+        (
+            "SELECT first_part, last_part FROM turns WHERE conversation_id = ?1 AND last_part IS NOT NULL \
+             ORDER BY position DESC",
+            "turns_conversation",
         ),
         ("SELECT 1 FROM turns WHERE conversation_id = ?1 AND state IN ('running', 'waiting')", "turns_open"),
         (
@@ -151,7 +157,10 @@ fn the_queries_of_every_message_and_turn_use_an_index() {
             "SELECT id FROM conversations WHERE needs_human = 1 AND id > COALESCE(?1, '') ORDER BY id LIMIT ?2",
             "conversations_human",
         ),
-        ("SELECT id FROM messages WHERE state = 'dead_lettered' AND id > ?1 ORDER BY id", "messages_dead"),
+        (
+            "SELECT seq FROM messages WHERE state = 'dead_lettered' AND receipt_seq > ?1 ORDER BY receipt_seq",
+            "messages_dead",
+        ),
     ] {
         let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let nulls = vec![rusqlite::types::Null; statement.parameter_count()];

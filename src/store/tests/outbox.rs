@@ -137,3 +137,27 @@ fn a_send_that_the_end_of_the_process_cut_off_is_ambiguous_and_held() {
     assert!(bench.sending(&parts[1], 1));
     assert_eq!((bench.books().parts_ambiguous, bench.books().parts_pending), (1, 1));
 }
+
+#[test]
+fn the_replies_of_a_conversation_come_in_pages_from_any_position() {
+    let bench = Bench::new();
+    let one = bench.admit(vec![web_message("a", "h")])[0].conversation;
+    let other = bench.admit(vec![web_message("b", "i")])[0].conversation;
+    bench.answer(one, &[1], &["1", "2"]);
+    bench.answer(other, &[1], &["not theirs"]);
+    bench.admit(vec![web_message("c", "h"), web_message("d", "h")]);
+    bench.answer(one, &[2], &[]);
+    bench.answer(one, &[3], &["3", "4", "5"]);
+    let all = bench.wait(bench.store().replies_after(one, 0, 9)).unwrap();
+    let texts = |replies: &[ReplyView]| replies.iter().map(|reply| reply.text.clone()).collect::<Vec<_>>();
+    assert_eq!(texts(&all), ["1", "2", "3", "4", "5"]);
+    for after in 0..=all.len() {
+        let position = after.checked_sub(1).map_or(0, |index| all[index].position);
+        for limit in 1..=5 {
+            let page = bench.wait(bench.store().replies_after(one, position, limit)).unwrap();
+            assert_eq!(page, all[after..all.len().min(after + limit)], "after {after}, at most {limit}");
+        }
+    }
+    let last = bench.wait(bench.store().messages(one, 4)).unwrap();
+    assert_eq!(last.iter().map(|line| line.text.clone().unwrap()).collect::<Vec<_>>().len(), 4);
+}

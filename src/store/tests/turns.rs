@@ -303,3 +303,50 @@ fn a_wall_clock_that_is_set_back_changes_no_order() {
     let lines = bench.wait(bench.store().messages(conversation, 10)).unwrap();
     assert_eq!(lines.iter().map(|line| line.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
 }
+
+#[test]
+fn a_turn_with_gaps_ends_its_own_messages_and_those_left_out_are_found_behind_it() {
+    let bench = Bench::new();
+    let conversation = bench.say("a", "1");
+    ["b", "c", "d", "e"].iter().for_each(|id| drop(bench.say(id, "1")));
+    let waiting =
+        |state: ConversationState| state.pending.iter().map(|message| message.seq).collect::<Vec<_>>();
+    let first_pending = || bench.number("SELECT first_pending FROM conversations");
+    assert_eq!(first_pending(), 1);
+    bench.answer(conversation, &[1, 2, 4], &["one"]);
+    assert_eq!((first_pending(), waiting(bench.load(conversation))), (3, vec![3, 5]));
+    bench.answer(conversation, &[3, 5], &["two"]);
+    assert_eq!(waiting(bench.load(conversation)), Vec::<u64>::new());
+    bench.say("f", "1");
+    assert_eq!((first_pending(), waiting(bench.load(conversation))), (6, vec![6]));
+    let turns =
+        "SELECT group_concat(seq, ' ') FROM messages WHERE turn_id = (SELECT id FROM turns WHERE position = ";
+    for (position, seqs) in [(1, "1 2 4"), (2, "3 5")] {
+        assert_eq!(bench.text(&format!("{turns}{position})")).as_deref(), Some(seqs));
+    }
+    assert_eq!((bench.books().pending, bench.books().answered), (1, 5));
+}
+
+#[test]
+fn a_message_is_seen_in_its_turn_while_that_runs() {
+    let bench = Bench::new();
+    let conversation = bench.say("a", "1");
+    bench.say("b", "1");
+    bench.say("c", "1");
+    let start = bench.turn(conversation, &[1, 3]);
+    let seen = bench.wait(bench.store().messages(conversation, 9)).unwrap();
+    let turns: Vec<_> = seen.iter().map(|line| line.turn).collect();
+    assert_eq!(turns, [Some(start.turn), None, Some(start.turn)]);
+}
+
+#[test]
+fn a_list_of_messages_that_cannot_be_read_is_an_error_of_its_conversation() {
+    let bench = Bench::new();
+    let conversation = bench.say("a", "1");
+    bench.say("b", "1");
+    bench.say("c", "1");
+    bench.turn(conversation, &[1, 3]);
+    bench.sql().execute_batch("UPDATE turns SET seqs = '[1,'").unwrap();
+    let error = bench.wait(bench.store().load_conversation(conversation, 9)).unwrap_err();
+    assert!(error.to_string().contains("a turn's list of messages"), "{error}");
+}

@@ -24,22 +24,23 @@ impl Write for Replay {
 }
 
 fn replay(unit: &mut Unit<'_>, id: i64) -> Result<(), WriteError> {
-    let conversation: Option<ConversationId> = unit
+    let replayed: Option<(ConversationId, i64)> = unit
         .conn
         .prepare_cached(
             "UPDATE messages SET state = 'pending', turn_id = NULL, reason = NULL, alone = 1 \
-             WHERE id = ?1 AND state = 'dead_lettered' RETURNING conversation_id",
+             WHERE receipt_seq = ?1 AND state = 'dead_lettered' RETURNING conversation_id, seq",
         )?
-        .query_row([id], |row| parsed(row, 0))
+        .query_row([id], |row| Ok((parsed(row, 0)?, row.get(1)?)))
         .optional()?;
-    let Some(conversation) = conversation else {
+    let Some((conversation, seq)) = replayed else {
         return Err(WriteError::Refused(format!("message {id} is not dead-lettered; nothing was replayed")));
     };
     unit.conn
         .prepare_cached(
-            "UPDATE conversations SET pending = pending + 1, wake_at = MIN(COALESCE(wake_at, ?2), ?2) WHERE id = ?1",
+            "UPDATE conversations SET pending = pending + 1, first_pending = MIN(first_pending, ?3), \
+             wake_at = MIN(COALESCE(wake_at, ?2), ?2) WHERE id = ?1",
         )?
-        .execute(params![conversation.text(), unit.tick.0])?;
+        .execute(params![conversation.text(), unit.tick.0, seq])?;
     let books = &mut unit.effects.entry.books;
     books.dead_lettered -= 1;
     books.pending += 1;

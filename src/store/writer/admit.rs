@@ -164,12 +164,13 @@ fn insert(
     Ok(())
 }
 
-/// Gives the message its number, and counts it.
+/// Gives the message its number, and counts it. Where nothing waited, what waits begins with it.
 fn count_in(unit: &Unit<'_>, conversation: ConversationId, waits: bool) -> Result<Counted, WriteError> {
     let counted = unit
         .conn
         .prepare_cached(
-            "UPDATE conversations SET last_seq = last_seq + 1, pending = pending + ?2 WHERE id = ?1 \
+            "UPDATE conversations SET last_seq = last_seq + 1, pending = pending + ?2, \
+             first_pending = CASE WHEN pending = 0 THEN last_seq + 1 ELSE first_pending END WHERE id = ?1 \
              RETURNING last_seq, pending, previous_end, wake_at IS NOT NULL, language",
         )?
         .query_row(params![conversation.text(), waits], |row| {

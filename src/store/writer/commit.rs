@@ -7,6 +7,7 @@ use tertulia_actors::domain::{
 };
 use tertulia_actors::ports::store::{CommitOutcome, CommitTurn, ReplyView};
 
+use super::super::batch::Batch;
 use super::super::error::WriteError;
 use super::super::ledger::shelf;
 use super::super::row::{AsText, count, int, parsed};
@@ -27,7 +28,7 @@ impl Write for Box<CommitTurn> {
         if !open.is_run(self.turn, self.attempt) || !owns(unit, self.conversation, self.epoch)? {
             return Ok(CommitOutcome::Fenced);
         }
-        let ended = end_messages(unit, self)?;
+        let ended = end_messages(unit, self, &open.batch)?;
         let after = settle_conversation(unit, self, ended)?;
         keep_records(unit, self)?;
         let written = write_parts(unit, self, &after.account)?;
@@ -51,15 +52,24 @@ fn ending(disposition: &Disposition) -> (&'static str, Option<&str>) {
 }
 
 /// Consumes the turn's messages; answers how many.
-fn end_messages(unit: &mut Unit<'_>, commit: &CommitTurn) -> Result<i64, WriteError> {
+fn end_messages(unit: &mut Unit<'_>, commit: &CommitTurn, batch: &Batch) -> Result<i64, WriteError> {
     let (state, reason) = ending(&commit.disposition);
     let ended = unit
         .conn
         .prepare_cached(
-            "UPDATE messages SET state = ?3, reason = ?4 \
-             WHERE conversation_id = ?1 AND turn_id = ?2 AND state = 'pending'",
+            "UPDATE messages SET state = ?5, reason = ?6, turn_id = ?7 \
+             WHERE conversation_id = ?1 AND seq BETWEEN ?2 AND ?3 AND state = 'pending' \
+             AND (?4 IS NULL OR seq IN (SELECT value FROM json_each(?4)))",
         )?
-        .execute(params![commit.conversation.text(), commit.turn.text(), state, reason])?;
+        .execute(params![
+            commit.conversation.text(),
+            batch.first,
+            batch.last,
+            batch.seqs,
+            state,
+            reason,
+            commit.turn.text(),
+        ])?;
     let ended = int(ended);
     let books = &mut unit.effects.entry.books;
     books.pending -= ended;
@@ -78,13 +88,16 @@ struct After {
     pending: u64,
 }
 
+/// The conversation after its turn; what waits still is looked for no earlier than where it begins now.
 fn settle_conversation(unit: &Unit<'_>, commit: &CommitTurn, ended: i64) -> Result<After, WriteError> {
     let after = unit
         .conn
         .prepare_cached(
             "UPDATE conversations SET pending = pending - ?2, previous_end = ?3, needs_human = MAX(needs_human, ?4), \
-             language = COALESCE(?5, language), wake_at = CASE WHEN pending = ?2 THEN NULL ELSE ?3 END \
-             WHERE id = ?1 RETURNING channel, account, last_seq, pending",
+             language = COALESCE(?5, language), wake_at = CASE WHEN pending = ?2 THEN NULL ELSE ?3 END, \
+             first_pending = CASE WHEN pending = ?2 THEN first_pending ELSE COALESCE((SELECT seq FROM messages m \
+             WHERE m.conversation_id = ?1 AND m.seq >= first_pending AND m.state = 'pending' ORDER BY seq LIMIT 1), \
+             first_pending) END WHERE id = ?1 RETURNING channel, account, last_seq, pending",
         )?
         .query_row(
             params![

@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, params};
 use tertulia_actors::domain::{ConversationId, Epoch, Tick, TurnId};
 use tertulia_actors::ports::store::{ReleaseTurn, StartOutcome, StartTurn};
 
+use super::super::batch::Batch;
 use super::super::error::WriteError;
 use super::super::row::{AsText, count, int, parsed, small};
 use super::unit::{Unit, Write};
@@ -48,6 +49,7 @@ pub(super) fn owns(unit: &Unit<'_>, conversation: ConversationId, epoch: Epoch) 
 /// The turn of a conversation that has not ended.
 pub(super) struct Open {
     pub(super) position: i64,
+    pub(super) batch: Batch,
     id: TurnId,
     running: bool,
     attempt: u32,
@@ -65,12 +67,13 @@ pub(super) fn open(unit: &Unit<'_>, conversation: ConversationId) -> Result<Opti
     let open = unit
         .conn
         .prepare_cached(
-            "SELECT position, id, state = 'running', attempt FROM turns \
+            "SELECT position, id, state = 'running', attempt, first_seq, last_seq, seqs FROM turns \
              WHERE conversation_id = ?1 AND state IN ('running', 'waiting')",
         )?
         .query_row([conversation.text()], |row| {
             Ok(Open {
                 position: row.get(0)?,
+                batch: Batch::read(row, 4)?,
                 id: parsed(row, 1)?,
                 running: row.get(2)?,
                 attempt: small(row, 3)?,
@@ -99,7 +102,7 @@ fn meets_newer(unit: &Unit<'_>, start: &StartTurn) -> Result<bool, WriteError> {
         .conn
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM messages WHERE conversation_id = ?1 AND seq > ?2 AND state = 'pending' \
-             AND turn_id IS NULL AND received_tick < ?3)",
+             AND received_tick < ?3)",
         )?
         .query_row(params![start.conversation.text(), int(start.known_seq), closes_at.0], |row| row.get(0))?;
     Ok(newer)
@@ -108,28 +111,26 @@ fn meets_newer(unit: &Unit<'_>, start: &StartTurn) -> Result<bool, WriteError> {
 /// Creates the turn and fixes its messages; false when the conversation has an open turn, or a message is not free.
 fn begin(unit: &Unit<'_>, start: &StartTurn) -> Result<bool, WriteError> {
     let (conversation, turn) = (start.conversation.text(), start.turn.text());
-    let first = start.seqs.iter().min().copied().unwrap_or_default();
-    let last = start.seqs.iter().max().copied().unwrap_or_default();
+    let batch = Batch::of(&start.seqs);
     let created = unit
         .conn
         .prepare_cached(
-            "INSERT INTO turns (id, conversation_id, state, attempt, first_seq, last_seq, started_at) \
-             VALUES (?1, ?2, 'running', 1, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+            "INSERT INTO turns (id, conversation_id, state, attempt, first_seq, last_seq, seqs, started_at) \
+             VALUES (?1, ?2, 'running', 1, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
         )?
-        .execute(params![turn, conversation, int(first), int(last), start.at.0])?;
+        .execute(params![turn, conversation, batch.first, batch.last, batch.seqs, start.at.0])?;
     if created == 0 {
         return Ok(false);
     }
-    let mut statement = unit.conn.prepare_cached(
-        "UPDATE messages SET turn_id = ?3 WHERE conversation_id = ?1 AND seq = ?2 AND state = 'pending' \
-         AND turn_id IS NULL",
-    )?;
-    for seq in &start.seqs {
-        if statement.execute(params![conversation, int(*seq), turn])? != 1 {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    // Whatever waits is free, since there was no open turn.
+    let free = unit
+        .conn
+        .prepare_cached(
+            "SELECT count(*) FROM messages WHERE conversation_id = ?1 AND seq BETWEEN ?2 AND ?3 AND state = 'pending' \
+             AND (?4 IS NULL OR seq IN (SELECT value FROM json_each(?4)))",
+        )?
+        .query_row(params![conversation, batch.first, batch.last, batch.seqs], |row| count(row, 0))?;
+    Ok(free == start.seqs.len() as u64)
 }
 
 impl Write for ReleaseTurn {
@@ -146,7 +147,7 @@ impl Write for ReleaseTurn {
         }
         give_back(unit, self, open.position)?;
         if self.split {
-            free_messages(unit, self)?;
+            mark_alone(unit, self.conversation, &open.batch)?;
         }
         wake_at(unit, self.conversation, self.not_before)?;
         Ok(true)
@@ -165,13 +166,13 @@ fn give_back(unit: &Unit<'_>, release: &ReleaseTurn, position: i64) -> Result<()
 }
 
 /// The messages of a dissolved turn run alone from now on.
-fn free_messages(unit: &Unit<'_>, release: &ReleaseTurn) -> Result<(), WriteError> {
+fn mark_alone(unit: &Unit<'_>, conversation: ConversationId, batch: &Batch) -> Result<(), WriteError> {
     unit.conn
         .prepare_cached(
-            "UPDATE messages SET turn_id = NULL, alone = 1 \
-             WHERE conversation_id = ?1 AND turn_id = ?2 AND state = 'pending'",
+            "UPDATE messages SET alone = 1 WHERE conversation_id = ?1 AND seq BETWEEN ?2 AND ?3 AND state = 'pending' \
+             AND (?4 IS NULL OR seq IN (SELECT value FROM json_each(?4)))",
         )?
-        .execute(params![release.conversation.text(), release.turn.text()])?;
+        .execute(params![conversation.text(), batch.first, batch.last, batch.seqs])?;
     Ok(())
 }
 
