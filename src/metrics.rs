@@ -116,6 +116,7 @@ impl Figures {
         for (name, help, value) in [
             ("store_commits", "Transactions on disk", writer.commits),
             ("store_requests", "Requests in those transactions", writer.requests),
+            ("store_rows", "Rows that those transactions wrote or removed", writer.rows),
             (
                 "store_failed_commits",
                 "Transactions that failed; nothing of them was written",

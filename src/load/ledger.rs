@@ -91,6 +91,8 @@ pub struct Ledger {
     answered: u64,
     doubled: u64,
     people: u64,
+    /// Nothing of the bursts before this place waits for an answer.
+    settled: usize,
 }
 
 impl Ledger {
@@ -275,6 +277,22 @@ impl Ledger {
         self.answered
     }
 
+    /// Messages that were acknowledged before `until` and are not answered yet. Where none is lost this looks only at the bursts
+    /// that wait.
+    pub fn overdue(&mut self, until: Moment) -> u64 {
+        let is_overdue = |message: &&Written| {
+            message.answers == 0 && (1..until).contains(&message.acknowledged) && message.intended < until
+        };
+        let is_settled = |burst: &WrittenBurst| {
+            burst.messages.iter().all(|message| message.answers > 0 && message.intended < until)
+        };
+        self.settled += self.bursts[self.settled..].iter().take_while(|burst| is_settled(burst)).count();
+        let waiting = self.bursts[self.settled..].iter();
+        let begun =
+            waiting.take_while(|burst| burst.messages.first().is_some_and(|first| first.intended < until));
+        begun.map(|burst| burst.messages.iter().filter(is_overdue).count() as u64).sum()
+    }
+
     /// Messages acknowledged and not answered yet.
     #[must_use]
     pub const fn backlog(&self) -> u64 {
@@ -314,6 +332,29 @@ mod tests {
         assert_eq!(ledger.bursts()[place].messages[1].answers, 2);
         assert_eq!((ledger.answered(), ledger.backlog(), ledger.bursts()[place].answered), (2, 0, 6_000));
         assert_eq!(ledger.foreign(), []);
+    }
+
+    #[test]
+    fn what_waits_for_its_answer_too_long_is_overdue_until_it_comes() {
+        let mut ledger = Ledger::new("r");
+        let bursts: Vec<_> = (0..3).map(|person| burst_of(person, 2)).collect();
+        for (burst, from) in bursts.iter().zip([1_000, 2_000, 9_000]) {
+            let place = ledger.begin(burst, 0, &[from, from + 100]);
+            ledger.acknowledge(place, 0, from + 50);
+            ledger.acknowledge(place, 1, from + 150);
+        }
+        let said = |burst: &Burst| {
+            burst.messages.iter().map(|message| message.text.clone()).collect::<Vec<_>>().join(" ")
+        };
+        for (until, overdue) in [(1_000, 0), (1_100, 1), (2_100, 3), (3_000, 4), (9_000, 4), (9_100, 5)] {
+            assert_eq!(ledger.overdue(until), overdue, "{until}");
+        }
+        ledger.replied(bursts[0].person.address(), &said(&bursts[0]), 9_500);
+        assert_eq!(ledger.overdue(10_000), 4);
+        ledger.replied(bursts[2].person.address(), &said(&bursts[2]), 9_600);
+        assert_eq!(ledger.overdue(10_000), 2, "the second still waits, between two that were answered");
+        ledger.replied(bursts[1].person.address(), &said(&bursts[1]), 9_700);
+        assert_eq!((ledger.overdue(20_000), ledger.settled), (0, 3));
     }
 
     #[test]

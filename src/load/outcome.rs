@@ -131,10 +131,13 @@ fn resources(desk: &Desk, seen: &Seen, facts: &Facts) -> Resources {
         let all: Vec<u64> = seen.points.iter().filter_map(of).collect();
         (!all.is_empty()).then(|| all.iter().sum::<u64>())
     };
-    let (commits, requests) = (sum(|point| point.commits), sum(|point| point.commit_requests));
+    let commits = sum(|point| point.commits);
+    let per_commit = |sum: Option<u64>| {
+        let (commits, sum) = commits.filter(|commits| *commits > 0).zip(sum)?;
+        Some(sum as f64 / commits as f64)
+    };
     let memory: Vec<_> =
         warm.iter().filter_map(|point| Some((point.at_s, point.memory_bytes? as f64))).collect();
-    let per_commit = commits.zip(requests).filter(|(commits, _)| *commits > 0);
     Resources {
         cpu_s_per_1000: cpu.filter(|_| messages > 0).map(|cpu| cpu / messages as f64 * 1_000.0),
         memory_before_bytes: facts.before.memory_bytes,
@@ -144,7 +147,8 @@ fn resources(desk: &Desk, seen: &Seen, facts: &Facts) -> Resources {
         database_bytes: seen.points.iter().rev().find_map(|point| point.database_bytes),
         wal_max_bytes: most(|point| point.wal_bytes),
         commits,
-        requests_per_commit: per_commit.map(|(commits, requests)| requests as f64 / commits as f64),
+        requests_per_commit: per_commit(sum(|point| point.commit_requests)),
+        rows_per_commit: per_commit(sum(|point| point.commit_rows)),
     }
 }
 

@@ -294,6 +294,7 @@ impl Harness {
             database: subject.victim.as_ref().map(|victim| victim.database.clone()),
             base: if is_ours { format!("http://{}", subject.endpoint.address) } else { String::new() },
             client: self.client.clone(),
+            patience: Duration::from_millis(self.order.profile.limits.answer_ms),
             shows_progress: self.order.shows_progress,
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::desk::Desk;
 use super::meters::Timed;
+use super::plan::Moment;
 use super::report::run::Point;
 use super::watch::{Look, look, metrics};
 
@@ -22,6 +23,8 @@ pub struct Subject {
     pub base: String,
     /// Asks for them.
     pub client: reqwest::Client,
+    /// How long people wait for an answer.
+    pub patience: Duration,
     /// Whether a line of progress is written on standard error.
     pub shows_progress: bool,
 }
@@ -44,6 +47,7 @@ struct Last {
     cpu_s: Option<f64>,
     commits: Option<f64>,
     requests: Option<f64>,
+    rows: Option<f64>,
     sent: u64,
     acknowledged: u64,
     answered: u64,
@@ -58,7 +62,7 @@ pub async fn watch(desk: Rc<Desk>, subject: Subject, seen: Rc<RefCell<Seen>>) {
         let look = look(subject.pid.get(), subject.database.as_deref());
         let point = seen.borrow_mut().add(&desk, subject.pid.get(), look, metrics);
         if subject.shows_progress {
-            progress(&desk, &point);
+            progress(&desk, &point, subject.patience);
         }
         second = desk.now() / 1_000_000 + 1;
     }
@@ -74,8 +78,9 @@ impl Seen {
     ) -> Point {
         if self.last.pid != pid {
             // A new process counts from nothing.
+            let zero = Some(0.0);
             self.last =
-                Last { pid, cpu_s: Some(0.0), commits: Some(0.0), requests: Some(0.0), ..self.last.clone() };
+                Last { pid, cpu_s: zero, commits: zero, requests: zero, rows: zero, ..self.last.clone() };
         }
         let figure = |name: &str| metrics.as_ref().and_then(|metrics| metrics.get(name)).copied();
         let mut point = self.traffic(desk);
@@ -84,6 +89,8 @@ impl Seen {
         point.commits = commits.map(|commits| commits as u64);
         let requests = grown(&mut self.last.requests, figure("tertulia_store_requests_total"));
         point.commit_requests = requests.map(|requests| requests as u64);
+        let rows = grown(&mut self.last.rows, figure("tertulia_store_rows_total"));
+        point.commit_rows = rows.map(|rows| rows as u64);
         point.memory_bytes = look.memory_bytes;
         point.files = look.files;
         (point.database_bytes, point.wal_bytes) = (look.database_bytes, look.wal_bytes);
@@ -128,12 +135,17 @@ fn grown(last: &mut Option<f64>, now: Option<f64>) -> Option<f64> {
     Some((now - before).max(0.0))
 }
 
-/// One line that replaces the last one.
-fn progress(desk: &Desk, point: &Point) {
+/// One line that replaces the last one. Lost so far is what has waited for its answer for longer than people do; should it come
+/// after all, it is not lost any more.
+fn progress(desk: &Desk, point: &Point, patience: Duration) {
     let ms = |time: Option<f64>| time.map_or("–".to_owned(), |time| format!("{time:.1}"));
-    let doubled = desk.ledger.borrow().doubled();
+    let (lost, doubled) = {
+        let mut ledger = desk.ledger.borrow_mut();
+        let patience = Moment::try_from(patience.as_micros()).unwrap_or(Moment::MAX);
+        (ledger.overdue(desk.now().saturating_sub(patience)), ledger.doubled())
+    };
     let line = format!(
-        "{:>5.0} s  {} people  {} messages/s  overhead p50 {} ms, p99 {} ms  backlog {}  doubled {doubled}",
+        "{:>5.0} s  {} people  {} messages/s  overhead p50 {} ms, p99 {} ms  backlog {}  lost {lost}  doubled {doubled}",
         point.at_s,
         point.people,
         point.answered,

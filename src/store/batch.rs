@@ -31,6 +31,12 @@ impl Batch {
         Self { first: int(first), last: int(last), seqs }
     }
 
+    /// The numbers of its messages; without a list some between the first and the last may belong to messages that do not wait.
+    pub(super) fn numbers(&self) -> Vec<i64> {
+        let list = self.seqs.as_deref().map(|list| serde_json::from_str(list).unwrap_or_default());
+        list.unwrap_or_else(|| (self.first..=self.last).collect())
+    }
+
     /// Reads the columns first_seq, last_seq and seqs, the first of which is number `column`. A list that is none is an error of
     /// the row, not of the statement that would use it.
     pub(super) fn read(row: &Row<'_>, column: usize) -> rusqlite::Result<Self> {

@@ -4,6 +4,8 @@
 //! copies the short rest itself, between two commits, when this thread asks for it. Were it done from here, the writer would
 //! find the database locked in the middle of its work, and would sleep.
 
+use std::fs::File;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -105,6 +107,25 @@ impl Restart {
     }
 }
 
+/// The file that the log is copied to, opened once more to bring to the disk what was copied.
+///
+/// It is never closed: with any descriptor of a file that a process closes it gives up all its locks on that file, SQLite's
+/// too. Source: <https://www.sqlite.org/howtocorrupt.html>, "POSIX advisory locks canceled by a separate thread doing close()".
+struct DatabaseFile(Option<ManuallyDrop<File>>);
+
+impl DatabaseFile {
+    fn of(conn: &Connection) -> Self {
+        Self(conn.path().and_then(|path| File::open(path).ok()).map(ManuallyDrop::new))
+    }
+
+    /// Brings to the disk what was copied. Nothing depends on it but how long the writer waits later: it syncs the file itself.
+    fn sync(&self) {
+        if let Some(Err(error)) = self.0.as_ref().map(|file| file.sync_data()) {
+            tracing::warn!(%error, "the database could not be brought to the disk; the writer will");
+        }
+    }
+}
+
 /// Decides from the length of the log.
 const fn due(log: Log, idle: bool, may_restart: bool, thresholds: Thresholds) -> Due {
     let uncopied = log.uncopied();
@@ -126,6 +147,7 @@ pub(super) fn run(
     (restart, gauges, panics): (&Restart, &Gauges, &PanicLog),
     thresholds: Thresholds,
 ) {
+    let database = DatabaseFile::of(conn);
     let mut settled = true;
     let mut restart_after = Instant::now();
     loop {
@@ -142,7 +164,9 @@ pub(super) fn run(
             restart_after = Instant::now() + RESTART_PAUSE;
         }
         let may_restart = Instant::now() >= restart_after;
-        match catch_unwind(AssertUnwindSafe(|| checkpoint(conn, restart, (idle, may_restart), thresholds))) {
+        match catch_unwind(AssertUnwindSafe(|| {
+            checkpoint((conn, &database), restart, (idle, may_restart), thresholds)
+        })) {
             Ok(Ok(log)) => gauges.set_wal_pages(log.pages),
             Ok(Err(error)) => tracing::warn!(%error, "the write-ahead log was not copied; trying again"),
             Err(panic) => {
@@ -162,7 +186,7 @@ fn wait(committed: &Receiver<()>, settled: bool) -> Result<(), RecvTimeoutError>
 }
 
 fn checkpoint(
-    conn: &Connection,
+    (conn, database): (&Connection, &DatabaseFile),
     restart: &Restart,
     (idle, may_restart): (bool, bool),
     thresholds: Thresholds,
@@ -173,9 +197,13 @@ fn checkpoint(
         Due::Nothing => Ok(log),
         Due::Passive => pragma(conn, "PRAGMA wal_checkpoint(PASSIVE)"),
         Due::Restart => {
-            // Most is copied while nobody waits. The writer copies the rest, and has the system bring to the disk what
-            // was copied since the log last started over, which a copy beside a writer does not.
-            let log = copy_most(conn, thresholds.passive)?;
+            // Most is copied, and brought to the disk, while nobody waits: a copy beside a writer does not wait for the
+            // disk. The writer copies the rest, and waits for that alone.
+            let mut log = copy_most(conn, thresholds.passive)?;
+            if log.uncopied() <= thresholds.limit / 2 {
+                database.sync();
+                log = copy_most(conn, thresholds.passive)?;
+            }
             if log.uncopied() > thresholds.limit / 2 {
                 // A long reader needs its pages: the writer would wait in vain, or copy them all.
                 restart.was_blocked.store(true, Ordering::Relaxed);

@@ -103,7 +103,7 @@ fn of(quantiles: &Quantiles, value: f64) -> Option<f64> {
     (quantiles.count > 0).then_some(value)
 }
 
-const PLAIN: [(&str, &str, Unit, Wish, Get); 31] = [
+const PLAIN: [(&str, &str, Unit, Wish, Get); 32] = [
     ("traffic", "messages answered", Unit::PerSecond, Wish::More, |run| Some(run.traffic.messages_per_s)),
     ("traffic", "bursts answered", Unit::PerSecond, Wish::More, |run| Some(run.traffic.bursts_per_s)),
     ("traffic", "people", Unit::Count, Wish::Neither, |run| Some(float(run.traffic.people))),
@@ -156,6 +156,7 @@ const PLAIN: [(&str, &str, Unit, Wish, Get); 31] = [
     }),
     ("resources", "commits", Unit::Count, Wish::Neither, |run| run.resources.commits.map(float)),
     ("resources", "requests a commit", Unit::Plain, Wish::More, |run| run.resources.requests_per_commit),
+    ("resources", "rows a commit", Unit::Plain, Wish::More, |run| run.resources.rows_per_commit),
     ("generator", "lag p50", Unit::Millis, Wish::Less, |run| {
         of(&run.generator.lag, run.generator.lag.p50_ms)
     }),

@@ -287,12 +287,13 @@ fn resource_plots(run: &Run) -> Vec<Plot<'_>> {
         ),
         Plot {
             title: "Commits",
-            note: "Transactions a second, and the requests in them",
+            note: "Transactions a second, and the requests and rows in them",
             unit: Unit::PerSecond,
             may_be_log: false,
             series: vec![
                 Series::new("commits", "one", run, move |point| of(point.commits)),
                 Series::new("requests", "quiet", run, move |point| of(point.commit_requests)),
+                Series::new("rows", "three", run, move |point| of(point.commit_rows)),
             ],
             fill: Fill::Below,
             limit: None,

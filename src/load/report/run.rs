@@ -167,6 +167,8 @@ pub struct Resources {
     pub commits: Option<u64>,
     /// Requests (admissions, turn marks, replies, send marks) in a transaction, on average.
     pub requests_per_commit: Option<f64>,
+    /// Rows written or removed in a transaction, on average.
+    pub rows_per_commit: Option<f64>,
 }
 
 /// Whether the generator kept up with its own plan.
@@ -275,6 +277,8 @@ pub struct Point {
     pub commits: Option<u64>,
     /// Requests in them.
     pub commit_requests: Option<u64>,
+    /// Rows that they wrote or removed.
+    pub commit_rows: Option<u64>,
 }
 
 /// Something that was done to the server.

@@ -200,6 +200,7 @@ fn resources(run: &Run) -> String {
         ("largest write-ahead log", whole(Unit::Bytes, resources.wal_max_bytes)),
         ("commits", whole(Unit::Count, resources.commits)),
         ("requests a commit, on average", of(Unit::Plain, resources.requests_per_commit)),
+        ("rows a commit, on average", of(Unit::Plain, resources.rows_per_commit)),
         ("generator: processor per 1,000 messages", of(Unit::Seconds, run.generator.cpu_s_per_1000)),
     ];
     let rows: Vec<_> =

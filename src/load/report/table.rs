@@ -113,6 +113,7 @@ fn resources(run: &Run) -> String {
         ("write-ahead log, most", whole(Unit::Bytes, resources.wal_max_bytes)),
         ("commits", whole(Unit::Count, resources.commits)),
         ("requests a commit", Unit::Plain.text_or_none(resources.requests_per_commit)),
+        ("rows a commit", Unit::Plain.text_or_none(resources.rows_per_commit)),
     ])
 }
 

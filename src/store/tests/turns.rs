@@ -308,7 +308,9 @@ fn a_wall_clock_that_is_set_back_changes_no_order() {
 fn a_turn_with_gaps_ends_its_own_messages_and_those_left_out_are_found_behind_it() {
     let bench = Bench::new();
     let conversation = bench.say("a", "1");
-    ["b", "c", "d", "e"].iter().for_each(|id| drop(bench.say(id, "1")));
+    for id in ["b", "c", "d", "e"] {
+        bench.say(id, "1");
+    }
     let waiting =
         |state: ConversationState| state.pending.iter().map(|message| message.seq).collect::<Vec<_>>();
     let first_pending = || bench.number("SELECT first_pending FROM conversations");

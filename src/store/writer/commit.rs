@@ -54,22 +54,16 @@ fn ending(disposition: &Disposition) -> (&'static str, Option<&str>) {
 /// Consumes the turn's messages; answers how many.
 fn end_messages(unit: &mut Unit<'_>, commit: &CommitTurn, batch: &Batch) -> Result<i64, WriteError> {
     let (state, reason) = ending(&commit.disposition);
-    let ended = unit
-        .conn
-        .prepare_cached(
-            "UPDATE messages SET state = ?5, reason = ?6, turn_id = ?7 \
-             WHERE conversation_id = ?1 AND seq BETWEEN ?2 AND ?3 AND state = 'pending' \
-             AND (?4 IS NULL OR seq IN (SELECT value FROM json_each(?4)))",
-        )?
-        .execute(params![
-            commit.conversation.text(),
-            batch.first,
-            batch.last,
-            batch.seqs,
-            state,
-            reason,
-            commit.turn.text(),
-        ])?;
+    // One by one: an update of several rows would first collect their keys in a table of its own.
+    let mut statement = unit.conn.prepare_cached(
+        "UPDATE messages SET state = ?3, reason = ?4, turn_id = ?5 \
+         WHERE conversation_id = ?1 AND seq = ?2 AND state = 'pending'",
+    )?;
+    let (conversation, turn) = (commit.conversation.text(), commit.turn.text());
+    let mut ended = 0;
+    for seq in batch.numbers() {
+        ended += statement.execute(params![conversation, seq, state, reason, turn])?;
+    }
     let ended = int(ended);
     let books = &mut unit.effects.entry.books;
     books.pending -= ended;

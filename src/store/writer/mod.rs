@@ -82,8 +82,10 @@ pub(super) struct Writer {
 const HINT_EVERY: Duration = Duration::from_millis(10);
 
 /// A transaction on disk.
+#[derive(Clone, Copy)]
 struct Written {
     requests: usize,
+    rows: u64,
     took: Duration,
 }
 
@@ -100,6 +102,8 @@ enum Fault {
 struct Committed {
     effects: Effects,
     ledger: Ledger,
+    /// Rows written or removed.
+    rows: u64,
 }
 
 impl Writer {
@@ -243,6 +247,7 @@ impl Writer {
     /// When the database is at fault, or belongs to somebody else by now; the transaction may still be open.
     fn transact(&self, group: &mut [Box<dyn Job>]) -> Result<Committed, Fault> {
         self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let rows_before = self.conn.total_changes();
         let bounds = Bounds {
             quarantine: self.settings.quarantine_max,
             quarantine_bytes: self.settings.quarantine_bytes,
@@ -263,13 +268,14 @@ impl Writer {
         }
         failpoint!("store.before_commit");
         self.conn.prepare_cached("COMMIT")?.execute([])?;
-        Ok(Committed { effects: unit.effects, ledger })
+        let rows = self.conn.total_changes() - rows_before;
+        Ok(Committed { effects: unit.effects, ledger, rows })
     }
 
     /// The transaction is on disk: answer, tell, publish.
     fn committed(&mut self, group: &mut Vec<Box<dyn Job>>, committed: Committed, took: Duration) {
-        let requests = group.len();
-        self.written = Some(Written { requests, took });
+        let written = Written { requests: group.len(), rows: committed.rows, took };
+        self.written = Some(written);
         // Durable, and nobody knows yet.
         failpoint!("store.committed");
         self.ledger = Some(committed.ledger);
@@ -286,7 +292,7 @@ impl Writer {
             self.tells.changed(conversation);
         }
         self.out.books.send_replace(committed.ledger.books);
-        self.out.stats.send_modify(|stats| stats.committed(requests, took, &committed.ledger));
+        self.out.stats.send_modify(|stats| stats.committed(written, &committed.ledger));
         self.written = None;
         self.hint_at_checkpoint();
         self.restart_log();

@@ -1,10 +1,9 @@
 //! How the writer is doing, for `/metrics` and `/readyz`.
 
-use std::time::Duration;
-
 use serde::Serialize;
 
 use super::super::ledger::Ledger;
+use super::Written;
 
 /// How the writer is doing.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
@@ -13,6 +12,8 @@ pub struct WriterStats {
     pub commits: u64,
     /// Requests in them.
     pub requests: u64,
+    /// Rows that they wrote or removed.
+    pub rows: u64,
     /// Transactions that failed; nothing of them was written.
     pub failed_commits: u64,
     /// Writes that panicked.
@@ -48,13 +49,14 @@ impl WriterStats {
         }
     }
 
-    pub(super) fn committed(&mut self, requests: usize, took: Duration, ledger: &Ledger) {
-        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    pub(super) fn committed(&mut self, written: Written, ledger: &Ledger) {
+        let took = u64::try_from(written.took.as_micros()).unwrap_or(u64::MAX);
         self.commits += 1;
-        self.requests += u64::try_from(requests).unwrap_or(u64::MAX);
+        self.requests += u64::try_from(written.requests).unwrap_or(u64::MAX);
+        self.rows += written.rows;
         self.last_commit_us = took;
         self.commit_us = self.commit_us.saturating_add(took);
-        self.last_batch = requests;
+        self.last_batch = written.requests;
         self.healthy = true;
         self.quarantine_lost = ledger.quarantine_lost;
         self.statuses_lost = ledger.statuses_lost;

@@ -42,7 +42,7 @@ impl Writer {
         self.out.stats.send_modify(|stats| {
             stats.panics += 1;
             if let (Some(written), Some(ledger)) = (&written, &self.ledger) {
-                stats.committed(written.requests, written.took, ledger);
+                stats.committed(*written, ledger);
             }
         });
         self.out.gauges.set_in_commit(0);

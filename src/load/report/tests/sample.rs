@@ -74,6 +74,7 @@ fn point(second: usize, prng: &mut Prng, faults: &[f64]) -> Point {
         wal_bytes: Some(whole(((at_s * 37.0) % 400.0) * 10_240.0)),
         commits: measured(around(prng, 60.0 + load / 3.0, 0.1)).map(whole),
         commit_requests: measured(around(prng, load * 2.6, 0.1)).map(whole),
+        commit_rows: measured(load * 7.0).map(whole),
     }
 }
 
@@ -168,6 +169,7 @@ pub(in super::super) fn run() -> Run {
             wal_max_bytes: Some(4 * MIB),
             commits: Some(33_120),
             requests_per_commit: Some(4.25),
+            rows_per_commit: Some(11.5),
         },
         generator: Generator { lag: quantiles(64_020, 0.25), cpu_s_per_1000: Some(1.125), bottleneck: None },
         promises: promises(),
