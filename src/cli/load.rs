@@ -98,7 +98,7 @@ struct Options {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Faults")]
 struct FaultOptions {
-    /// Kills the server with SIGKILL this often on average, and starts it again.
+    /// Kills the server with SIGKILL this often on average, and starts it again; the objective `refused` is not asked then.
     #[arg(long, value_name = "MS")]
     kill_every: Option<u64>,
     /// Delivers acknowledged webhooks again.
@@ -119,7 +119,7 @@ struct FaultOptions {
     /// Lets the model never answer.
     #[arg(long, value_name = "P")]
     llm_stall: Option<f64>,
-    /// Fills the database's disk for a second, this often on average; needs root.
+    /// Fills the database's disk for a second, this often on average; needs root. The objective `refused` is not asked then.
     #[arg(long, value_name = "MS")]
     disk_full: Option<u64>,
     /// Locks the database for half a second, this often on average.

@@ -87,6 +87,13 @@ impl Faults {
         Ok(())
     }
 
+    /// Whether the server must refuse webhooks while they last: nobody can answer for a process that was killed, and nothing can be
+    /// acknowledged that cannot be written.
+    #[must_use]
+    pub const fn refuse(&self) -> bool {
+        self.kill_every_ms > 0 || self.disk_full_every_ms > 0
+    }
+
     /// Whether a fault needs a server that the harness started itself.
     #[must_use]
     pub fn need_a_child(&self) -> bool {

@@ -70,7 +70,12 @@ pub fn report(profile: &Profile, desk: &Desk, seen: &Seen, story: &Story, facts:
         about: facts.about,
         objectives: vec![],
     };
-    run.objectives = measure(&profile.objectives, &run);
+    let mut limits = profile.objectives.clone();
+    if profile.faults.refuse() {
+        // A server that is not there, or has no room, refuses what the provider sends again.
+        limits.remove("refused");
+    }
+    run.objectives = measure(&limits, &run);
     if profile.search.is_some() {
         run.objectives = vec![highest(&facts.spans)];
     }

@@ -341,13 +341,15 @@ impl Harness {
         }
     }
 
-    /// Waits until everything that was acknowledged has ended, or nothing more comes.
+    /// Waits until everything that was acknowledged has ended, or nothing more comes. Our own server says what has not ended: it
+    /// may wait for half a minute for a model that says nothing. Of another one only its silence is known.
     async fn settle(&self, desk: &Desk, subject: &Subjected, seen: &RefCell<Seen>) {
-        /// Without any progress for this long, nothing more comes.
+        /// Without any progress for this long, nothing more comes from a server that does not say what it waits for.
         const STILL: Duration = Duration::from_secs(20);
         let (began, limit) = (Instant::now(), Duration::from_millis(self.order.profile.limits.settle_ms));
         let (mut progress, mut moved) = (0, Instant::now());
-        while began.elapsed() < limit && moved.elapsed() < STILL {
+        let is_still = |moved: Instant| subject.victim.is_none() && moved.elapsed() >= STILL;
+        while began.elapsed() < limit && !is_still(moved) {
             let (backlog, now) = {
                 let ledger = desk.ledger.borrow();
                 (ledger.backlog(), ledger.answered() + ledger.acknowledged() + ledger.prompts())

@@ -122,6 +122,22 @@ fn what_is_answered_behind_a_stage_does_not_count_as_its_throughput() {
 }
 
 #[test]
+fn a_model_that_says_nothing_for_longer_than_others_are_waited_for_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    profile(
+        folder.path(),
+        "purpose = 'A silent model.'\n[server]\n'query.llm.timeout_ms' = 22000\n\
+         [[stage]]\nname = 'all'\nseconds = 2\nbursts_per_s = 20\n",
+    );
+    let arguments = ["own.toml", "--llm-stall", "0.1", "--seed", "3", "--json", "run.json"];
+    let output = load(folder.path(), &arguments);
+    let run = found(folder.path());
+    assert_eq!((output.status.code(), broken(&run)), (Some(0), vec![]), "{}", text(&output.stdout));
+    let waited = run.times.answer.max_ms;
+    assert!(waited > 21_000.0, "nobody waited for the model: {waited} ms at most");
+}
+
+#[test]
 fn a_run_that_is_stopped_takes_its_server_with_it() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut command = Command::new(env!("CARGO_BIN_EXE_tertulia"));
