@@ -278,7 +278,7 @@ impl Ledger {
     }
 
     /// Messages that were acknowledged before `until` and are not answered yet. Where none is lost this looks only at the bursts
-    /// that wait.
+    /// that wait. Bursts begin in the order in which they were meant to.
     pub fn overdue(&mut self, until: Moment) -> u64 {
         let is_overdue = |message: &&Written| {
             message.answers == 0 && (1..until).contains(&message.acknowledged) && message.intended < until

@@ -205,7 +205,7 @@ fn checkpoint(
                 log = copy_most(conn, thresholds.passive)?;
             }
             if log.uncopied() > thresholds.limit / 2 {
-                // A long reader needs its pages: the writer would wait in vain, or copy them all.
+                // A long reader needs its pages, or much was written meanwhile: the writer would wait in vain, or copy them all.
                 restart.was_blocked.store(true, Ordering::Relaxed);
             } else {
                 restart.want();

@@ -165,11 +165,8 @@ impl PreparedStore {
             "UPDATE conversations SET wake_at = ?1 WHERE wake_at IS NOT NULL AND wake_at > ?1",
             params![now.0],
         )?;
-        // They may have been mended, also messages that nobody looked for any more; those that were not are set aside again.
-        tx.execute(
-            "UPDATE conversations SET set_aside = NULL, first_pending = 0 WHERE set_aside IS NOT NULL",
-            [],
-        )?;
+        // They may have been mended; those that were not are set aside again.
+        tx.execute("UPDATE conversations SET set_aside = NULL WHERE set_aside IS NOT NULL", [])?;
         let mut entry = ledger::Entry::default();
         move_parts(&mut entry.books, PartState::Sending, PartState::Ambiguous, int(parts));
         let ledger = self.ledger.after(&entry, now);

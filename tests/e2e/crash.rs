@@ -37,8 +37,10 @@ pub fn check_promises(bench: &Bench, bursts: &[Burst], run: &str) {
     assert_eq!((books.pending, books.dead_lettered, books.parts_pending), (0, 0, 0), "{books:?}");
     let written: usize = bursts.iter().map(|burst| burst.messages.len()).sum();
     assert_eq!(usize::try_from(books.received), Ok(written), "{books:?}");
-    let bound_twice = "SELECT count(*) FROM messages WHERE state = 'answered' AND turn_id IS NULL";
-    assert_eq!(bench.count(bound_twice), 0, "answered without a turn");
+    let astray = "SELECT count(*) FROM messages m WHERE NOT EXISTS (SELECT 1 FROM turns t WHERE t.id = m.turn_id \
+                  AND t.conversation_id = m.conversation_id AND t.state = 'committed' \
+                  AND m.seq BETWEEN t.first_seq AND t.last_seq)";
+    assert_eq!(bench.count(astray), 0, "answered outside of a turn");
 }
 
 /// Turns of one person go out in the order of their bursts.

@@ -156,7 +156,7 @@ const PLAIN: [(&str, &str, Unit, Wish, Get); 32] = [
     }),
     ("resources", "commits", Unit::Count, Wish::Neither, |run| run.resources.commits.map(float)),
     ("resources", "requests a commit", Unit::Plain, Wish::More, |run| run.resources.requests_per_commit),
-    ("resources", "rows a commit", Unit::Plain, Wish::More, |run| run.resources.rows_per_commit),
+    ("resources", "rows a commit", Unit::Plain, Wish::Neither, |run| run.resources.rows_per_commit),
     ("generator", "lag p50", Unit::Millis, Wish::Less, |run| {
         of(&run.generator.lag, run.generator.lag.p50_ms)
     }),

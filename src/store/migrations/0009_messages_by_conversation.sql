@@ -3,13 +3,14 @@
 -- waits is found from `first_pending` on. What is asked for often stands before the texts.
 --
 -- A message gets its turn's id when the turn ends, in the write that ends it; until then the turn names its messages:
--- all that wait between `first_seq` and `last_seq`, or those of the list `seqs` (JSON) where it leaves some of them out.
+-- all from `first_seq` to `last_seq`, or those of the list `seqs` (JSON) where it leaves some of them out. Each of them waits.
 ALTER TABLE turns ADD COLUMN seqs TEXT;
 
+-- Whatever the turn's state: one that does not exist may yet be mended.
 UPDATE turns SET seqs = (
     SELECT json_group_array(seq) FROM messages AS m
     WHERE m.conversation_id = turns.conversation_id AND m.turn_id = turns.id AND m.state = 'pending'
-) WHERE state IN ('running', 'waiting');
+) WHERE id IN (SELECT turn_id FROM messages WHERE state = 'pending');
 
 -- No message with a smaller number waits.
 ALTER TABLE conversations ADD COLUMN first_pending INTEGER NOT NULL DEFAULT 0;

@@ -6,7 +6,7 @@ use tertulia_actors::domain::{
 };
 use tertulia_actors::ports::store::ConversationState;
 
-use super::super::batch::Batch;
+use super::super::batch::{Batch, waits_in_batch};
 use super::super::row::{AsText, contradiction, count, int, language, parsed, pending_message, small, tick};
 use super::limit as rows_max;
 
@@ -24,13 +24,20 @@ pub(in crate::store) fn load_conversation(
     id: ConversationId,
     limit: usize,
 ) -> rusqlite::Result<Option<ConversationState>> {
-    let Some((mut state, waiting)) = head(conn, id)? else { return Ok(None) };
+    let Some((mut state, waiting, first_pending)) = head(conn, id)? else { return Ok(None) };
     let in_turn = open_turn(conn, id)?;
-    let batch = in_turn.as_ref().map(|(_, batch)| batch);
-    state.pending = pending(conn, id, batch, limit.saturating_add(1))?;
-    state.open_turn = in_turn.map(|(turn, _)| turn);
-    state.more = state.pending.len() > limit;
-    let found = state.pending.len() + state.open_turn.as_ref().map_or(0, |turn| turn.messages.len());
+    let (turn, batch) = in_turn.unzip();
+    let in_turn = turn.as_ref().map_or(0, |turn| turn.messages.len());
+    state.open_turn = turn;
+    for from in [first_pending, i64::MIN] {
+        state.pending = pending(conn, id, batch.as_ref(), from, limit.saturating_add(1))?;
+        state.more = state.pending.len() > limit;
+        if state.more || int(state.pending.len() + in_turn) == waiting {
+            break;
+        }
+        // Rows that were mended may lie before.
+    }
+    let found = state.pending.len() + in_turn;
     if !state.more && int(found) != waiting {
         // Some are in a state, or a turn, that does not exist: nobody would ever answer them.
         return Err(contradiction(format!("{waiting} messages wait, and {found} of them are found")));
@@ -39,10 +46,11 @@ pub(in crate::store) fn load_conversation(
     Ok(Some(state))
 }
 
-/// The conversation itself, and how many of its messages have not ended.
-fn head(conn: &Connection, id: ConversationId) -> rusqlite::Result<Option<(ConversationState, i64)>> {
+/// The conversation itself, how many of its messages have not ended, and from where on they are.
+fn head(conn: &Connection, id: ConversationId) -> rusqlite::Result<Option<(ConversationState, i64, i64)>> {
     conn.prepare_cached(
-        "SELECT channel, account, last_seq, previous_end, language, pending FROM conversations WHERE id = ?1",
+        "SELECT channel, account, last_seq, previous_end, language, pending, first_pending FROM conversations \
+         WHERE id = ?1",
     )?
     .query_row([id.text()], |row| {
         let state = ConversationState {
@@ -54,7 +62,7 @@ fn head(conn: &Connection, id: ConversationId) -> rusqlite::Result<Option<(Conve
             pending: Vec::new(),
             more: false,
         };
-        Ok((state, row.get(5)?))
+        Ok((state, row.get(5)?, row.get(6)?))
     })
     .optional()
 }
@@ -88,34 +96,40 @@ fn open_turn(conn: &Connection, id: ConversationId) -> rusqlite::Result<Option<(
         .optional()?;
     let Some((mut turn, batch)) = turn.flatten() else { return Ok(None) };
     // Written order, as the provider tells it; it tells whole seconds, so receipts decide the rest; where it tells none, the steady timeline stands for it.
-    let mut statement = conn.prepare_cached(
+    let mut statement = conn.prepare_cached(concat!(
         "SELECT seq, kind, text, provider_at, received_at, received_tick, receipt_seq, alone FROM messages \
-         WHERE conversation_id = ?1 AND seq BETWEEN ?2 AND ?3 AND state = 'pending' \
-         AND (?4 IS NULL OR seq IN (SELECT value FROM json_each(?4))) \
-         ORDER BY COALESCE(provider_at, received_tick), receipt_seq, seq",
-    )?;
+         WHERE conversation_id = ?1 AND ",
+        waits_in_batch!(),
+        " ORDER BY COALESCE(provider_at, received_tick), receipt_seq, seq"
+    ))?;
     turn.messages = statement
         .query_map(params![id.text(), batch.first, batch.last, batch.seqs], pending_message)?
         .collect::<Result<_, _>>()?;
+    if !batch.is_all(turn.messages.len()) {
+        return Err(contradiction(batch.contradiction(turn.messages.len())));
+    }
     Ok(Some((turn, batch)))
 }
 
-/// What waits and is in no turn.
+/// What waits from a number on and is in no turn.
 fn pending(
     conn: &Connection,
     id: ConversationId,
     in_turn: Option<&Batch>,
+    from: i64,
     limit: usize,
 ) -> rusqlite::Result<Vec<PendingMessage>> {
     let mut statement = conn.prepare_cached(
         "SELECT seq, kind, text, provider_at, received_at, received_tick, receipt_seq, alone FROM messages \
-         WHERE conversation_id = ?1 AND seq >= (SELECT first_pending FROM conversations WHERE id = ?1) \
+         WHERE conversation_id = ?1 AND seq >= ?6 \
          AND state = 'pending' AND NOT (?2 IS NOT NULL AND seq BETWEEN ?2 AND ?3 \
          AND (?4 IS NULL OR seq IN (SELECT value FROM json_each(?4)))) ORDER BY receipt_seq, seq LIMIT ?5",
     )?;
     let (first, last) = in_turn.map(|batch| (batch.first, batch.last)).unzip();
     let seqs = in_turn.and_then(|batch| batch.seqs.as_deref());
-    statement.query_map(params![id.text(), first, last, seqs, rows_max(limit)], pending_message)?.collect()
+    statement
+        .query_map(params![id.text(), first, last, seqs, rows_max(limit), from], pending_message)?
+        .collect()
 }
 
 /// A committed turn with the bounds of its rows.

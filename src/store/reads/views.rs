@@ -84,7 +84,8 @@ pub(in crate::store) fn messages(
             "SELECT provider_id, kind, text, received_at, state, COALESCE(turn_id, (SELECT id FROM turns t \
              WHERE t.conversation_id = ?1 AND t.state IN ('running', 'waiting') AND m.state = 'pending' \
              AND m.seq BETWEEN t.first_seq AND t.last_seq \
-             AND (t.seqs IS NULL OR m.seq IN (SELECT value FROM json_each(t.seqs))))), content, received_tick \
+             AND CASE WHEN t.seqs IS NULL THEN 1 WHEN json_valid(t.seqs) \
+             THEN m.seq IN (SELECT value FROM json_each(t.seqs)) END)), content, received_tick \
              FROM messages m WHERE conversation_id = ?1 ORDER BY seq DESC LIMIT ?2",
         )?
         .query_map(params![id.text(), rows_max(limit)], |row| Ok((tick(row, 7)?, customers_line(row)?)))?

@@ -28,7 +28,10 @@ fn overdue(bench: &Bench) -> Vec<ConversationId> {
 }
 
 /// Every way in which a conversation's rows are unreadable, of a conversation with one message in a waiting turn.
-const WAYS: [(&str, &str); 5] = [
+const WAYS: [(&str, &str); 8] = [
+    ("the turn's first message", "UPDATE turns SET first_seq = 7 WHERE conversation_id = '{}'"),
+    ("the turn's last message", "UPDATE turns SET last_seq = 1 << 40 WHERE conversation_id = '{}'"),
+    ("the turn's list of messages", "UPDATE turns SET seqs = '[1,' WHERE conversation_id = '{}'"),
     ("the turn", "UPDATE turns SET id = 'nonsense' WHERE conversation_id = '{}'"),
     ("the turn's state", "UPDATE turns SET state = 'nonsense' WHERE conversation_id = '{}'"),
     ("the message's state", "UPDATE messages SET state = 'nonsense' WHERE conversation_id = '{}'"),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tertulia_actors::domain::Tick;
 
+use super::super::batch::waits_in_batch;
 use super::super::{OpenError, SqliteStore, StoreSettings, db};
 use super::bench::*;
 
@@ -132,8 +133,7 @@ fn the_queries_of_every_message_and_turn_use_an_index() {
             "PRIMARY KEY (conversation_id=? AND seq>?)",
         ),
         (
-            "UPDATE messages SET state = ?5 WHERE conversation_id = ?1 AND seq BETWEEN ?2 AND ?3 AND state = 'pending' \
-             AND (?4 IS NULL OR seq IN (SELECT value FROM json_each(?4)))",
+            concat!("UPDATE messages SET alone = 1 WHERE conversation_id = ?1 AND ", waits_in_batch!()),
             "PRIMARY KEY (conversation_id=? AND seq>? AND seq<?)",
         ),
         (

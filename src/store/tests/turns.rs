@@ -42,7 +42,8 @@ fn a_start_is_fenced_by_an_open_turn_a_taken_message_or_an_old_epoch_and_writes_
     let unknown = bench.start_of(conversation, &[1, 7]);
     assert_eq!(bench.start(unknown), StartOutcome::Fenced);
     assert_eq!(bench.number("SELECT count(*) FROM turns"), 0);
-    assert_eq!(bench.number("SELECT count(*) FROM messages WHERE turn_id IS NOT NULL"), 0);
+    let state = bench.load(conversation);
+    assert_eq!((state.open_turn, state.pending.len()), (None, 2));
     let old = StartTurn { epoch: Epoch(0), ..bench.start_of(conversation, &[1]) };
     assert_eq!(bench.start(old), StartOutcome::Fenced);
     bench.turn(conversation, &[1]);
@@ -330,6 +331,66 @@ fn a_turn_with_gaps_ends_its_own_messages_and_those_left_out_are_found_behind_it
 }
 
 #[test]
+fn a_turn_whose_row_claims_other_messages_ends_none_and_its_conversation_is_set_aside() {
+    for damage in ["last_seq = 3", "last_seq = 1 << 40", "first_seq = 0", "seqs = '[1,9]'", "seqs = '[]'"] {
+        let bench = Bench::new();
+        let conversation = bench.say("a", "1");
+        bench.say("b", "1");
+        let start = bench.turn(conversation, &[1, 2]);
+        bench.sql().execute_batch(&format!("UPDATE turns SET {damage}")).unwrap();
+        let commit = bench.wait(bench.store().commit_turn(Box::new(bench.commit_of(&start, &["x"]))));
+        assert!(matches!(commit, Err(StoreError::Corrupt(_))), "{damage}: {commit:?}");
+        assert_eq!((bench.books().pending, bench.books().parts_created), (2, 0), "{damage}");
+        assert!(bench.text("SELECT set_aside FROM conversations").is_some(), "{damage}");
+    }
+}
+
+#[test]
+fn an_old_dead_letter_that_is_replayed_is_found_before_and_between_what_waits() {
+    let bench = Bench::new();
+    let conversation = bench.say("a", "1");
+    for id in ["b", "c", "d", "e", "f"] {
+        bench.say(id, "1");
+    }
+    let seqs = |messages: &[PendingMessage]| messages.iter().map(|message| message.seq).collect::<Vec<_>>();
+    for seq in [1, 4] {
+        let start = bench.turn(conversation, &[seq]);
+        let disposition = Disposition::DeadLettered("panicked".into());
+        bench.commit(CommitTurn { disposition, ..bench.commit_of(&start, &[]) });
+    }
+    bench.answer(conversation, &[2], &["two"]);
+    // A turn with a gap where the dead letter lies, and one before it.
+    let start = bench.turn(conversation, &[3, 5]);
+    let dead: Vec<_> =
+        bench.wait(bench.store().dead_letters(0, 9)).unwrap().iter().map(|one| one.id).collect();
+    assert_eq!(bench.wait(bench.store().replay(dead)).unwrap(), 2);
+    let state = bench.load(conversation);
+    assert_eq!(seqs(&state.open_turn.unwrap().messages), [3, 5]);
+    assert_eq!(seqs(&state.pending), [1, 4, 6]);
+    bench.commit(bench.commit_of(&start, &["three and five"]));
+    assert_eq!(seqs(&bench.load(conversation).pending), [1, 4, 6]);
+    bench.answer(conversation, &[1, 4, 6], &["the rest"]);
+    assert_eq!((bench.books().pending, bench.books().answered), (0, 6));
+}
+
+#[test]
+fn a_message_that_is_mended_behind_the_mark_is_found_again() {
+    let bench = Bench::new();
+    let conversation = bench.say("a", "1");
+    bench.say("b", "1");
+    bench.say("c", "1");
+    bench
+        .sql()
+        .execute_batch("PRAGMA ignore_check_constraints = ON; UPDATE messages SET state = 'x' WHERE seq = 2")
+        .unwrap();
+    bench.answer(conversation, &[1], &["one"]);
+    assert_eq!(bench.number("SELECT first_pending FROM conversations"), 3);
+    bench.sql().execute_batch("UPDATE messages SET state = 'pending' WHERE seq = 2").unwrap();
+    let pending = bench.load(conversation).pending;
+    assert_eq!(pending.iter().map(|message| message.seq).collect::<Vec<_>>(), [2, 3]);
+}
+
+#[test]
 fn a_message_is_seen_in_its_turn_while_that_runs() {
     let bench = Bench::new();
     let conversation = bench.say("a", "1");
@@ -349,6 +410,11 @@ fn a_list_of_messages_that_cannot_be_read_is_an_error_of_its_conversation() {
     bench.say("c", "1");
     bench.turn(conversation, &[1, 3]);
     bench.sql().execute_batch("UPDATE turns SET seqs = '[1,'").unwrap();
+    assert_eq!(
+        bench.wait(bench.store().messages(conversation, 9)).unwrap().len(),
+        3,
+        "people still see them"
+    );
     let error = bench.wait(bench.store().load_conversation(conversation, 9)).unwrap_err();
     assert!(error.to_string().contains("a turn's list of messages"), "{error}");
 }

@@ -62,7 +62,13 @@ fn end_messages(unit: &mut Unit<'_>, commit: &CommitTurn, batch: &Batch) -> Resu
     let (conversation, turn) = (commit.conversation.text(), commit.turn.text());
     let mut ended = 0;
     for seq in batch.numbers() {
-        ended += statement.execute(params![conversation, seq, state, reason, turn])?;
+        if statement.execute(params![conversation, seq, state, reason, turn])? == 0 {
+            break;
+        }
+        ended += 1;
+    }
+    if !batch.is_all(ended) {
+        return Err(WriteError::Corrupt(batch.contradiction(ended)));
     }
     let ended = int(ended);
     let books = &mut unit.effects.entry.books;
@@ -82,7 +88,8 @@ struct After {
     pending: u64,
 }
 
-/// The conversation after its turn; what waits still is looked for no earlier than where it begins now.
+/// The conversation after its turn. Where more waits it begins at the next message that does, which is near unless an old one was
+/// replayed.
 fn settle_conversation(unit: &Unit<'_>, commit: &CommitTurn, ended: i64) -> Result<After, WriteError> {
     let after = unit
         .conn

@@ -12,7 +12,7 @@ pub struct WriterStats {
     pub commits: u64,
     /// Requests in them.
     pub requests: u64,
-    /// Rows that they wrote or removed.
+    /// Rows that they wrote or removed, those of requests that were taken back included.
     pub rows: u64,
     /// Transactions that failed; nothing of them was written.
     pub failed_commits: u64,

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 use tertulia_actors::domain::{ConversationId, Epoch, Tick, TurnId};
 use tertulia_actors::ports::store::{ReleaseTurn, StartOutcome, StartTurn};
 
-use super::super::batch::Batch;
+use super::super::batch::{Batch, waits_in_batch};
 use super::super::error::WriteError;
 use super::super::row::{AsText, count, int, parsed, small};
 use super::unit::{Unit, Write};
@@ -125,10 +125,10 @@ fn begin(unit: &Unit<'_>, start: &StartTurn) -> Result<bool, WriteError> {
     // Whatever waits is free, since there was no open turn.
     let free = unit
         .conn
-        .prepare_cached(
-            "SELECT count(*) FROM messages WHERE conversation_id = ?1 AND seq BETWEEN ?2 AND ?3 AND state = 'pending' \
-             AND (?4 IS NULL OR seq IN (SELECT value FROM json_each(?4)))",
-        )?
+        .prepare_cached(concat!(
+            "SELECT count(*) FROM messages WHERE conversation_id = ?1 AND ",
+            waits_in_batch!()
+        ))?
         .query_row(params![conversation, batch.first, batch.last, batch.seqs], |row| count(row, 0))?;
     Ok(free == start.seqs.len() as u64)
 }
@@ -167,13 +167,14 @@ fn give_back(unit: &Unit<'_>, release: &ReleaseTurn, position: i64) -> Result<()
 
 /// The messages of a dissolved turn run alone from now on.
 fn mark_alone(unit: &Unit<'_>, conversation: ConversationId, batch: &Batch) -> Result<(), WriteError> {
-    unit.conn
-        .prepare_cached(
-            "UPDATE messages SET alone = 1 WHERE conversation_id = ?1 AND seq BETWEEN ?2 AND ?3 AND state = 'pending' \
-             AND (?4 IS NULL OR seq IN (SELECT value FROM json_each(?4)))",
-        )?
+    let marked = unit
+        .conn
+        .prepare_cached(concat!(
+            "UPDATE messages SET alone = 1 WHERE conversation_id = ?1 AND ",
+            waits_in_batch!()
+        ))?
         .execute(params![conversation.text(), batch.first, batch.last, batch.seqs])?;
-    Ok(())
+    if batch.is_all(marked) { Ok(()) } else { Err(WriteError::Corrupt(batch.contradiction(marked))) }
 }
 
 fn wake_at(unit: &Unit<'_>, conversation: ConversationId, tick: Tick) -> Result<(), WriteError> {

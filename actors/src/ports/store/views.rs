@@ -97,7 +97,7 @@ pub struct TurnView {
 /// A message that failed alone.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct DeadLetter {
-    /// Its number among all messages, by which it is replayed.
+    /// The number of its receipt, by which it is replayed; no other message has it, and there are gaps.
     pub id: i64,
     /// Whose conversation.
     pub conversation: ConversationId,
