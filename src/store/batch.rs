@@ -53,8 +53,8 @@ impl Batch {
         // `read` has looked at the list.
         let list: Option<Vec<i64>> =
             self.seqs.as_deref().map(|list| serde_json::from_str(list).unwrap_or_default());
-        let range = if list.is_none() { self.first..=self.last } else { 1..=0 };
-        range.chain(list.unwrap_or_default())
+        let all = list.is_none().then_some(self.first..=self.last);
+        all.into_iter().flatten().chain(list.into_iter().flatten())
     }
 
     /// Whether so many messages are all of it, and there are any.
