@@ -1,5 +1,5 @@
 -- The messages of a conversation lie together, by their numbers. An admission then writes one leaf for a message instead of
--- four (the table's end, the index by conversation and the index of what waits), a history is read from one or two, and what
+-- three (the table's end, the index by conversation and the index of what waits), a history is read from one or two, and what
 -- waits is found from `first_pending` on. What is asked for often stands before the texts.
 --
 -- A message gets its turn's id when the turn ends, in the write that ends it; until then the turn names its messages:
