@@ -14,8 +14,7 @@ use super::acts::{Outcome, Server, done};
 use super::output::say;
 use crate::config::Config;
 use crate::knowledge::entries;
-use crate::knowledge::index::find;
-use crate::knowledge::normalise::Stems;
+use crate::knowledge::search::index::Searcher;
 use crate::lock_file::{LockError, LockFile};
 use crate::store::{OpenError, db};
 use crate::system::SystemClock;
@@ -28,7 +27,7 @@ const ENTRIES_PER_CALL: usize = 50;
 
 pub(super) fn search(config: &Config, question: String, limit: usize) -> Outcome {
     let search = Search { text: question, embedding: None, language: None, limit };
-    for hit in find(&db::open_to_read(&config.storage.path)?, &Stems::new(), &search)? {
+    for hit in Searcher::default().find(&db::open_to_read(&config.storage.path)?, &search)? {
         say(serde_json::to_string(&hit)?)?;
     }
     done()

@@ -6,10 +6,10 @@ use tertulia_actors::domain::{Class, Language};
 use tertulia_actors::failpoint;
 use tertulia_actors::ports::{Classifiable, Classification, ClassifierError, Compute};
 
-use super::features::{Kind, fold, hash, pairs, words_and_pieces};
-use super::language::Languages;
 use super::learner::{Features, Learner};
-use super::normalise::words;
+use super::text::features::{Kind, fold, hash, pairs, words_and_pieces};
+use super::text::language::Languages;
+use super::text::words::words;
 
 /// Example phrases by class.
 type Examples = BTreeMap<Class, Vec<String>>;

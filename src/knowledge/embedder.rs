@@ -4,8 +4,8 @@ use tertulia_actors::domain::Embedding;
 use tertulia_actors::failpoint;
 use tertulia_actors::ports::{Compute, EmbedderError};
 
-use super::features::{fold, words_and_pieces};
-use super::normalise::words;
+use super::text::features::{fold, words_and_pieces};
+use super::text::words::words;
 
 /// Dimensions of the vectors.
 pub const DIMENSIONS: usize = 512;

@@ -5,13 +5,15 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use tertulia_actors::domain::{Entry, Language, Timestamp};
 use thiserror::Error;
 
-use super::normalise::{INDEX_VERSION, Stems};
+use super::search::score::{indexed, sides};
+use super::text::stems::{INDEX_VERSION, Stems};
 
-/// The tables of the knowledge base; three of the store's numbered migrations.
+/// The tables of the knowledge base; four of the store's numbered migrations.
 pub const KNOWLEDGE_MIGRATION: &str = concat!(
     include_str!("../store/migrations/0002_knowledge.sql"),
     include_str!("../store/migrations/0005_knowledge_state.sql"),
-    include_str!("../store/migrations/0008_knowledge_generation.sql")
+    include_str!("../store/migrations/0008_knowledge_generation.sql"),
+    include_str!("../store/migrations/0010_knowledge_words.sql")
 );
 
 /// The sample: a shop that delivers water, in English and Arabic, made up for this project. JSON Lines.
@@ -129,12 +131,12 @@ pub fn reindex(conn: &Connection) -> Result<usize, KnowledgeError> {
     let stems = Stems::new();
     atomically(conn, || {
         conn.execute("INSERT INTO knowledge_text (knowledge_text) VALUES ('delete-all')", [])?;
-        let mut select = conn.prepare("SELECT rowid, question, answer FROM knowledge")?;
+        conn.execute("DELETE FROM knowledge_words", [])?;
+        let mut select = conn.prepare("SELECT id, language, question, answer, rowid FROM knowledge")?;
         let mut rows = select.query([])?;
         let mut indexed = 0;
         while let Some(row) = rows.next()? {
-            let (question, answer): (String, String) = (row.get(1)?, row.get(2)?);
-            index(conn, &stems, row.get(0)?, &question, &answer)?;
+            index(conn, &stems, row.get(4)?, &entry(row)?)?;
             indexed += 1;
         }
         conn.execute(
@@ -231,18 +233,24 @@ fn write_all(conn: &Connection, entries: &[Entry], now: Timestamp) -> Result<usi
                 params![entry.id, entry.language.as_str(), entry.question, entry.answer, now.0],
                 |row| row.get(0),
             )?;
-        index(conn, &stems, rowid, &entry.question, &entry.answer)?;
+        index(conn, &stems, rowid, entry)?;
     }
     Ok(entries.len())
 }
 
-/// Writes an entry's stems into the search index.
-fn index(conn: &Connection, stems: &Stems, rowid: i64, question: &str, answer: &str) -> rusqlite::Result<()> {
-    let (question, answer) = (stems.of(question).join(" "), stems.of(answer).join(" "));
+/// Writes an entry's stems into the search index, and its words beside them.
+fn index(conn: &Connection, stems: &Stems, rowid: i64, entry: &Entry) -> rusqlite::Result<()> {
+    let (question, answer) = sides(entry);
+    let mut insert =
+        conn.prepare_cached("INSERT OR IGNORE INTO knowledge_words (word, stem) VALUES (?1, ?2)")?;
+    for term in [question, answer].iter().flat_map(|text| stems.terms(text, Some(entry.language))) {
+        insert.execute(params![term.word, term.stem])?;
+    }
+    let written = |text| indexed(stems, text, entry).join(" ");
     conn.prepare_cached(
         "INSERT OR REPLACE INTO knowledge_text (rowid, question, answer) VALUES (?1, ?2, ?3)",
     )?
-    .execute(params![rowid, question, answer])?;
+    .execute(params![rowid, written(question), written(answer)])?;
     Ok(())
 }
 

@@ -4,17 +4,13 @@
 pub mod classifier;
 pub mod embedder;
 pub mod entries;
-mod features;
-pub mod index;
-mod language;
 mod learner;
-mod memory;
-pub mod normalise;
 pub mod phrases;
-mod score;
+pub mod search;
+mod text;
 
 pub use classifier::ExampleClassifier;
 pub use embedder::HashedEmbedder;
 pub use entries::{KNOWLEDGE_MIGRATION, KnowledgeError};
-pub use index::SqliteVectors;
 pub use phrases::default_phrases;
+pub use search::index::SqliteVectors;

@@ -84,7 +84,7 @@ mod tests {
         for name in names.into_iter().chain(["fallback", "unsupported", "dead_letter", "human"]) {
             for language in [Language::ENGLISH, Language::ARABIC] {
                 let phrase = &phrases[name][&language];
-                let arabic = phrase.chars().any(super::super::normalise::is_arabic);
+                let arabic = phrase.chars().any(super::super::text::words::is_arabic);
                 assert_eq!(arabic, language == Language::ARABIC, "{name} {phrase}");
             }
         }

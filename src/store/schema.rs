@@ -40,6 +40,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "messages_by_conversation",
         sql: include_str!("migrations/0009_messages_by_conversation.sql"),
     },
+    Migration {
+        number: 10,
+        name: "knowledge_words",
+        sql: include_str!("migrations/0010_knowledge_words.sql"),
+    },
 ];
 
 /// SQLite's `application_id` of our databases: "TERT".

@@ -28,7 +28,7 @@ fn the_sample_has_every_topic_in_both_languages_and_is_acceptable() {
     let mut topics: BTreeMap<&str, BTreeSet<Language>> = BTreeMap::new();
     for entry in &sample {
         check(entry).unwrap();
-        let arabic = entry.question.chars().any(super::super::normalise::is_arabic);
+        let arabic = entry.question.chars().any(super::super::text::words::is_arabic);
         assert_eq!(arabic, entry.language == Language::ARABIC, "{} {}", entry.id, entry.language);
         assert!(topics.entry(&entry.id).or_default().insert(entry.language), "{} twice", entry.id);
     }

@@ -10,15 +10,14 @@ use tertulia_actors::domain::{Hit, Language};
 use tertulia_actors::failpoint;
 use tertulia_actors::ports::{Compute, Search, VectorsError};
 
-use super::entries::{KnowledgeError, get};
 use super::memory::Memory;
-use super::normalise::Stems;
-use super::score::{Asked, score};
+use super::query::read;
+use super::score::score;
+use crate::knowledge::entries::{KnowledgeError, get};
+use crate::knowledge::text::stems::Stems;
 
-/// Stems of a query that are looked up; what a person asks is said by then.
-const QUERY_STEMS_MAX: usize = 64;
-/// Candidates that the full-text index gives at the least; more are cheap, and its order is not the score's.
-const CANDIDATES_MIN: usize = 10;
+/// Candidates that the full-text index gives at the least; its order is not the score's.
+const CANDIDATES_MIN: usize = 30;
 /// Candidates for each hit that is asked for: its versions in several languages fall together.
 const CANDIDATES_PER_HIT: usize = 4;
 /// Hits of one search at the most.
@@ -34,15 +33,14 @@ const LOCK_WAIT: Duration = Duration::from_secs(1);
 pub struct SqliteVectors {
     path: PathBuf,
     conn: Option<Connection>,
-    memory: Memory,
-    stems: Stems,
+    searcher: Searcher,
 }
 
 impl SqliteVectors {
     /// Searches in an existing database that has the knowledge tables.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), conn: None, memory: Memory::default(), stems: Stems::new() }
+        Self { path: path.into(), conn: None, searcher: Searcher::default() }
     }
 
     fn connect(&self) -> rusqlite::Result<Connection> {
@@ -61,7 +59,7 @@ impl SqliteVectors {
             Some(conn) => conn,
             None => self.connect()?,
         };
-        let found = find_with(&mut self.memory, &conn, &self.stems, search)?;
+        let found = self.searcher.find(&conn, search)?;
         self.conn = Some(conn);
         Ok(found)
     }
@@ -78,59 +76,39 @@ impl Compute for SqliteVectors {
     }
 }
 
-/// Searches on the caller's connection and thread; for commands.
-///
-/// # Errors
-/// The database failed.
-pub fn find(conn: &Connection, stems: &Stems, search: &Search) -> Result<Vec<Hit>, KnowledgeError> {
-    find_with(&mut Memory::default(), conn, stems, search)
+/// What a search needs beside a connection. It may be used with one database only.
+#[derive(Default)]
+pub struct Searcher {
+    memory: Memory,
+    stems: Stems,
 }
 
-fn find_with(
-    memory: &mut Memory,
-    conn: &Connection,
-    stems: &Stems,
-    search: &Search,
-) -> Result<Vec<Hit>, KnowledgeError> {
-    let query = query_stems(stems, &search.text);
-    let limit = search.limit.min(HITS_MAX);
-    if query.is_empty() || limit == 0 {
-        return Ok(Vec::new());
-    }
-    // One transaction: all is read as of one moment, and the database is locked once.
-    let transaction = conn.unchecked_transaction()?;
-    memory.refresh(conn)?;
-    let asked = Asked::new(stems, &search.text, query);
-    let mut hits = vec![];
-    for row in candidates(conn, &any_of(memory, &asked.all), limit)? {
-        let Some(known) = memory.entry(conn, stems, row)? else { continue };
-        let score = score(stems, &asked, memory.weights(), &known.stored);
-        hits.push(Hit { entry: known.entry.clone(), score });
-    }
-    let mut best = best_of_each(hits, search.language);
-    best.truncate(limit);
-    let best = best.into_iter().map(|hit| in_language(conn, hit, search.language)).collect();
-    transaction.commit()?;
-    best
-}
-
-/// The stems to look for, without repetition: the first ones of a long text.
-fn query_stems(stems: &Stems, text: &str) -> BTreeSet<String> {
-    let mut query = BTreeSet::new();
-    for stem in stems.of(text) {
-        if query.len() == QUERY_STEMS_MAX {
-            break;
+impl Searcher {
+    /// Finds the best hits, best first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn find(&mut self, conn: &Connection, search: &Search) -> Result<Vec<Hit>, KnowledgeError> {
+        let limit = search.limit.min(HITS_MAX);
+        if limit == 0 {
+            return Ok(Vec::new());
         }
-        query.insert(stem);
+        // One transaction: all is read as of one moment, and the database is locked once.
+        let transaction = conn.unchecked_transaction()?;
+        self.memory.refresh(conn, &self.stems)?;
+        let query = read(conn, &self.stems, &mut self.memory.vocabulary, search)?;
+        let mut hits = vec![];
+        for row in candidates(conn, &query.full_text, limit)? {
+            let Some(known) = self.memory.entry(conn, &self.stems, row)? else { continue };
+            let score = score(&self.memory.vocabulary, &query.asked, &known.stored);
+            hits.push(Hit { entry: known.entry.clone(), score });
+        }
+        let mut best = best_of_each(hits, search.language);
+        best.truncate(limit);
+        let best = best.into_iter().map(|hit| in_language(conn, hit, search.language)).collect();
+        transaction.commit()?;
+        best
     }
-    query
-}
-
-/// The full-text query: any of the stems that occur at all. Each is quoted, so that nothing in it is an operator.
-fn any_of(memory: &Memory, query: &BTreeSet<String>) -> String {
-    let known = query.iter().filter(|stem| memory.weights().counts.contains_key(*stem));
-    let quoted: Vec<_> = known.map(|stem| format!("\"{}\"", stem.replace('"', ""))).collect();
-    quoted.join(" OR ")
 }
 
 /// The rows of the entries that BM25 finds the best, their question weighted above their answer. Not scored yet.

@@ -82,7 +82,7 @@ const TEXT_CHARS_MAX: usize = 2_000;
 
 /// Finds a text's language among the configured ones.
 #[derive(Clone, Debug)]
-pub(super) struct Languages {
+pub(in crate::knowledge) struct Languages {
     known: Vec<(Language, Lang)>,
     /// Whether some configured language is unknown to the detector, so that a script alone decides nothing.
     incomplete: bool,
@@ -90,7 +90,7 @@ pub(super) struct Languages {
 
 impl Languages {
     /// Looks for these languages and no others.
-    pub(super) fn new(languages: &[Language]) -> Self {
+    pub(in crate::knowledge) fn new(languages: &[Language]) -> Self {
         let known: Vec<_> =
             languages.iter().filter_map(|language| Some((*language, by_code(language.as_str())?))).collect();
         Self { incomplete: known.len() < languages.len(), known }
@@ -98,7 +98,7 @@ impl Languages {
 
     /// The language of a text. The script comes first: where only one configured language uses it, even "hi" is sure.
     /// Between several of one script the detector must be sure, which it seldom is of a few words; then there is none.
-    pub(super) fn detect(&self, text: &str) -> Option<Language> {
+    pub(in crate::knowledge) fn detect(&self, text: &str) -> Option<Language> {
         let end = text.char_indices().nth(TEXT_CHARS_MAX).map_or(text.len(), |(at, _)| at);
         let text = &text[..end];
         let script = detect_script(text)?;

@@ -7,7 +7,7 @@ const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
 /// The kind of a feature, so that a word and an equal piece differ.
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(in crate::knowledge) enum Kind {
     /// A whole word.
     Word = 1,
     /// Three or four characters of a word, its edges marked.
@@ -19,7 +19,7 @@ pub(super) enum Kind {
 }
 
 /// The hash of one feature.
-pub(super) fn hash(kind: Kind, parts: &[&str]) -> u64 {
+pub(in crate::knowledge) fn hash(kind: Kind, parts: &[&str]) -> u64 {
     let mut state = step(FNV_OFFSET, kind as u8);
     for part in parts {
         state = part.bytes().fold(step(state, 0), step);
@@ -35,7 +35,7 @@ const fn step(state: u64, byte: u8) -> u64 {
 }
 
 /// The hashes of all words and of their pieces of three and four characters.
-pub(super) fn words_and_pieces(words: &[String]) -> Vec<u64> {
+pub(in crate::knowledge) fn words_and_pieces(words: &[String]) -> Vec<u64> {
     let mut hashes = Vec::with_capacity(words.len() * 12);
     let mut padded = String::new();
     let mut starts = Vec::new();
@@ -58,13 +58,13 @@ pub(super) fn words_and_pieces(words: &[String]) -> Vec<u64> {
 }
 
 /// The hashes of all pairs of neighbouring words.
-pub(super) fn pairs(words: &[String]) -> impl Iterator<Item = u64> {
+pub(in crate::knowledge) fn pairs(words: &[String]) -> impl Iterator<Item = u64> {
     words.windows(2).map(|pair| hash(Kind::Pair, &[&pair[0], &pair[1]]))
 }
 
 /// How often each feature occurs, dampened (1 + ln n), folded into `dimensions` with a sign from the hash, so that
 /// collisions cancel out on average. Sorted by dimension; of unit length unless empty.
-pub(super) fn fold(mut hashes: Vec<u64>, dimensions: usize) -> Vec<(usize, f32)> {
+pub(in crate::knowledge) fn fold(mut hashes: Vec<u64>, dimensions: usize) -> Vec<(usize, f32)> {
     hashes.sort_unstable();
     let mut folded: Vec<(usize, f32)> = Vec::with_capacity(hashes.len());
     for same in hashes.chunk_by(PartialEq::eq) {

@@ -9,10 +9,10 @@ use tertulia_actors::pipeline::{Pipeline, TurnInput, TurnResult};
 use tertulia_actors::settings::{PipelineSettings, Routes};
 use tertulia_actors::testkit::{NoTurns, in_place, message, services};
 
-use super::super::{ExampleClassifier, default_phrases, entries};
 use super::tests::{PARAPHRASES, file};
 use super::*;
 use crate::config::Config;
+use crate::knowledge::{ExampleClassifier, default_phrases, entries};
 use crate::llm::StoredQuery;
 
 /// A shop that has just been opened.

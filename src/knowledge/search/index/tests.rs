@@ -1,7 +1,7 @@
 use tertulia_actors::domain::{Entry, Timestamp};
 
-use super::super::entries::{KNOWLEDGE_MIGRATION, import, load_sample_once};
 use super::*;
+use crate::knowledge::entries::{self, KNOWLEDGE_MIGRATION, import, load_sample_once};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
@@ -16,8 +16,12 @@ fn search(text: &str, language: Option<Language>) -> Search {
     Search { text: text.into(), embedding: None, language, limit: 3 }
 }
 
+fn find(conn: &Connection, search: &Search) -> Vec<Hit> {
+    Searcher::default().find(conn, search).unwrap()
+}
+
 fn ask(conn: &Connection, text: &str) -> Vec<Hit> {
-    find(conn, &Stems::new(), &search(text, None)).unwrap()
+    find(conn, &search(text, None))
 }
 
 /// Questions as people put them, and the entry that answers them.
@@ -79,8 +83,8 @@ fn paraphrases_find_their_entry() {
 #[test]
 fn every_stored_question_finds_itself_with_full_score() {
     let conn = sample();
-    for entry in super::super::entries::list(&conn, None, usize::MAX).unwrap() {
-        let hits = find(&conn, &Stems::new(), &search(&entry.question, Some(entry.language))).unwrap();
+    for entry in entries::list(&conn, None, usize::MAX).unwrap() {
+        let hits = find(&conn, &search(&entry.question, Some(entry.language)));
         assert_eq!(hits[0].entry, entry);
         assert!(hits[0].score > 0.999, "{} {}", entry.id, hits[0].score);
     }
@@ -89,13 +93,12 @@ fn every_stored_question_finds_itself_with_full_score() {
 #[test]
 fn an_entry_comes_once_and_in_the_persons_language_where_it_has_one() {
     let conn = sample();
-    let stems = Stems::new();
     let mixed = "كم سعر القارورة bottle price";
-    let hits = find(&conn, &stems, &search(mixed, Some(Language::ARABIC))).unwrap();
+    let hits = find(&conn, &search(mixed, Some(Language::ARABIC)));
     assert_eq!(hits.iter().filter(|hit| hit.entry.id == "prices").count(), 1);
-    let hits = find(&conn, &stems, &search("What are your prices?", Some(Language::ARABIC))).unwrap();
+    let hits = find(&conn, &search("What are your prices?", Some(Language::ARABIC)));
     assert_eq!((hits[0].entry.id.as_str(), hits[0].entry.language), ("prices", Language::ARABIC));
-    let hits = find(&conn, &stems, &search("What are your prices?", "fr".parse().ok())).unwrap();
+    let hits = find(&conn, &search("What are your prices?", "fr".parse().ok()));
     assert_eq!(hits[0].entry.language, Language::ENGLISH);
 }
 
@@ -136,14 +139,60 @@ fn nothing_in_a_text_is_taken_for_an_operator() {
 }
 
 #[test]
-fn a_query_has_a_limited_number_of_stems_and_hits() {
-    let stems = Stems::new();
-    let many: String = (0..1_000).map(|n| format!("word{n} ")).collect();
-    assert_eq!(query_stems(&stems, &many).len(), QUERY_STEMS_MAX);
+fn a_search_has_a_limited_number_of_hits() {
     let conn = sample();
     let all = Search { limit: usize::MAX, ..search("bottle water order delivery", None) };
-    assert!(find(&conn, &stems, &all).unwrap().len() <= HITS_MAX);
-    assert!(find(&conn, &stems, &Search { limit: 0, ..all }).unwrap().is_empty());
+    assert!(find(&conn, &all).len() <= HITS_MAX);
+    assert!(find(&conn, &Search { limit: 0, ..all }).is_empty());
+}
+
+#[test]
+fn a_word_with_one_typing_error_finds_its_entry() {
+    let conn = sample();
+    for (text, id) in [
+        ("opening huors", "hours"),
+        ("delivry area", "areas"),
+        ("subscripton cancel", "cancel-subscription"),
+        ("cancle my subscription", "cancel-subscription"),
+        ("how big is the depositt", "deposit"),
+        ("dispensr hire", "dispenser-hire"),
+        ("shippign fees of delvery", "delivery-fee"),
+        ("كم التأمن على القارورة", "deposit"),
+        ("الغاء الاشتراكك", "cancel-subscription"),
+    ] {
+        let hits = ask(&conn, text);
+        assert_eq!(hits.first().map(|hit| hit.entry.id.as_str()), Some(id), "{text}: {hits:?}");
+    }
+    assert!(ask(&conn, "zzhourszz").is_empty(), "more than one error");
+}
+
+/// Adds one entry in a language, and searches without saying in which.
+fn found_in(language: &str, question: &str, asked: &str) -> bool {
+    let conn = sample();
+    let language: Language = language.parse().unwrap();
+    let entry = Entry { id: "own".into(), language, question: question.into(), answer: "-".into() };
+    import(&conn, &[entry], NOW).unwrap();
+    ask(&conn, asked).first().is_some_and(|hit| hit.entry.id == "own")
+}
+
+#[test]
+fn entries_are_found_in_every_script_and_by_the_endings_of_their_language() {
+    for (language, question, asked) in [
+        ("zh", "一瓶水多少钱？", "水多少钱"),
+        ("zh", "我怎么取消订单？", "取消"),
+        ("zh", "停水了怎么办", "水"),
+        ("ja", "配達は何時ですか", "配達 何時"),
+        ("th", "ราคาน้ำเท่าไหร่", "ราคาน้ำ"),
+        ("ko", "배달 시간이 언제예요?", "배달시간"),
+        ("hi", "पानी की क़ीमत क्या है", "पानी क़ीमत"),
+        ("es", "¿Cuáles son los precios de las garrafas?", "precio garrafa"),
+        ("de", "Was kosten die Wasserflaschen?", "wasserflasche"),
+        ("ru", "Сколько стоит доставка?", "стоимость доставки"),
+        ("el", "Πόσο κοστίζει το νερό;", "ΠΟΣΟ ΚΟΣΤΙΖΕΙ"),
+        ("tr", "Fiyatlarınız nedir?", "fiyatlariniz"),
+    ] {
+        assert!(found_in(language, question, asked), "{language}: {question} by {asked}");
+    }
 }
 
 /// A database file with the sample, as the server has it.
@@ -192,7 +241,7 @@ fn a_search_forgets_what_it_remembered_of_entries_that_changed() {
     // As another program would.
     conn.execute("UPDATE knowledge SET answer = 'Sold.' WHERE id = 'camel'", []).unwrap();
     assert_eq!(hits()[0].entry.answer, "Sold.");
-    super::super::entries::remove(&conn, "camel", None).unwrap();
+    entries::remove(&conn, "camel", None).unwrap();
     assert!(hits().iter().all(|hit| hit.entry.id != "camel"));
 }
 

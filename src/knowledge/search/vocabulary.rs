@@ -1,0 +1,221 @@
+//! What the entries are written with: every stem that the index holds, how telling it is, and which one is meant by a word that
+//! it does not hold.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use crate::knowledge::text::stems::{Stems, Term};
+
+/// Letters of a word below which a typing error is not looked for: most short words are one edit from others.
+const TYPO_CHARS_MIN: usize = 4;
+
+/// Stems that a misspelt word may mean, at the most.
+const MEANINGS_MAX: usize = 4;
+
+/// A stem by its place in the vocabulary. Places that it does not have are of stems that only a query has.
+pub(super) type StemId = u32;
+
+/// The stems of the index.
+#[derive(Default)]
+pub(super) struct Vocabulary {
+    ids: HashMap<Arc<str>, StemId>,
+    stems: Vec<Arc<str>>,
+    /// By stem: how telling it is.
+    weights: Vec<f32>,
+    /// By stem: whether it says what is asked about.
+    subjects: Vec<bool>,
+    /// Words that entries have, with their stems, by their length in characters; read when one is first looked for.
+    words: Option<HashMap<usize, Vec<(Vec<char>, StemId)>>>,
+    /// How many entries there are.
+    total: u64,
+    /// Terms of a question, on average.
+    pub(super) average_length: f32,
+}
+
+impl Vocabulary {
+    /// Reads all stems at once: SQLite prepares statements anew each time this table is looked into.
+    pub(super) fn read(conn: &Connection, stems: &Stems) -> rusqlite::Result<Self> {
+        let mut select = conn.prepare("SELECT term, doc, cnt, col = 'question' FROM knowledge_stems")?;
+        let mut rows = select.query([])?;
+        let (mut counts, mut length) = (HashMap::<String, u64>::new(), 0.0_f64);
+        while let Some(row) = rows.next()? {
+            let is_in_questions: bool = row.get(3)?;
+            let count = counts.entry(row.get(0)?).or_default();
+            if is_in_questions {
+                *count += row.get::<_, i64>(1)?.unsigned_abs();
+                length += row.get::<_, f64>(2)?;
+            }
+        }
+        Ok(Self::new(counts, total(conn)?, length, stems))
+    }
+
+    /// Of stems and the number of questions that each occurs in.
+    pub(super) fn new(counts: HashMap<String, u64>, total: u64, length: f64, stems: &Stems) -> Self {
+        let mut vocabulary = Self { total, ..Self::default() };
+        for (id, (stem, count)) in (0..).zip(counts) {
+            vocabulary.weights.push(weight(count, total));
+            vocabulary.subjects.push(stems.is_subject(&stem));
+            let stem: Arc<str> = stem.into();
+            vocabulary.stems.push(Arc::clone(&stem));
+            vocabulary.ids.insert(stem, id);
+        }
+        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "an average")]
+        let average = (length / total.max(1) as f64) as f32;
+        vocabulary.average_length = average.max(1.0);
+        vocabulary
+    }
+
+    /// The place of a stem, if the index has it.
+    pub(super) fn id(&self, stem: &str) -> Option<StemId> {
+        self.ids.get(stem).copied()
+    }
+
+    /// The stem at a place, if it is one of the index.
+    pub(super) fn stem(&self, id: StemId) -> Option<&str> {
+        at(&self.stems, id).map(|stem| &**stem)
+    }
+
+    /// How telling a stem is; one that only a query has is the most telling: it says that something else is asked.
+    pub(super) fn weight(&self, id: StemId) -> f32 {
+        at(&self.weights, id).copied().unwrap_or_else(|| weight(0, self.total))
+    }
+
+    /// The weight of a stem that one question has.
+    pub(super) fn weight_of_one(&self) -> f32 {
+        weight(1, self.total)
+    }
+
+    /// Whether a stem of the index says what is asked about.
+    pub(super) fn is_subject(&self, id: StemId) -> bool {
+        at(&self.subjects, id).copied().unwrap_or(false)
+    }
+
+    /// The stems of the index that a term may mean: its own; else what it is in other languages; else those of words that
+    /// are one typing error away. None where nothing is like it.
+    pub(super) fn meanings(
+        &mut self,
+        conn: &Connection,
+        stems: &Stems,
+        term: &Term,
+    ) -> rusqlite::Result<Vec<StemId>> {
+        if let Some(id) = self.id(&term.stem) {
+            return Ok(vec![id]);
+        }
+        let mut found: Vec<_> = stems.in_any_language(&term.word).filter_map(|stem| self.id(&stem)).collect();
+        if found.is_empty() && term.word.chars().nth(TYPO_CHARS_MIN - 1).is_some() && !is_number(&term.word) {
+            found = self.nearest(conn, &term.word)?;
+        }
+        found.sort_unstable();
+        found.dedup();
+        found.truncate(MEANINGS_MAX);
+        Ok(found)
+    }
+
+    /// The stems of the words that one edit makes of `word`.
+    fn nearest(&mut self, conn: &Connection, word: &str) -> rusqlite::Result<Vec<StemId>> {
+        let words = match &mut self.words {
+            Some(words) => words,
+            none => none.insert(words(conn, &self.ids)?),
+        };
+        let word: Vec<char> = word.chars().collect();
+        let lengths = word.len() - 1..=word.len() + 1;
+        let candidates = lengths.filter_map(|length| words.get(&length)).flatten();
+        let near = candidates.filter(|(known, _)| is_one_edit(&word, known)).map(|(_, id)| *id);
+        Ok(near.collect())
+    }
+}
+
+fn at<T>(all: &[T], id: StemId) -> Option<&T> {
+    all.get(usize::try_from(id).ok()?)
+}
+
+/// Words of the entries whose stems the index has, by length.
+fn words(
+    conn: &Connection,
+    ids: &HashMap<Arc<str>, StemId>,
+) -> rusqlite::Result<HashMap<usize, Vec<(Vec<char>, StemId)>>> {
+    let mut select = conn.prepare("SELECT word, stem FROM knowledge_words")?;
+    let mut rows = select.query([])?;
+    let mut words: HashMap<usize, Vec<_>> = HashMap::new();
+    while let Some(row) = rows.next()? {
+        if let Some(id) = ids.get(row.get_ref(1)?.as_str()?) {
+            let word: Vec<char> = row.get_ref(0)?.as_str()?.chars().collect();
+            words.entry(word.len()).or_default().push((word, *id));
+        }
+    }
+    Ok(words)
+}
+
+/// How many entries there are, at the most: the highest row, since counting reads them all and only the logarithm
+/// matters.
+fn total(conn: &Connection) -> rusqlite::Result<u64> {
+    let highest: Option<i64> = conn.query_row("SELECT max(rowid) FROM knowledge", [], |row| row.get(0))?;
+    Ok(highest.unwrap_or(0).unsigned_abs())
+}
+
+/// The inverse document frequency of BM25, of a stem that `count` of `total` questions have.
+fn weight(count: u64, total: u64) -> f32 {
+    #[expect(clippy::cast_precision_loss, reason = "only the logarithm matters")]
+    let (count, total) = (count.min(total) as f32, total as f32);
+    (1.0 + (total - count + 0.5) / (count + 0.5)).ln()
+}
+
+/// A number with a wrong digit is another number.
+fn is_number(word: &str) -> bool {
+    word.chars().any(|c| c.is_ascii_digit())
+}
+
+/// Whether one letter more, less, other, or changed places with its neighbour makes one word of the other.
+fn is_one_edit(one: &[char], other: &[char]) -> bool {
+    let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
+    let same = short.iter().zip(long).take_while(|(a, b)| a == b).count();
+    match long.len() - short.len() {
+        0 => {
+            let (a, b) = (&short[same..], &long[same..]);
+            a.is_empty()
+                || a[1..] == b[1..]
+                || (a.len() > 1 && a[0] == b[1] && a[1] == b[0] && a[2..] == b[2..])
+        }
+        1 => short[same..] == long[same + 1..],
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rare_stems_weigh_more() {
+        let weights: Vec<_> = [0, 1, 10, 50, 100, 200].map(|count| weight(count, 100)).to_vec();
+        assert!(weights.windows(2).all(|two| two[0] >= two[1]), "{weights:?}");
+        assert!(weights.iter().all(|weight| *weight > 0.0));
+        assert!(weight(0, 0) > 0.0);
+    }
+
+    #[test]
+    fn one_edit_is_one_letter_or_two_that_changed_places() {
+        for (one, other, expected) in [
+            ("delivery", "delivery", true),
+            ("delivery", "delivry", true),
+            ("delivery", "deliverry", true),
+            ("delivery", "delibery", true),
+            ("delivery", "delviery", true),
+            ("delivery", "elivery", true),
+            ("delivery", "deliver", true),
+            ("delivery", "devilery", false),
+            ("delivery", "delive", false),
+            ("delivery", "xelivexy", false),
+            ("القارورة", "القاروره", true),
+            ("", "a", true),
+            ("ab", "ba", true),
+            ("ab", "cd", false),
+        ] {
+            let chars = |text: &str| text.chars().collect::<Vec<_>>();
+            assert_eq!(is_one_edit(&chars(one), &chars(other)), expected, "{one} {other}");
+            assert_eq!(is_one_edit(&chars(other), &chars(one)), expected, "{other} {one}");
+        }
+    }
+}
