@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration.
 
 mod acts;
+mod eval;
 mod knowledge;
 mod load;
 mod output;
@@ -88,6 +89,9 @@ enum Command {
     /// Search, list, export or import the knowledge base.
     #[command(subcommand)]
     Knowledge(Knowledge),
+    /// Measure how well texts are classified, entries found and answers decided, on your own data.
+    #[command(subcommand, after_help = eval::HELP)]
+    Eval(eval::Eval),
     /// Drive a server with realistic people and faults, check every promise, and report.
     #[command(after_help = load::HELP)]
     Load(Box<load::Load>),
@@ -237,6 +241,7 @@ fn carry_out(command: Command, config: Config, given: &[String]) -> Result<ExitC
             output::say("the configuration is fine")?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Eval(asked) => eval::run(&asked, &config),
         Command::Load(asked) => load::load(*asked),
         Command::DeadLetters(DeadLetters::List { limit }) => acts::list_dead_letters(&config, limit),
         Command::DeadLetters(DeadLetters::Replay { ids, all }) => acts::replay(&config, ids, all),

@@ -4,7 +4,7 @@ use tertulia_actors::domain::Embedding;
 use tertulia_actors::failpoint;
 use tertulia_actors::ports::{Compute, EmbedderError};
 
-use super::text::features::{fold, words_and_pieces};
+use super::classify::features::{fold, words_and_pieces};
 use super::text::words::words;
 
 /// Dimensions of the vectors.

@@ -1,15 +1,14 @@
 //! What the business knows and how a text is understood: the knowledge base's index, the embedded embedder and
 //! classifier, and the phrases that are built in. Adapters of the ports, without actors.
 
-pub mod classifier;
+pub mod classify;
 pub mod embedder;
 pub mod entries;
-mod learner;
 pub mod phrases;
 pub mod search;
 mod text;
 
-pub use classifier::ExampleClassifier;
+pub use classify::classifier::ExampleClassifier;
 pub use embedder::HashedEmbedder;
 pub use entries::{KNOWLEDGE_MIGRATION, KnowledgeError};
 pub use phrases::default_phrases;

@@ -28,9 +28,12 @@ pub fn ask(messages: &[PendingMessage], settings: &PipelineSettings) -> Ask {
         return Ask::Nothing("silent kind");
     }
     let texts: Vec<&str> = speaking.iter().filter_map(|message| message.text.as_deref()).collect();
-    if texts.is_empty() {
-        return Ask::Unreadable;
-    }
+    if texts.is_empty() { Ask::Unreadable } else { ask_texts(&texts, settings) }
+}
+
+/// Reads the texts of a turn, of which there is one at least.
+#[must_use]
+pub fn ask_texts(texts: &[&str], settings: &PipelineSettings) -> Ask {
     if texts.iter().all(|text| text.trim().is_empty()) {
         return Ask::Nothing("empty text");
     }

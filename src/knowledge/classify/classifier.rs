@@ -6,10 +6,9 @@ use tertulia_actors::domain::{Class, Language};
 use tertulia_actors::failpoint;
 use tertulia_actors::ports::{Classifiable, Classification, ClassifierError, Compute};
 
-use super::learner::{Features, Learner};
-use super::text::features::{Kind, fold, hash, pairs, words_and_pieces};
-use super::text::language::Languages;
-use super::text::words::words;
+use super::lexical::{Example, LexicalClassifier};
+use crate::knowledge::text::language::Languages;
+use crate::knowledge::text::words::words;
 
 /// Example phrases by class.
 type Examples = BTreeMap<Class, Vec<String>>;
@@ -17,21 +16,12 @@ type Examples = BTreeMap<Class, Vec<String>>;
 /// The built-in example phrases, a file per language.
 const EXAMPLES: [&str; 2] = [include_str!("examples/en.toml"), include_str!("examples/ar.toml")];
 
-/// Dimensions of the learner's features: the examples have about 10,000, so that few collide. A power of two.
-const DIMENSIONS: usize = 1 << 14;
-
-/// Words of a text that are read: what a person wants is said by then.
-const WORDS_MAX: usize = 256;
-
-/// The number of classes.
-const CLASSES: usize = Class::ALL.len();
-
 /// Classifies by what the examples of each class have in common: words, pairs of words and pieces of words.
 ///
 /// It makes no use of an embedding.
 #[derive(Clone, Debug)]
 pub struct ExampleClassifier {
-    learner: Learner<CLASSES>,
+    learnt: LexicalClassifier,
     languages: Languages,
 }
 
@@ -41,13 +31,13 @@ impl ExampleClassifier {
     #[must_use]
     pub fn new(languages: &[Language], extra: &BTreeMap<Class, Vec<String>>) -> Self {
         let built_in = EXAMPLES.map(parse);
-        let examples: Vec<(usize, Features)> = built_in
+        let examples: Vec<Example> = built_in
             .iter()
             .chain([extra])
             .flatten()
-            .flat_map(|(class, phrases)| phrases.iter().map(|phrase| (index(*class), features(phrase))))
+            .flat_map(|(class, phrases)| phrases.iter().map(|phrase| example(*class, phrase)))
             .collect();
-        Self { learner: Learner::train(&examples, DIMENSIONS), languages: Languages::new(languages) }
+        Self { learnt: LexicalClassifier::train(&examples), languages: Languages::new(languages) }
     }
 
     /// The class and the language of a text.
@@ -58,12 +48,9 @@ impl ExampleClassifier {
             // Only signs and pictures: nothing that the examples could tell.
             return Classification { class: Class::Other, confidence: 0.5, language };
         }
-        let probabilities = self.learner.predict(&features(text));
-        let (class, confidence) = Class::ALL
-            .into_iter()
-            .zip(probabilities)
-            .max_by(|(_, one), (_, other)| one.total_cmp(other))
-            .unwrap_or((Class::Other, 0.0));
+        let found =
+            self.learnt.classify(text).and_then(|found| Some((found.label.parse().ok()?, found.probability)));
+        let (class, confidence) = found.unwrap_or((Class::Other, 0.0));
         Classification { class, confidence, language }
     }
 }
@@ -84,31 +71,8 @@ fn parse(file: &str) -> Examples {
     toml::from_str(file).expect("the built-in examples are parsed by a test")
 }
 
-/// A class's place among all.
-fn index(class: Class) -> usize {
-    Class::ALL.iter().position(|other| *other == class).unwrap_or(CLASSES - 1)
-}
-
-/// What the learner sees of a text.
-fn features(text: &str) -> Features {
-    let mut words = words(text);
-    words.truncate(WORDS_MAX);
-    let mut hashes = words_and_pieces(&words);
-    hashes.extend(pairs(&words));
-    if let (Some(first), Some(last)) = (words.first(), words.last()) {
-        hashes.push(hash(Kind::Cue, &["first", first]));
-        hashes.push(hash(Kind::Cue, &["last", last]));
-    }
-    if text.contains(['?', '؟']) {
-        hashes.extend(["question", "question mark", "asks"].map(|cue| hash(Kind::Cue, &[cue])));
-    }
-    let length = match words.len() {
-        0..=2 => "short",
-        3..=5 => "middle",
-        _ => "long",
-    };
-    hashes.push(hash(Kind::Cue, &[length]));
-    fold(hashes, DIMENSIONS)
+fn example(class: Class, phrase: &str) -> Example {
+    Example { text: phrase.to_owned(), label: class.to_string() }
 }
 
 #[cfg(test)]

@@ -1,0 +1,208 @@
+//! The figures of an evaluation. Pure.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// A share of some things, 0 to 1; none of nothing.
+pub(super) fn share(part: usize, all: usize) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+    let share = part as f64 / all as f64;
+    (all > 0).then_some(share)
+}
+
+/// How often each label was taken for each other one.
+#[derive(Clone, PartialEq, Default, Debug, Serialize)]
+pub struct Confusion {
+    /// Of each true label, what it was taken for, and how often.
+    pub counts: BTreeMap<String, BTreeMap<String, usize>>,
+}
+
+/// How well one label was found.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct OfLabel {
+    /// Which.
+    pub label: String,
+    /// How many texts have it.
+    pub texts: usize,
+    /// The share of what was taken for it that is it.
+    pub precision: Option<f64>,
+    /// The share of it that was found.
+    pub recall: Option<f64>,
+    /// The harmonic mean of both.
+    pub f1: Option<f64>,
+}
+
+impl Confusion {
+    /// Counts one text.
+    pub(super) fn add(&mut self, label: &str, taken_for: &str) {
+        *self.counts.entry(label.to_owned()).or_default().entry(taken_for.to_owned()).or_default() += 1;
+    }
+
+    /// How many texts were counted.
+    pub(super) fn all(&self) -> usize {
+        self.counts.values().flat_map(BTreeMap::values).sum()
+    }
+
+    /// The share that was taken for what it is.
+    pub(super) fn accuracy(&self) -> Option<f64> {
+        let right = self.counts.iter().filter_map(|(label, taken)| taken.get(label)).sum();
+        share(right, self.all())
+    }
+
+    /// How well each label was found, those that occur in no text too.
+    pub(super) fn by_label(&self) -> Vec<OfLabel> {
+        let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+        for (label, count) in self.counts.values().flatten() {
+            *taken.entry(label).or_default() += count;
+        }
+        let named = self.counts.keys().map(String::as_str).chain(taken.keys().copied());
+        let mut labels: Vec<&str> = named.collect();
+        labels.sort_unstable();
+        labels.dedup();
+        labels
+            .into_iter()
+            .map(|label| {
+                let row = self.counts.get(label);
+                let texts = row.map_or(0, |row| row.values().sum());
+                let right = row.and_then(|row| row.get(label)).copied().unwrap_or_default();
+                let precision = share(right, taken.get(label).copied().unwrap_or_default());
+                let recall = share(right, texts);
+                OfLabel { label: label.to_owned(), texts, precision, recall, f1: f1(precision, recall) }
+            })
+            .collect()
+    }
+
+    /// The most frequent mistakes: what it is, what it was taken for, how often.
+    pub(super) fn mistakes(&self, most: usize) -> Vec<(&str, &str, usize)> {
+        let all = self.counts.iter().flat_map(|(label, taken)| {
+            taken.iter().map(move |(other, count)| (label.as_str(), other.as_str(), *count))
+        });
+        let mut wrong: Vec<_> = all.filter(|(label, other, _)| label != other).collect();
+        wrong.sort_by_key(|(label, other, count)| (std::cmp::Reverse(*count), *label, *other));
+        wrong.truncate(most);
+        wrong
+    }
+}
+
+/// The mean of the labels' F1; of labels that occur.
+pub(super) fn macro_f1(labels: &[OfLabel]) -> Option<f64> {
+    let known: Vec<f64> =
+        labels.iter().filter(|label| label.texts > 0).map(|label| label.f1.unwrap_or_default()).collect();
+    #[expect(clippy::cast_precision_loss, reason = "some hundred labels")]
+    let count = known.len() as f64;
+    (count > 0.0).then(|| known.iter().sum::<f64>() / count)
+}
+
+fn f1(precision: Option<f64>, recall: Option<f64>) -> Option<f64> {
+    let (precision, recall) = (precision.unwrap_or_default(), recall?);
+    let sum = precision + recall;
+    Some(if sum > 0.0 { 2.0 * precision * recall / sum } else { 0.0 })
+}
+
+/// The probability that a thing of the first kind scores higher than one of the second (AUROC, by Mann and Whitney's sum
+/// of ranks; equal scores count half). None where there is nothing of one kind.
+pub(super) fn auroc(high: &[f32], low: &[f32]) -> Option<f64> {
+    let mut all: Vec<(f32, bool)> =
+        high.iter().map(|score| (*score, true)).chain(low.iter().map(|score| (*score, false))).collect();
+    all.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let (mut below, mut wins) = (0_usize, 0.0_f64);
+    for same in all.chunk_by(|one, other| one.0.total_cmp(&other.0).is_eq()) {
+        let highs = same.iter().filter(|(_, is_high)| *is_high).count();
+        let lows = same.len() - highs;
+        #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+        let won = highs as f64 * (below as f64 + lows as f64 / 2.0);
+        wins += won;
+        below += lows;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+    let pairs = high.len() as f64 * low.len() as f64;
+    (pairs > 0.0).then_some(wins / pairs)
+}
+
+/// How well questions found their documents.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub struct Recall {
+    /// Questions.
+    pub questions: usize,
+    /// The share whose first hit is relevant.
+    pub recall_at_1: f64,
+    /// The share with a relevant document among the first three hits.
+    pub recall_at_3: f64,
+    /// The share with one among the first ten.
+    pub recall_at_10: f64,
+    /// The mean of 1 / rank of the first relevant hit among the first three, 0 where there is none.
+    pub mrr_at_3: f64,
+}
+
+/// Of the rank, from 1, of each question's first relevant hit; none where it was not found.
+pub(super) fn recall(ranks: &[Option<usize>]) -> Recall {
+    let within = |most: usize| {
+        let found = ranks.iter().flatten().filter(|rank| **rank <= most).count();
+        share(found, ranks.len()).unwrap_or_default()
+    };
+    #[expect(clippy::cast_precision_loss, reason = "ranks are small")]
+    let reciprocal: f64 =
+        ranks.iter().flatten().filter(|rank| **rank <= 3).map(|rank| 1.0 / *rank as f64).sum();
+    #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+    let count = ranks.len().max(1) as f64;
+    Recall {
+        questions: ranks.len(),
+        recall_at_1: within(1),
+        recall_at_3: within(3),
+        recall_at_10: within(10),
+        mrr_at_3: reciprocal / count,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn near(one: Option<f64>, other: f64) -> bool {
+        one.is_some_and(|one| (one - other).abs() < 1e-9)
+    }
+
+    #[test]
+    fn what_was_found_of_each_label() {
+        let mut confusion = Confusion::default();
+        for (label, taken) in [("a", "a"), ("a", "a"), ("a", "b"), ("b", "b"), ("c", "a")] {
+            confusion.add(label, taken);
+        }
+        assert!(near(confusion.accuracy(), 0.6));
+        let labels = confusion.by_label();
+        assert!(near(labels[0].precision, 2.0 / 3.0) && near(labels[0].recall, 2.0 / 3.0));
+        assert!(near(labels[1].precision, 0.5) && near(labels[1].recall, 1.0));
+        assert!(labels[2].precision.is_none() && near(labels[2].recall, 0.0) && near(labels[2].f1, 0.0));
+        assert!(near(macro_f1(&labels), (2.0 / 3.0 + 2.0 / 3.0) / 3.0));
+        assert_eq!(confusion.mistakes(9), [("a", "b", 1), ("c", "a", 1)]);
+        assert_eq!(Confusion::default().accuracy(), None);
+    }
+
+    #[test]
+    fn auroc_is_the_share_of_pairs_in_order() {
+        for (high, low, expected) in [
+            (&[0.9, 0.8][..], &[0.1, 0.2][..], 1.0),
+            (&[0.1], &[0.9], 0.0),
+            (&[0.5, 0.9], &[0.5, 0.1], 0.875),
+            (&[0.5], &[0.5], 0.5),
+        ] {
+            assert!(near(auroc(high, low), expected), "{high:?} {low:?}");
+        }
+        assert_eq!(auroc(&[], &[0.1]), None);
+    }
+
+    #[test]
+    fn recall_counts_the_first_relevant_hit() {
+        let found = recall(&[Some(1), Some(2), Some(4), Some(11), None]);
+        assert_eq!(found.questions, 5);
+        for (figure, expected) in [
+            (found.recall_at_1, 0.2),
+            (found.recall_at_3, 0.4),
+            (found.recall_at_10, 0.6),
+            (found.mrr_at_3, 0.3),
+        ] {
+            assert!((figure - expected).abs() < 1e-9, "{figure} {expected}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! `tertulia eval`: how well texts are classified, entries found and answers decided, measured on a business's own data by the
+//! code that the server runs.
+//!
+//! `read` takes files apart, `classify`, `retrieve` and `decide` run what is measured, `measures` are the figures (pure), and
+//! `table` shows them.
+
+pub mod classify;
+pub mod decide;
+mod measures;
+pub mod read;
+pub mod retrieve;
+mod table;
+
+pub use read::{EvalError, documents, entries, labelled, questions};
