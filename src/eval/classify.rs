@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::EvalError;
 use super::measures::{Confusion, OfLabel, auroc, macro_f1, share};
 use super::table;
-use crate::knowledge::classify::lexical::{Example, LexicalClassifier};
+use crate::knowledge::classify::lexical::{Example, LexicalClassifier, Scope};
 use crate::load::prng::Prng;
 
 /// One in this many of the training texts is kept from training to find the score below which a text is out of scope.
@@ -87,7 +87,7 @@ pub fn run(
     let classifier = LexicalClassifier::train(&chosen);
     let train_s = began.elapsed().as_secs_f64();
     let asks_for_scope = test.iter().any(|example| is_out(&example));
-    let threshold = if asks_for_scope { Some(threshold(&chosen, order.seed)) } else { None };
+    let scope = asks_for_scope.then(|| (Scope::of(&classifier, &chosen), threshold(&chosen, order.seed)));
     let (mut confusion, mut inside, mut outside) = (Confusion::default(), vec![], vec![]);
     let mut spent = std::time::Duration::ZERO;
     for example in test {
@@ -95,9 +95,9 @@ pub fn run(
         let found = classifier.classify(&example.text);
         spent += began.elapsed();
         let Some(found) = found else { continue };
-        if asks_for_scope {
+        if let Some((scope, _)) = &scope {
             let scores = if is_out(&example) { &mut outside } else { &mut inside };
-            scores.push(classifier.in_scope(&example.text, found));
+            scores.push(scope.score(&example.text, found));
         }
         if !is_out(&example) {
             confusion.add(&example.label, found.label);
@@ -107,7 +107,7 @@ pub fn run(
     let below = |scores: &[f32], least: f32| {
         share(scores.iter().filter(|score| **score < least).count(), scores.len())
     };
-    let out_of_scope = threshold.map(|threshold| OutOfScope {
+    let out_of_scope = scope.map(|(_, threshold)| OutOfScope {
         texts: outside.len(),
         threshold,
         recall: below(&outside, threshold),
@@ -153,9 +153,10 @@ fn threshold(examples: &[Example], seed: u64) -> f32 {
     let (held, kept) = examples.split_at(examples.len() / HELD_OUT);
     let kept: Vec<Example> = kept.iter().map(|example| (*example).clone()).collect();
     let classifier = LexicalClassifier::train(&kept);
+    let scope = Scope::of(&classifier, &kept);
     let scored = held.iter().filter_map(|example| {
         let found = classifier.classify(&example.text)?;
-        Some(classifier.in_scope(&example.text, found))
+        Some(scope.score(&example.text, found))
     });
     let mut scores: Vec<f32> = scored.collect();
     scores.sort_by(f32::total_cmp);

@@ -41,9 +41,6 @@ pub struct LexicalClassifier {
     labels: Vec<String>,
     learner: Learner,
     dimensions: usize,
-    /// Of each dimension, which examples have it, and how much of it.
-    holders: BTreeMap<usize, Vec<(u32, f32)>>,
-    examples: usize,
 }
 
 impl LexicalClassifier {
@@ -63,14 +60,8 @@ impl LexicalClassifier {
                 (label, features(&example.text, dimensions))
             })
             .collect();
-        let mut holders: BTreeMap<usize, Vec<(u32, f32)>> = BTreeMap::new();
-        for (number, (_, features)) in (0..).zip(&read) {
-            for (dimension, weight) in features {
-                holders.entry(*dimension).or_default().push((number, *weight));
-            }
-        }
         let learner = Learner::train(&read, labels.len(), dimensions);
-        Self { labels, learner, dimensions, holders, examples: examples.len() }
+        Self { labels, learner, dimensions }
     }
 
     /// What a text is taken for; none if there are no labels.
@@ -82,11 +73,35 @@ impl LexicalClassifier {
             self.labels.iter().zip(probabilities).max_by(|(_, one), (_, other)| one.total_cmp(other))?;
         Some(Found { label, probability })
     }
+}
 
-    /// How likely it is that a text belongs to any label at all, 0 to 1: half of it the probability of what it was taken
-    /// for, half the cosine of the nearest example.
+/// The examples of a classifier, to say whether a text belongs to any label at all.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    dimensions: usize,
+    /// Of each dimension, which examples have it, and how much of it.
+    holders: BTreeMap<usize, Vec<(u32, f32)>>,
+    examples: usize,
+}
+
+impl Scope {
+    /// Of the examples that a classifier was trained on.
     #[must_use]
-    pub fn in_scope(&self, text: &str, found: Found<'_>) -> f32 {
+    pub fn of(classifier: &LexicalClassifier, examples: &[Example]) -> Self {
+        let dimensions = classifier.dimensions;
+        let mut holders: BTreeMap<usize, Vec<(u32, f32)>> = BTreeMap::new();
+        for (number, example) in (0..).zip(examples) {
+            for (dimension, weight) in features(&example.text, dimensions) {
+                holders.entry(dimension).or_default().push((number, weight));
+            }
+        }
+        Self { dimensions, holders, examples: examples.len() }
+    }
+
+    /// How likely it is that a text belongs to any label, 0 to 1: half of it the probability of what it was taken for, half
+    /// the cosine of the nearest example.
+    #[must_use]
+    pub fn score(&self, text: &str, found: Found<'_>) -> f32 {
         0.5 * found.probability + 0.5 * self.nearest(&features(text, self.dimensions))
     }
 
@@ -136,15 +151,17 @@ mod tests {
 
     #[test]
     fn texts_get_the_label_of_examples_like_them() {
-        let classifier = LexicalClassifier::train(&examples(&[
+        let examples = examples(&[
             ("my card has not arrived", "card"),
             ("where is my new card", "card"),
             ("the exchange rate is wrong", "rate"),
             ("which exchange rate do you use", "rate"),
-        ]));
+        ]);
+        let classifier = LexicalClassifier::train(&examples);
+        let scope = Scope::of(&classifier, &examples);
         let judged = |text: &str| {
             let found = classifier.classify(text).unwrap();
-            (found, classifier.in_scope(text, found))
+            (found, scope.score(text, found))
         };
         let (found, in_scope) = judged("is my card coming");
         assert_eq!(found.label, "card");

@@ -16,6 +16,9 @@ pub(super) const TERMS_MAX: usize = 64;
 /// Sentences of a query that are compared one by one, the first ones: a batch has at most some twenty messages.
 pub(super) const SENTENCES_MAX: usize = 32;
 
+/// Words of a query that typing errors are looked for in, at the most: each is compared with all words of its length.
+const MISSPELT_MAX: usize = 64;
+
 /// A query that was read.
 pub(super) struct Query {
     pub(super) asked: Asked,
@@ -30,10 +33,12 @@ pub(super) fn read(
     vocabulary: &mut Vocabulary,
     search: &Search,
 ) -> rusqlite::Result<Query> {
-    let mut reader = Reader { conn, stems, vocabulary, meant: HashMap::new(), strangers: 0 };
+    let mut reader = Reader { conn, stems, vocabulary, meant: HashMap::new(), strangers: 0, misspelt: 0 };
     let start = search.text.char_indices().nth(TEXT_CHARS_MAX);
     let text = start.map_or(search.text.as_str(), |(end, _)| &search.text[..end]);
-    let whole = stems.terms(text, search.language);
+    let terms = stems.terms(text, search.language);
+    // The whole comes first: what it means must be known of every term that the index is asked for.
+    let whole = reader.way(&terms)?;
     let mut ways = Vec::new();
     for sentence in sentences(text).take(SENTENCES_MAX) {
         let way = reader.way(&stems.terms(sentence, search.language))?;
@@ -41,9 +46,9 @@ pub(super) fn read(
             ways.push(way);
         }
     }
-    ways.push(reader.way(&whole)?);
-    let pieces = reader.pieces(&whole);
-    let full_text = reader.full_text(&whole);
+    ways.push(whole);
+    let pieces = reader.pieces(&terms);
+    let full_text = reader.full_text(&terms);
     Ok(Query { asked: Asked::new(vocabulary, ways, pieces), full_text })
 }
 
@@ -55,6 +60,8 @@ struct Reader<'a> {
     meant: HashMap<String, Meant>,
     /// How many stems and pieces the index does not have; they are numbered behind those that it has.
     strangers: StemId,
+    /// In how many words typing errors were looked for.
+    misspelt: usize,
 }
 
 impl Reader<'_> {
@@ -74,7 +81,11 @@ impl Reader<'_> {
         if let Some(meant) = self.meant.get(&term.stem) {
             return Ok(meant.clone());
         }
-        let mut ids = self.vocabulary.meanings(self.conn, self.stems, term)?;
+        let mut ids = self.vocabulary.as_written(self.stems, term);
+        if ids.is_empty() && self.misspelt < MISSPELT_MAX {
+            self.misspelt += 1;
+            ids = self.vocabulary.misspelt(self.conn, &term.word)?;
+        }
         let is_subject = match ids[..] {
             [] => self.stems.is_subject(&term.stem),
             _ => ids.iter().any(|id| self.vocabulary.is_subject(*id)),

@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use tertulia_actors::domain::Language;
 
@@ -14,7 +14,7 @@ fn vocabulary(stems: &Stems, texts: &[&str]) -> Vocabulary {
         held.push(term.stem);
         held
     });
-    let mut counts: HashMap<_, _> = all.map(|stem| (stem, 1)).collect();
+    let mut counts: BTreeMap<_, _> = all.map(|stem| (stem, 1)).collect();
     counts.insert("water".into(), 50);
     Vocabulary::new(counts, 100, 800.0, stems)
 }

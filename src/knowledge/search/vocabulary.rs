@@ -1,10 +1,11 @@
 //! What the entries are written with: every stem that the index holds, how telling it is, and which one is meant by a word that
 //! it does not hold.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use rusqlite::Connection;
+use tertulia_actors::domain::Language;
 
 use crate::knowledge::text::stems::{Stems, Term};
 
@@ -28,6 +29,8 @@ pub(super) struct Vocabulary {
     subjects: Vec<bool>,
     /// Words that entries have, with their stems, by their length in characters; read when one is first looked for.
     words: Option<HashMap<usize, Vec<(Vec<char>, StemId)>>>,
+    /// The languages of the entries.
+    languages: Vec<Language>,
     /// How many entries there are.
     total: u64,
     /// Terms of a question, on average.
@@ -39,7 +42,7 @@ impl Vocabulary {
     pub(super) fn read(conn: &Connection, stems: &Stems) -> rusqlite::Result<Self> {
         let mut select = conn.prepare("SELECT term, doc, cnt, col = 'question' FROM knowledge_stems")?;
         let mut rows = select.query([])?;
-        let (mut counts, mut length) = (HashMap::<String, u64>::new(), 0.0_f64);
+        let (mut counts, mut length) = (BTreeMap::<String, u64>::new(), 0.0_f64);
         while let Some(row) = rows.next()? {
             let is_in_questions: bool = row.get(3)?;
             let count = counts.entry(row.get(0)?).or_default();
@@ -48,11 +51,12 @@ impl Vocabulary {
                 length += row.get::<_, f64>(2)?;
             }
         }
-        Ok(Self::new(counts, total(conn)?, length, stems))
+        Ok(Self { languages: languages(conn)?, ..Self::new(counts, total(conn)?, length, stems) })
     }
 
-    /// Of stems and the number of questions that each occurs in.
-    pub(super) fn new(counts: HashMap<String, u64>, total: u64, length: f64, stems: &Stems) -> Self {
+    /// Of stems and the number of questions that each occurs in. Sorted, so that the same entries give the same vocabulary
+    /// and scores, to the last bit, in every process.
+    pub(super) fn new(counts: BTreeMap<String, u64>, total: u64, length: f64, stems: &Stems) -> Self {
         let mut vocabulary = Self { total, ..Self::default() };
         for (id, (stem, count)) in (0..).zip(counts) {
             vocabulary.weights.push(weight(count, total));
@@ -92,22 +96,26 @@ impl Vocabulary {
         at(&self.subjects, id).copied().unwrap_or(false)
     }
 
-    /// The stems of the index that a term may mean: its own; else what it is in other languages; else those of words that
-    /// are one typing error away. None where nothing is like it.
-    pub(super) fn meanings(
-        &mut self,
-        conn: &Connection,
-        stems: &Stems,
-        term: &Term,
-    ) -> rusqlite::Result<Vec<StemId>> {
+    /// The stem of the index that a term means by the rules of its own language, or else those that it means by the rules of
+    /// other languages that entries have.
+    pub(super) fn as_written(&self, stems: &Stems, term: &Term) -> Vec<StemId> {
         if let Some(id) = self.id(&term.stem) {
-            return Ok(vec![id]);
+            return vec![id];
         }
-        let mut found: Vec<_> = stems.in_any_language(&term.word).filter_map(|stem| self.id(&stem)).collect();
-        if found.is_empty() && term.word.chars().nth(TYPO_CHARS_MIN - 1).is_some() && !is_number(&term.word) {
-            found = self.nearest(conn, &term.word)?;
-        }
+        let others = self.languages.iter().map(|language| stems.stem(&term.word, Some(*language)));
+        let mut found: Vec<_> = others.filter_map(|stem| self.id(&stem)).collect();
         found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// The stems of the words of entries that are one typing error away from a word, the most common first.
+    pub(super) fn misspelt(&mut self, conn: &Connection, word: &str) -> rusqlite::Result<Vec<StemId>> {
+        if word.chars().nth(TYPO_CHARS_MIN - 1).is_none() || is_number(word) {
+            return Ok(Vec::new());
+        }
+        let mut found = self.nearest(conn, word)?;
+        found.sort_by(|one, other| self.weight(*one).total_cmp(&self.weight(*other)).then(one.cmp(other)));
         found.dedup();
         found.truncate(MEANINGS_MAX);
         Ok(found)
@@ -146,6 +154,18 @@ fn words(
         }
     }
     Ok(words)
+}
+
+/// The languages of the entries, in order.
+fn languages(conn: &Connection) -> rusqlite::Result<Vec<Language>> {
+    let mut select = conn.prepare("SELECT DISTINCT language FROM knowledge ORDER BY language")?;
+    let mut rows = select.query([])?;
+    let mut languages = Vec::new();
+    while let Some(row) = rows.next()? {
+        // One that is none has no rules, and is told of when its entry is read.
+        languages.extend(row.get_ref(0)?.as_str()?.parse::<Language>());
+    }
+    Ok(languages)
 }
 
 /// How many entries there are, at the most: the highest row, since counting reads them all and only the logarithm

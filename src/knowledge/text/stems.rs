@@ -160,11 +160,6 @@ impl Stems {
         !self.without_subject.contains(stem) && !stem.bytes().all(|byte| byte.is_ascii_digit())
     }
 
-    /// The stems that a word has by the rules of all languages.
-    pub(in crate::knowledge) fn in_any_language(&self, word: &str) -> impl Iterator<Item = String> {
-        self.stemmers.keys().map(|language| self.stem(word, Some(*language)))
-    }
-
     fn term(&self, word: &str, language: Option<Language>) -> Term {
         Term { word: without_accents(word), stem: self.stem(word, language) }
     }
@@ -190,7 +185,7 @@ impl Stems {
 
     /// The stem of one word. Arabic script is stemmed as Arabic whatever the language, so that a question in a mix of
     /// languages, or in one that was not detected, is found all the same.
-    fn stem(&self, word: &str, language: Option<Language>) -> String {
+    pub(in crate::knowledge) fn stem(&self, word: &str, language: Option<Language>) -> String {
         let stem = if word.chars().any(is_arabic) {
             self.by(Some(Language::ARABIC), without_conjunction(word))
         } else if word.is_ascii() {
