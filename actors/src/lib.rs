@@ -4,6 +4,8 @@
 //! their state and share nothing; only messages pass between them. There is no IO here: adapters in the binary implement
 //! the [`ports`].
 
+#![forbid(unsafe_code)]
+
 pub mod conversation;
 pub mod domain;
 pub mod failpoint;

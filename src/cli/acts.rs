@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use actix_rt::SystemRunner;
 use reqwest::Method;
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use tertulia_actors::domain::ConversationId;
 use tertulia_actors::ports::store::Views;
@@ -16,6 +17,7 @@ use super::Failure;
 use super::output::say;
 use crate::app::token_path;
 use crate::config::Config;
+use crate::knowledge::entries::reindex_if_outdated;
 use crate::lock_file::{Holder, LockError, LockFile};
 use crate::store::{SqliteStore, StoreDeps, db};
 use crate::system::{SystemClock, SystemEntropy};
@@ -129,6 +131,10 @@ pub(super) fn migrate(config: &Config) -> Outcome {
     let _lock = LockFile::acquire(&config.storage.path)?;
     let migrated = db::migrate(&config.storage)?;
     say(format_args!("{}: schema {} (was {})", config.storage.path.display(), migrated.to, migrated.from))?;
+    let indexed = reindex_if_outdated(&Connection::open(&config.storage.path)?)?;
+    if indexed > 0 {
+        say(format_args!("{indexed} entries of the knowledge base were indexed anew"))?;
+    }
     done()
 }
 

@@ -26,8 +26,12 @@ const PATH: &str = "/v1/knowledge";
 const ENTRIES_PER_CALL: usize = 50;
 
 pub(super) fn search(config: &Config, question: String, limit: usize) -> Outcome {
+    let conn = db::open_to_read(&config.storage.path)?;
+    if entries::is_outdated(&conn)? {
+        return Err("the search index was made by the rules of another version: run `tertulia knowledge reindex`, or start the server, which does so".into());
+    }
     let search = Search { text: question, embedding: None, language: None, limit };
-    for hit in Searcher::default().find(&db::open_to_read(&config.storage.path)?, &search)? {
+    for hit in Searcher::default().find(&conn, &search)? {
         say(serde_json::to_string(&hit)?)?;
     }
     done()
@@ -111,6 +115,7 @@ fn change(
             db::migrate(&config.storage)?;
             let conn = Connection::open(&config.storage.path)?;
             conn.busy_timeout(config.storage.busy_timeout())?;
+            entries::reindex_if_outdated(&conn)?;
             here(&conn)
         }
         Err(LockError::Held { holder }) => there(&Server::of(config, &holder)?),

@@ -90,8 +90,16 @@ pub fn load_sample_once(conn: &Connection, now: Timestamp) -> Result<usize, Know
 /// # Errors
 /// Nothing was changed.
 pub fn reindex_if_outdated(conn: &Connection) -> Result<usize, KnowledgeError> {
+    if is_outdated(conn)? { reindex(conn) } else { Ok(0) }
+}
+
+/// Whether the search index was made by other rules than today's, so that a search may not find what is there.
+///
+/// # Errors
+/// The database failed.
+pub fn is_outdated(conn: &Connection) -> Result<bool, KnowledgeError> {
     let version: i64 = conn.query_row("SELECT index_version FROM knowledge_state", [], |row| row.get(0))?;
-    if version == INDEX_VERSION { Ok(0) } else { reindex(conn) }
+    Ok(version != INDEX_VERSION)
 }
 
 /// Adds entries, or replaces those of the same id and language; all or none. Tells how many were written.

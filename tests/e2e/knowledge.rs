@@ -49,6 +49,26 @@ fn without_a_server_the_commands_work_on_the_database_alone() {
 }
 
 #[test]
+fn an_index_that_another_version_made_is_not_searched_before_it_is_made_anew() {
+    let bench = bench();
+    assert_eq!(knowledge(&bench, &["import", "entries.jsonl"]).0, Some(0));
+    let outdated = || {
+        let conn = rusqlite::Connection::open(bench.database()).expect("a database");
+        conn.execute("UPDATE knowledge_state SET index_version = 1", []).expect("a column");
+    };
+    for mended_by in
+        [&["knowledge", "reindex"][..], &["knowledge", "import", "entries.jsonl"], &["db", "migrate"]]
+    {
+        outdated();
+        let (code, found, refused) = knowledge(&bench, &["search", "camels"]);
+        assert_eq!((code, found.as_str()), (Some(1), ""));
+        assert!(refused.contains("tertulia knowledge reindex"), "{refused}");
+        assert!(bench.command(mended_by).output().expect("the binary runs").status.success());
+        assert_eq!(knowledge(&bench, &["search", "camels"]).0, Some(0), "{mended_by:?}");
+    }
+}
+
+#[test]
 fn beside_a_server_what_writes_goes_through_it() {
     run(async {
         let bench = bench();

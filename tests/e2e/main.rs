@@ -9,6 +9,7 @@ mod channel;
 mod chat_page;
 mod crash;
 mod durability;
+mod eval;
 mod faults;
 mod hot_user;
 mod knowledge;

@@ -414,6 +414,16 @@ fn nothing_shipped_unwraps_prints_or_silences_a_lint() {
 }
 
 #[test]
+fn nothing_is_unsafe_but_one_call_of_the_c_library() {
+    let rule =
+        |files: &[Source]| forbidden(files, &["unsafe"], &["src/memory.rs", "src/load/report/markup.rs"]);
+    check(rule, shipped(), &[("src/store/x.rs", "unsafe { f() }")]);
+    let memory = source("src/memory.rs");
+    let blocks = code(&memory).filter(|(_, line)| line.contains("unsafe {")).count();
+    assert_eq!(blocks, 1, "in src/memory.rs");
+}
+
+#[test]
 fn no_file_is_longer_than_500_lines() {
     let rule = |files: &[Source]| {
         let long = files.iter().filter(|file| file.text.lines().count() > LINES_MAX);

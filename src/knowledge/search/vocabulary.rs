@@ -18,6 +18,9 @@ const MEANINGS_MAX: usize = 4;
 /// A stem by its place in the vocabulary. Places that it does not have are of stems that only a query has.
 pub(super) type StemId = u32;
 
+/// Words, in characters, with their stems, by their length.
+type Words = HashMap<usize, Vec<(Vec<char>, StemId)>>;
+
 /// The stems of the index.
 #[derive(Default)]
 pub(super) struct Vocabulary {
@@ -27,8 +30,8 @@ pub(super) struct Vocabulary {
     weights: Vec<f32>,
     /// By stem: whether it says what is asked about.
     subjects: Vec<bool>,
-    /// Words that entries have, with their stems, by their length in characters; read when one is first looked for.
-    words: Option<HashMap<usize, Vec<(Vec<char>, StemId)>>>,
+    /// Words that entries have; read when one is first looked for.
+    words: Option<Words>,
     /// The languages of the entries.
     languages: Vec<Language>,
     /// How many entries there are.
@@ -140,13 +143,10 @@ fn at<T>(all: &[T], id: StemId) -> Option<&T> {
 }
 
 /// Words of the entries whose stems the index has, by length.
-fn words(
-    conn: &Connection,
-    ids: &HashMap<Arc<str>, StemId>,
-) -> rusqlite::Result<HashMap<usize, Vec<(Vec<char>, StemId)>>> {
+fn words(conn: &Connection, ids: &HashMap<Arc<str>, StemId>) -> rusqlite::Result<Words> {
     let mut select = conn.prepare("SELECT word, stem FROM knowledge_words")?;
     let mut rows = select.query([])?;
-    let mut words: HashMap<usize, Vec<_>> = HashMap::new();
+    let mut words = Words::new();
     while let Some(row) = rows.next()? {
         if let Some(id) = ids.get(row.get_ref(1)?.as_str()?) {
             let word: Vec<char> = row.get_ref(0)?.as_str()?.chars().collect();
