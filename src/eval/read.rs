@@ -230,9 +230,14 @@ pub fn questions(path: &Path, documents: &[Document]) -> Result<Vec<Question>, E
 /// Reads entries of a knowledge base: JSON Lines as `tertulia knowledge export` writes them.
 ///
 /// # Errors
-/// Names the line that is not an entry.
+/// Names the file and the line that is not an entry.
 pub fn entries(path: &Path) -> Result<Vec<Entry>, EvalError> {
-    Ok(parse(&text_of(path)?)?)
+    parse(&text_of(path)?).map_err(|error| match error {
+        KnowledgeError::Line { line, source } => {
+            EvalError::Line { path: path.to_owned(), line: line as u64, wrong: source.to_string() }
+        }
+        other => other.into(),
+    })
 }
 
 #[cfg(test)]

@@ -32,7 +32,10 @@ fn draw(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     if !head.is_empty() {
         table.set_header(head);
     }
-    table.add_rows(rows);
+    // Labels are other people's words: none of them commands the terminal.
+    table.add_rows(
+        rows.map(|row| row.iter().map(|cell| cell.replace(char::is_control, " ")).collect::<Vec<_>>()),
+    );
     for (at, column) in table.column_iter_mut().enumerate() {
         // Figures stand below each other at their end; names at their beginning.
         if at > 0 {
@@ -56,6 +59,7 @@ mod tests {
                 .into_iter(),
         );
         assert_eq!(text, "\n label  texts\n سعر        7\n 水        12\n");
+        assert!(!rows(&["a"], [vec!["\u{1b}[31mred".to_owned()]].into_iter()).contains('\u{1b}'));
         assert_eq!(rows(&["a"], std::iter::empty()), "");
         assert_eq!(percent(Some(0.9244)), "92.4 %");
         assert_eq!(percent(None), "-");
