@@ -8,11 +8,10 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use super::{Failure, output};
+use super::{Failure, knowledge, output};
 use crate::config::Config;
 use crate::eval::{classify, decide, documents, entries, labelled, questions, read::Columns, retrieve};
 use crate::knowledge::ExampleClassifier;
-use crate::store::db;
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -149,7 +148,7 @@ fn decide(asked: &Decide, config: &Config) -> Result<ExitCode, Failure> {
     let given = asked.entries.as_deref().map(entries).transpose()?;
     let base = match &given {
         Some(entries) => decide::Base::Entries(entries),
-        None => decide::Base::Database(db::open_to_read(&config.storage.path)?),
+        None => decide::Base::Database(knowledge::open_to_search(config)?),
     };
     let classifier = ExampleClassifier::new(&config.pipeline.languages, &config.classifier.examples);
     let bar = bar(texts.len(), "texts");

@@ -26,15 +26,23 @@ const PATH: &str = "/v1/knowledge";
 const ENTRIES_PER_CALL: usize = 50;
 
 pub(super) fn search(config: &Config, question: String, limit: usize) -> Outcome {
-    let conn = db::open_to_read(&config.storage.path)?;
-    if entries::is_outdated(&conn)? {
-        return Err("the search index was made by the rules of another version: run `tertulia knowledge reindex`, or start the server, which does so".into());
-    }
+    let conn = open_to_search(config)?;
     let search = Search { text: question, embedding: None, language: None, limit };
     for hit in Searcher::default().find(&conn, &search)? {
         say(serde_json::to_string(&hit)?)?;
     }
     done()
+}
+
+/// Opens a database whose knowledge base a search finds.
+pub(super) fn open_to_search(config: &Config) -> Result<Connection, Failure> {
+    let conn = db::open_to_read(&config.storage.path)?;
+    if entries::is_outdated(&conn)? {
+        return Err("the search index was made by the rules of another version: run `tertulia knowledge reindex`, or \
+                    start the server, which does so"
+            .into());
+    }
+    Ok(conn)
 }
 
 pub(super) fn list(config: &Config) -> Outcome {

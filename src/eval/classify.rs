@@ -10,11 +10,15 @@ use super::table;
 use crate::knowledge::classify::lexical::{Example, LexicalClassifier, Scope};
 use crate::load::prng::Prng;
 
-/// One in this many of the training texts is kept from training to find the score below which a text is out of scope.
+/// One in this many of the training texts of each label is kept from training to find the score below which a text is out
+/// of scope.
 const HELD_OUT: usize = 5;
 
-/// The share of texts in scope that the threshold lets pass.
-const KEPT: f64 = 0.95;
+/// Texts that are needed for that at the least.
+const HELD_OUT_MIN: usize = 20;
+
+/// One text in scope in this many lies below that score.
+const PASSED: usize = 20;
 
 /// Mistakes that are shown.
 const MISTAKES_MAX: usize = 10;
@@ -43,7 +47,7 @@ pub struct Report {
     pub classify_us: f64,
     /// The share of texts in scope that got their label.
     pub accuracy: Option<f64>,
-    /// The mean F1 of all labels.
+    /// The mean F1 of the labels that were tested.
     pub macro_f1: Option<f64>,
     /// Of texts out of scope, if there are any.
     pub out_of_scope: Option<OutOfScope>,
@@ -58,8 +62,9 @@ pub struct Report {
 pub struct OutOfScope {
     /// Texts out of scope.
     pub texts: usize,
-    /// The score below which a text is out of scope: what nineteen of twenty texts exceed that were kept from training.
-    pub threshold: f32,
+    /// The score below which a text is out of scope: what nineteen of twenty texts exceed that were kept from training; none
+    /// where there were too few.
+    pub threshold: Option<f32>,
     /// The share of them below it.
     pub recall: Option<f64>,
     /// The share of the texts in scope below it.
@@ -71,13 +76,18 @@ pub struct OutOfScope {
 /// Trains on some texts and tests on others; `done` is told of each text that was tested.
 ///
 /// # Errors
-/// When nothing is left to train on.
+/// When nothing is left to train on, or no text has the label of texts out of scope.
 pub fn run(
     train: &[Example],
     test: &[Example],
     order: &Order,
     mut done: impl FnMut(),
 ) -> Result<Report, EvalError> {
+    if let Some(label) = &order.oos_label
+        && !train.iter().chain(test).any(|example| example.label == *label)
+    {
+        return Err(EvalError::Asked(format!("no text has the label '{label}' of --oos-label")));
+    }
     let is_out = |example: &&Example| order.oos_label.as_deref() == Some(example.label.as_str());
     let chosen = choose(train.iter().filter(|example| !is_out(example)), order);
     if chosen.is_empty() {
@@ -94,6 +104,7 @@ pub fn run(
         let began = std::time::Instant::now();
         let found = classifier.classify(&example.text);
         spent += began.elapsed();
+        done();
         let Some(found) = found else { continue };
         if let Some((scope, _)) = &scope {
             let scores = if is_out(&example) { &mut outside } else { &mut inside };
@@ -102,10 +113,9 @@ pub fn run(
         if !is_out(&example) {
             confusion.add(&example.label, found.label);
         }
-        done();
     }
-    let below = |scores: &[f32], least: f32| {
-        share(scores.iter().filter(|score| **score < least).count(), scores.len())
+    let below = |scores: &[f32], least: Option<f32>| {
+        least.and_then(|least| share(scores.iter().filter(|score| **score < least).count(), scores.len()))
     };
     let out_of_scope = scope.map(|(_, threshold)| OutOfScope {
         texts: outside.len(),
@@ -146,12 +156,24 @@ fn choose<'a>(train: impl Iterator<Item = &'a Example>, order: &Order) -> Vec<Ex
     chosen
 }
 
-/// What most texts in scope exceed, found with texts that were kept from training.
-fn threshold(examples: &[Example], seed: u64) -> f32 {
-    let mut examples: Vec<&Example> = examples.iter().collect();
-    shuffle(&mut examples, &mut Prng::new(seed));
-    let (held, kept) = examples.split_at(examples.len() / HELD_OUT);
-    let kept: Vec<Example> = kept.iter().map(|example| (*example).clone()).collect();
+/// What most texts in scope exceed, found with texts of each label that were kept from training; none where there are too few
+/// of them to tell.
+fn threshold(examples: &[Example], seed: u64) -> Option<f32> {
+    let mut by_label: BTreeMap<&str, Vec<&Example>> = BTreeMap::new();
+    for example in examples {
+        by_label.entry(&example.label).or_default().push(example);
+    }
+    let (mut held, mut kept) = (Vec::new(), Vec::new());
+    let mut prng = Prng::new(seed);
+    for mut texts in by_label.into_values() {
+        shuffle(&mut texts, &mut prng);
+        let (some, others) = texts.split_at(texts.len().div_ceil(HELD_OUT).min(texts.len() - 1));
+        held.extend_from_slice(some);
+        kept.extend(others.iter().map(|example| (*example).clone()));
+    }
+    if held.len() < HELD_OUT_MIN {
+        return None;
+    }
     let classifier = LexicalClassifier::train(&kept);
     let scope = Scope::of(&classifier, &kept);
     let scored = held.iter().filter_map(|example| {
@@ -160,14 +182,7 @@ fn threshold(examples: &[Example], seed: u64) -> f32 {
     });
     let mut scores: Vec<f32> = scored.collect();
     scores.sort_by(f32::total_cmp);
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a place"
-    )]
-    let place = (scores.len() as f64 * (1.0 - KEPT)) as usize;
-    scores.get(place).copied().unwrap_or_default()
+    scores.get(scores.len() / PASSED).copied()
 }
 
 /// Fisher and Yates' shuffle.
@@ -196,7 +211,10 @@ impl Report {
                 ("found to be so", table::percent(out.recall)),
                 ("false alarms", table::percent(out.false_alarms)),
                 ("AUROC", table::percent(out.auroc)),
-                ("threshold", format!("{:.3}", out.threshold)),
+                (
+                    "threshold",
+                    out.threshold.map_or_else(|| "too few texts".to_owned(), |least| format!("{least:.3}")),
+                ),
             ]);
         }
         let labels = self.labels.iter().map(|label| {
@@ -246,7 +264,12 @@ mod tests {
         let report = run(&corpus(), &test, &order, || told += 1).unwrap();
         assert_eq!((report.trained, report.tested, told), (8, 8, 10));
         assert_eq!(report.accuracy, Some(1.0));
-        assert_eq!(report.out_of_scope.unwrap().auroc, Some(1.0));
+        let out = report.out_of_scope.unwrap();
+        assert_eq!(
+            (out.auroc, out.threshold, out.recall),
+            (Some(1.0), None, None),
+            "eight texts are too few"
+        );
         assert_eq!(report.labels.len(), 2);
         assert!(report.table().contains("accuracy"));
     }
@@ -261,6 +284,26 @@ mod tests {
         assert!((2..9).any(|seed| drawn(seed) != drawn(1)));
         assert_eq!(drawn(1).len(), 4);
         assert_eq!(choose(corpus().iter(), &Order { shots: Some(99), ..Order::default() }).len(), 8);
+    }
+
+    #[test]
+    fn the_threshold_is_found_with_texts_of_every_label() {
+        let many: Vec<Example> = (0..20).flat_map(|_| corpus()).collect();
+        let mut test = many.clone();
+        test.extend(examples("oos", &["zorblax frimble", "qux quux corge"]));
+        let order = Order { oos_label: Some("oos".into()), ..Order::default() };
+        let out = run(&many, &test, &order, || {}).unwrap().out_of_scope.unwrap();
+        assert_eq!(out.recall, Some(1.0));
+        assert!(out.false_alarms.is_some_and(|share| share <= 0.1), "{out:?}");
+        let one_each = Order { shots: Some(1), ..order };
+        assert_eq!(run(&many, &test, &one_each, || {}).unwrap().out_of_scope.unwrap().threshold, None);
+    }
+
+    #[test]
+    fn a_label_out_of_scope_that_no_text_has_is_named() {
+        let order = Order { oos_label: Some("OOS".into()), ..Order::default() };
+        let error = run(&corpus(), &corpus(), &order, || {}).unwrap_err();
+        assert_eq!(error.to_string(), "no text has the label 'OOS' of --oos-label");
     }
 
     #[test]

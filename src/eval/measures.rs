@@ -125,33 +125,48 @@ pub(super) fn auroc(high: &[f32], low: &[f32]) -> Option<f64> {
 pub struct Recall {
     /// Questions.
     pub questions: usize,
-    /// The share whose first hit is relevant.
+    /// The share of a question's relevant documents that is among the first hit, on average; with one relevant document a
+    /// question, the share of questions whose first hit it is.
     pub recall_at_1: f64,
-    /// The share with a relevant document among the first three hits.
+    /// The share among the first three hits.
     pub recall_at_3: f64,
-    /// The share with one among the first ten.
+    /// The share among the first ten.
     pub recall_at_10: f64,
     /// The mean of 1 / rank of the first relevant hit among the first three, 0 where there is none.
     pub mrr_at_3: f64,
 }
 
-/// Of the rank, from 1, of each question's first relevant hit; none where it was not found.
-pub(super) fn recall(ranks: &[Option<usize>]) -> Recall {
+/// What one question found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Ranks {
+    /// The ranks, from 1, of the relevant documents that were found, lowest first.
+    pub(super) found: Vec<usize>,
+    /// How many documents are relevant.
+    pub(super) relevant: usize,
+}
+
+/// Of what each question found.
+pub(super) fn recall(questions: &[Ranks]) -> Recall {
+    let mean = |of: &dyn Fn(&Ranks) -> f64| {
+        #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+        let count = questions.len().max(1) as f64;
+        questions.iter().map(of).sum::<f64>() / count
+    };
     let within = |most: usize| {
-        let found = ranks.iter().flatten().filter(|rank| **rank <= most).count();
-        share(found, ranks.len()).unwrap_or_default()
+        mean(&|ranks| {
+            let found = ranks.found.iter().filter(|rank| **rank <= most).count();
+            share(found, ranks.relevant).unwrap_or_default()
+        })
     };
     #[expect(clippy::cast_precision_loss, reason = "ranks are small")]
-    let reciprocal: f64 =
-        ranks.iter().flatten().filter(|rank| **rank <= 3).map(|rank| 1.0 / *rank as f64).sum();
-    #[expect(clippy::cast_precision_loss, reason = "some thousands")]
-    let count = ranks.len().max(1) as f64;
+    let reciprocal =
+        |ranks: &Ranks| ranks.found.first().filter(|rank| **rank <= 3).map_or(0.0, |rank| 1.0 / *rank as f64);
     Recall {
-        questions: ranks.len(),
+        questions: questions.len(),
         recall_at_1: within(1),
         recall_at_3: within(3),
         recall_at_10: within(10),
-        mrr_at_3: reciprocal / count,
+        mrr_at_3: mean(&reciprocal),
     }
 }
 
@@ -193,14 +208,21 @@ mod tests {
     }
 
     #[test]
-    fn recall_counts_the_first_relevant_hit() {
-        let found = recall(&[Some(1), Some(2), Some(4), Some(11), None]);
-        assert_eq!(found.questions, 5);
+    fn recall_is_the_share_of_the_relevant_documents() {
+        let ranks = |found: &[usize], relevant| Ranks { found: found.to_vec(), relevant };
+        let one_each =
+            recall(&[ranks(&[1], 1), ranks(&[2], 1), ranks(&[4], 1), ranks(&[11], 1), ranks(&[], 1)]);
+        let two_each = recall(&[ranks(&[1, 3], 2), ranks(&[2], 2)]);
+        assert_eq!(one_each.questions, 5);
         for (figure, expected) in [
-            (found.recall_at_1, 0.2),
-            (found.recall_at_3, 0.4),
-            (found.recall_at_10, 0.6),
-            (found.mrr_at_3, 0.3),
+            (one_each.recall_at_1, 0.2),
+            (one_each.recall_at_3, 0.4),
+            (one_each.recall_at_10, 0.6),
+            (one_each.mrr_at_3, 0.3),
+            (two_each.recall_at_1, 0.25),
+            (two_each.recall_at_3, 0.75),
+            (two_each.mrr_at_3, 0.75),
+            (recall(&[]).recall_at_1, 0.0),
         ] {
             assert!((figure - expected).abs() < 1e-9, "{figure} {expected}");
         }

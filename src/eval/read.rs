@@ -102,7 +102,10 @@ fn text_of(path: &Path) -> Result<String, EvalError> {
 fn from_csv(path: &Path, delimiter: u8, columns: &Columns) -> Result<Vec<Example>, EvalError> {
     let text = text_of(path)?;
     let wrong = |line, wrong| EvalError::Line { path: path.to_owned(), line, wrong };
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text.as_bytes());
+    // Where tabs part columns, quotation marks are part of the text.
+    let quotes = delimiter == b',';
+    let mut reader =
+        csv::ReaderBuilder::new().quoting(quotes).delimiter(delimiter).from_reader(text.as_bytes());
     let names: Vec<String> = match reader.headers() {
         Ok(names) => names.iter().map(|name| name.trim().to_owned()).collect(),
         Err(error) => return Err(wrong(1, error.to_string())),
@@ -110,6 +113,9 @@ fn from_csv(path: &Path, delimiter: u8, columns: &Columns) -> Result<Vec<Example
     let at = |name: &Option<String>, usual: &[&str]| {
         let wanted: Vec<&str> = name.as_deref().map_or_else(|| usual.to_vec(), |name| vec![name]);
         let place = wanted.iter().find_map(|wanted| names.iter().position(|name| name == wanted));
+        if let Some(twice) = place.filter(|at| names.iter().filter(|name| **name == names[*at]).count() > 1) {
+            return Err(wrong(1, format!("there are several columns {}", names[twice])));
+        }
         place.ok_or_else(|| {
             wrong(1, format!("there is no column {} among: {}", wanted.join(" or "), names.join(", ")))
         })
@@ -133,7 +139,7 @@ fn from_json(path: &Path, columns: &Columns) -> Result<Vec<Example>, EvalError> 
         let value = |name: &Option<String>, usual: &[&str]| {
             let wanted: Vec<&str> = name.as_deref().map_or_else(|| usual.to_vec(), |name| vec![name]);
             let found = wanted.iter().find_map(|wanted| row.get(*wanted));
-            found.map(said).ok_or_else(|| format!("there is no key {}", wanted.join(" or ")))
+            said(found.ok_or_else(|| format!("there is no key {}", wanted.join(" or ")))?)
         };
         example(value(&columns.text, &["text"])?, value(&columns.label, LABELS)?)
     })
@@ -149,8 +155,14 @@ fn example(text: String, label: String) -> Result<Example, String> {
 }
 
 /// A value as text: numbers and truth values serve as labels and ids, too.
-fn said(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), |text| text.trim().to_owned())
+fn said(value: &Value) -> Result<String, String> {
+    match value {
+        Value::String(text) => Ok(text.trim().to_owned()),
+        Value::Number(_) | Value::Bool(_) => Ok(value.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => {
+            Err(format!("{value} is neither a text nor a number"))
+        }
+    }
 }
 
 /// Reads JSON Lines; blank lines are skipped.
@@ -181,7 +193,7 @@ struct DocumentRow {
 pub fn documents(path: &Path) -> Result<Vec<Document>, EvalError> {
     let mut seen = HashSet::new();
     let documents = lines(path, |row: DocumentRow| {
-        let id = said(&row.id);
+        let id = said(&row.id)?;
         if id.is_empty() || row.text.trim().is_empty() {
             return Err("id or text is empty".to_owned());
         }
@@ -211,7 +223,9 @@ struct QuestionRow {
 pub fn questions(path: &Path, documents: &[Document]) -> Result<Vec<Question>, EvalError> {
     let known: HashSet<&str> = documents.iter().map(|document| document.id.as_str()).collect();
     let questions = lines(path, |row: QuestionRow| {
-        let relevant: Vec<String> = row.relevant.iter().map(said).collect();
+        let mut relevant = row.relevant.iter().map(said).collect::<Result<Vec<String>, _>>()?;
+        relevant.sort_unstable();
+        relevant.dedup();
         if let Some(stranger) = relevant.iter().find(|id| !known.contains(id.as_str())) {
             return Err(format!("there is no document '{stranger}'"));
         }
@@ -232,12 +246,17 @@ pub fn questions(path: &Path, documents: &[Document]) -> Result<Vec<Question>, E
 /// # Errors
 /// Names the file and the line that is not an entry.
 pub fn entries(path: &Path) -> Result<Vec<Entry>, EvalError> {
-    parse(&text_of(path)?).map_err(|error| match error {
+    let entries = parse(&text_of(path)?).map_err(|error| match error {
         KnowledgeError::Line { line, source } => {
             EvalError::Line { path: path.to_owned(), line: line as u64, wrong: source.to_string() }
         }
         other => other.into(),
-    })
+    })?;
+    if entries.is_empty() {
+        Err(EvalError::Empty { path: path.to_owned(), what: "entry" })
+    } else {
+        Ok(entries)
+    }
 }
 
 #[cfg(test)]
@@ -279,6 +298,12 @@ mod tests {
     fn what_is_wrong_is_named_with_its_line() {
         let none = Columns::default();
         for (name, text, expected) in [
+            ("a.csv", "text,label,text\nhi,x,y\n", "'a.csv', line 1: there are several columns text"),
+            (
+                "a.jsonl",
+                "{\"text\":null,\"label\":\"x\"}\n",
+                "'a.jsonl', line 1: null is neither a text nor a number",
+            ),
             ("a.csv", "text,thing\nhi,x\n", "'a.csv', line 1: there is no column label or category"),
             ("a.csv", "text,label\nhi,x\n\"\",y\n", "'a.csv', line 3: the text is empty"),
             ("a.csv", "text,label\nhi,x\nonly\n", "'a.csv', line 3: CSV error"),

@@ -8,7 +8,7 @@ use tertulia_actors::domain::{Entry, Language, Timestamp};
 use tertulia_actors::ports::Search;
 
 use super::EvalError;
-use super::measures::{Recall, recall};
+use super::measures::{Ranks, Recall, recall};
 use super::table;
 use crate::knowledge::entries::{KNOWLEDGE_MIGRATION, import_unchecked};
 use crate::knowledge::search::index::Searcher;
@@ -78,11 +78,13 @@ pub fn run(
         let search =
             Search { text: question.text.clone(), embedding: None, language: question.language, limit: HITS };
         let hits = searcher.find(&conn, &search)?;
-        let rank = hits.iter().position(|hit| question.relevant.contains(&hit.entry.id)).map(|at| at + 1);
-        ranks.push(rank);
+        let relevant = (1..).zip(&hits).filter(|(_, hit)| question.relevant.contains(&hit.entry.id));
+        let found =
+            Ranks { found: relevant.map(|(rank, _)| rank).collect(), relevant: question.relevant.len() };
+        ranks.push(found.clone());
         let language =
             question.language.map_or_else(|| NO_LANGUAGE.to_owned(), |language| language.to_string());
-        by_language.entry(language).or_default().push(rank);
+        by_language.entry(language).or_default().push(found);
         done();
     }
     #[expect(clippy::cast_precision_loss, reason = "some thousand questions")]

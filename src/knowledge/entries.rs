@@ -1,12 +1,14 @@
 //! The entries of the knowledge base in the database. Writes happen on the caller's connection: the server gives its
 //! writer's, a command its own.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tertulia_actors::domain::{Entry, Language, Timestamp};
 use thiserror::Error;
 
 use super::search::score::{indexed, sides};
-use super::text::stems::{INDEX_VERSION, Stems};
+use super::text::stems::{INDEX_VERSION, Stems, Term};
 
 /// The tables of the knowledge base; four of the store's numbered migrations.
 pub const KNOWLEDGE_MIGRATION: &str = concat!(
@@ -261,16 +263,18 @@ fn write_all(conn: &Connection, entries: &[Entry], now: Timestamp) -> Result<usi
 /// Writes an entry's stems into the search index, and its words beside them.
 fn index(conn: &Connection, stems: &Stems, rowid: i64, entry: &Entry) -> rusqlite::Result<()> {
     let (question, answer) = sides(entry);
+    let [question, answer] = [question, answer].map(|text| stems.terms(text, Some(entry.language)));
+    let words: BTreeSet<_> = question.iter().chain(&answer).map(|term| (&term.word, &term.stem)).collect();
     let mut insert =
         conn.prepare_cached("INSERT OR IGNORE INTO knowledge_words (word, stem) VALUES (?1, ?2)")?;
-    for term in [question, answer].iter().flat_map(|text| stems.terms(text, Some(entry.language))) {
-        insert.execute(params![term.word, term.stem])?;
+    for (word, stem) in words {
+        insert.execute(params![word, stem])?;
     }
-    let written = |text| indexed(stems, text, entry).join(" ");
+    let written = |terms: &[Term]| indexed(terms).collect::<Vec<_>>().join(" ");
     conn.prepare_cached(
         "INSERT OR REPLACE INTO knowledge_text (rowid, question, answer) VALUES (?1, ?2, ?3)",
     )?
-    .execute(params![rowid, written(question), written(answer)])?;
+    .execute(params![rowid, written(&question), written(&answer)])?;
     Ok(())
 }
 

@@ -76,6 +76,11 @@ pub struct Desk {
 }
 
 impl Desk {
+    /// The quiet period of the server.
+    pub fn quiet(&self) -> Duration {
+        Duration::from_micros(self.tools.quiet)
+    }
+
     /// A generator whose run begins now.
     #[must_use]
     pub fn new(tools: Tools, meters: Meters) -> Self {

@@ -321,8 +321,11 @@ impl Harness {
                 desk.meters.borrow_mut().add_stage();
                 let stage = climb.stage(rate);
                 let arrivals = plan.stage(&stage);
+                let planned = arrivals.len();
                 spans.push(play_stage(desk, &mut people, &stage, arrivals).await);
-                let held = climb.holds(&desk.meters.borrow(), spans.len() - 1, rate, &profile.objectives);
+                let model = Duration::from_millis(profile.model.latency_ms.max(profile.model.latency_p99_ms));
+                self.drain(desk, Climb::patience(desk.quiet(), model)).await;
+                let held = Climb::holds(&desk.meters.borrow(), spans.len() - 1, planned, &profile.objectives);
                 if let Some(span) = spans.last_mut() {
                     span.missed = !held;
                 }

@@ -1,12 +1,17 @@
 //! Looks for the highest rate that still meets the objectives: doubles it until it is too much, then halves the distance.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::meters::{Meters, Timed};
 use super::profile::{Search, StagePlan};
 
-/// A rate is not held when fewer than this part of its bursts were answered while it lasted.
+/// A rate is not held when fewer than this part of its bursts are answered in time: the last ones some time behind its stage,
+/// which [`Climb::patience`] says.
 const KEPT_UP: f64 = 0.95;
+
+/// What a burst may take beside the quiet period and the model: its own messages, and the sending.
+const BURST: Duration = Duration::from_secs(1);
 
 /// A search under way.
 #[derive(Clone, Copy, Debug)]
@@ -40,15 +45,16 @@ impl Climb {
         }
     }
 
-    /// Whether a rate was held in its stage: its bursts were answered, in the times that the objectives ask for.
+    /// How long behind a stage its last bursts may be answered, with this quiet period and such a model.
     #[must_use]
-    pub fn holds(
-        &self,
-        meters: &Meters,
-        stage: usize,
-        rate: f64,
-        objectives: &BTreeMap<String, f64>,
-    ) -> bool {
+    pub const fn patience(quiet: Duration, model: Duration) -> Duration {
+        quiet.saturating_add(model).saturating_add(BURST)
+    }
+
+    /// Whether a rate was held in its stage, of which so many bursts were planned: they were answered, in the times that the
+    /// objectives ask for. To be asked [`Climb::patience`] behind the stage.
+    #[must_use]
+    pub fn holds(meters: &Meters, stage: usize, planned: usize, objectives: &BTreeMap<String, f64>) -> bool {
         let Some(meter) = meters.stages.get(stage) else { return false };
         let limits = [
             ("overhead_p50_ms", Timed::Overhead, 50.0),
@@ -60,7 +66,8 @@ impl Climb {
             let measured = meter.times.of(*what).at(*percentile).unwrap_or(f64::INFINITY);
             objectives.get(*name).is_none_or(|limit| measured <= *limit)
         });
-        is_fast && meter.bursts as f64 >= KEPT_UP * rate * self.search.seconds
+        let answered = meter.times.of(Timed::Overhead).quantiles().count;
+        is_fast && answered as f64 >= KEPT_UP * planned as f64
     }
 
     /// Takes down whether a rate was held, and chooses the next.
@@ -93,6 +100,19 @@ mod tests {
             climb.tell(rate, rate <= holds_up_to);
         }
         (rates, climb.best)
+    }
+
+    #[test]
+    fn a_rate_is_held_when_its_bursts_are_answered_fast_whether_or_not_its_stage_had_ended_by_then() {
+        let objectives = BTreeMap::from([("overhead_p99_ms".to_owned(), 100.0)]);
+        for (answered, took_ms, expected) in
+            [(100, 20, true), (96, 20, true), (94, 20, false), (100, 200, false), (0, 20, false)]
+        {
+            // None of them counts as answered while the stage lasted.
+            let mut meters = Meters::new(vec![false]);
+            (0..answered).for_each(|_| meters.record(0, Timed::Overhead, took_ms * 1_000));
+            assert_eq!(Climb::holds(&meters, 0, 100, &objectives), expected, "{answered} in {took_ms} ms");
+        }
     }
 
     #[test]

@@ -1,20 +1,28 @@
 //! What a query asks for: its words read into stems that the index has, and what the index is asked with.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use rusqlite::Connection;
 use tertulia_actors::ports::Search;
 
 use super::score::{Asked, Meant};
-use super::vocabulary::{StemId, Vocabulary};
+use super::vocabulary::{StemId, Vocabulary, may_be_misspelt};
 use crate::knowledge::text::stems::{Stems, Term, pieces, sentences};
 use crate::knowledge::text::words::TEXT_CHARS_MAX;
 
-/// Terms of a query that are looked up; what a person asks is said by then.
-pub(super) const TERMS_MAX: usize = 64;
+/// Terms of a query, or of one of its sentences, that are compared with an entry, and that the index is asked for.
+const TERMS_MAX: usize = 64;
+
+/// How sure it is that a known word is meant by one that is a typing error away. A short word, and one that begins
+/// otherwise, is as likely another word: "border" is not "order", and "silk" not "milk".
+const LIKELY: f32 = 0.9;
+const DOUBTFUL: f32 = 0.4;
+
+/// Letters from which on a word that begins alike is likely to be the one that is meant.
+const LIKELY_CHARS_MIN: usize = 6;
 
 /// Sentences of a query that are compared one by one, the first ones: a batch has at most some twenty messages.
-pub(super) const SENTENCES_MAX: usize = 32;
+const SENTENCES_MAX: usize = 32;
 
 /// Words of a query that typing errors are looked for in, at the most: each is compared with all words of its length.
 const MISSPELT_MAX: usize = 64;
@@ -65,12 +73,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// What terms mean, each once, the first ones of many.
+    /// What terms mean, each stem once, the first ones of many.
     fn way(&mut self, terms: &[Term]) -> rusqlite::Result<Vec<Meant>> {
         let mut way: Vec<Meant> = Vec::new();
-        for term in first(terms) {
+        for term in distinct(terms).take(TERMS_MAX) {
             let meant = self.meant(term)?;
-            if !way.contains(&meant) {
+            if !way.iter().any(|known| known.ids.iter().any(|id| meant.ids.contains(id))) {
                 way.push(meant);
             }
         }
@@ -81,10 +89,12 @@ impl Reader<'_> {
         if let Some(meant) = self.meant.get(&term.stem) {
             return Ok(meant.clone());
         }
-        let mut ids = self.vocabulary.as_written(self.stems, term);
-        if ids.is_empty() && self.misspelt < MISSPELT_MAX {
+        let (mut ids, mut certainty) = (self.vocabulary.as_written(self.stems, term), 1.0);
+        if ids.is_empty() && self.misspelt < MISSPELT_MAX && may_be_misspelt(&term.word) {
             self.misspelt += 1;
-            ids = self.vocabulary.misspelt(self.conn, &term.word)?;
+            let (guessed, begins_alike) = self.vocabulary.misspelt(self.conn, &term.word)?;
+            let is_long = term.word.chars().nth(LIKELY_CHARS_MIN - 1).is_some();
+            (ids, certainty) = (guessed, if begins_alike && is_long { LIKELY } else { DOUBTFUL });
         }
         let is_subject = match ids[..] {
             [] => self.stems.is_subject(&term.stem),
@@ -94,7 +104,7 @@ impl Reader<'_> {
             ids.push(self.stranger());
         }
         let weight = ids.iter().map(|id| self.vocabulary.weight(*id)).fold(f32::INFINITY, f32::min);
-        let meant = Meant { ids, weight, is_subject };
+        let meant = Meant { ids, weight, certainty, is_subject };
         self.meant.insert(term.stem.clone(), meant.clone());
         Ok(meant)
     }
@@ -107,31 +117,40 @@ impl Reader<'_> {
 
     /// The pieces of terms, each once.
     fn pieces(&mut self, terms: &[Term]) -> Vec<Meant> {
-        let all: BTreeSet<_> = first(terms).iter().flat_map(|term| pieces(&term.stem)).collect();
+        let all: BTreeSet<_> = distinct(terms).take(TERMS_MAX).flat_map(|term| pieces(&term.stem)).collect();
         let mut meant = Vec::new();
         for piece in all {
             let id = self.vocabulary.id(&piece).unwrap_or_else(|| self.stranger());
-            meant.push(Meant { ids: vec![id], weight: self.vocabulary.weight(id), is_subject: false });
+            let weight = self.vocabulary.weight(id);
+            meant.push(Meant { ids: vec![id], weight, certainty: 1.0, is_subject: false });
         }
         meant
     }
 
-    /// Asks for what the terms mean, and for the pieces of those that the index does not have.
+    /// Asks for what the terms mean, the most telling ones of many, wherever in the query they stand; where the index has
+    /// none of a term, for its pieces.
     fn full_text(&self, terms: &[Term]) -> String {
         let mut asked = BTreeSet::new();
-        for term in first(terms) {
-            let ids = self.meant.get(&term.stem).map_or(&[][..], |meant| &meant.ids);
-            let known: Vec<_> = ids.iter().filter_map(|id| self.vocabulary.stem(*id)).collect();
+        for term in distinct(terms) {
+            let meant = self.meant.get(&term.stem).map_or(&[][..], |meant| &meant.ids);
+            let known = meant.iter().copied().filter(|id| self.vocabulary.stem(*id).is_some());
+            let known: Vec<_> = known.chain(self.vocabulary.id(&term.stem)).collect();
             if known.is_empty() {
-                let pieces = pieces(&term.stem).into_iter().filter_map(|piece| self.vocabulary.id(&piece));
-                asked.extend(pieces.filter_map(|id| self.vocabulary.stem(id)));
+                asked.extend(pieces(&term.stem).iter().filter_map(|piece| self.vocabulary.id(piece)));
             }
             asked.extend(known);
         }
-        asked.iter().map(|stem| format!("\"{}\"", stem.replace('"', ""))).collect::<Vec<_>>().join(" OR ")
+        let mut asked: Vec<_> = asked.into_iter().collect();
+        asked.sort_by(|one, other| {
+            self.vocabulary.weight(*other).total_cmp(&self.vocabulary.weight(*one)).then(one.cmp(other))
+        });
+        let stems = asked.iter().take(TERMS_MAX).filter_map(|id| self.vocabulary.stem(*id));
+        stems.map(|stem| format!("\"{}\"", stem.replace('"', ""))).collect::<Vec<_>>().join(" OR ")
     }
 }
 
-fn first(terms: &[Term]) -> &[Term] {
-    &terms[..terms.len().min(TERMS_MAX)]
+/// Terms with different stems, in order.
+fn distinct(terms: &[Term]) -> impl Iterator<Item = &Term> {
+    let mut seen = HashSet::new();
+    terms.iter().filter(move |term| seen.insert(term.stem.as_str()))
 }

@@ -5,19 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use tertulia_actors::domain::Entry;
 
 use super::vocabulary::{StemId, Vocabulary};
-use crate::knowledge::text::stems::{Stems, pieces, sentences};
+use crate::knowledge::text::stems::{Stems, Term, is_piece, pieces, sentences};
+use crate::knowledge::text::words::TEXT_CHARS_MAX;
 
 /// What a query is worth at the most whose words are all in the answer and not in the question: enough to be shown to the
 /// query service as a passage, less than any threshold for a reply, since an answer mentions much that it does not
 /// answer.
 const ANSWER_SCORE_MAX: f32 = 0.4;
 
+/// How sure a guessed subject must be to make a question of what else is asked alike.
+const SURE_MIN: f32 = 0.5;
+
 /// How much a stem of the answer counts that the question does not have, where question and query have something else in
 /// common.
 const ANSWER_SHARE: f32 = 0.5;
-
-/// How often a term of an answer counts beside one of its question.
-const ANSWER_FREQUENCY: f32 = 0.25;
 
 /// How fast a term that is repeated, and an entry that is long, count less: the constants of BM25 as SQLite and Lucene have
 /// them (<https://www.sqlite.org/fts5.html#the_bm25_function>).
@@ -28,6 +29,9 @@ const BM25_B: f32 = 0.75;
 /// the same share of paraphrases, and each more than BM25 or nearness alone of passages.
 const BM25_SHARE: f32 = 0.6;
 
+/// Sentences of a question, or of a passage, that are compared one by one, the first ones.
+const WAYS_MAX: usize = 64;
+
 /// A term of a query.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Meant {
@@ -35,6 +39,8 @@ pub(super) struct Meant {
     pub(super) ids: Vec<StemId>,
     /// How telling it is.
     pub(super) weight: f32,
+    /// How sure that is, 0 to 1: less where it was guessed.
+    pub(super) certainty: f32,
     /// Whether it says what is asked about.
     pub(super) is_subject: bool,
 }
@@ -51,7 +57,7 @@ pub(super) struct Asked {
     ways: Vec<Vec<Meant>>,
     /// Its terms and their pieces, without repetition.
     terms: Vec<Meant>,
-    /// The weight of all terms.
+    /// The weight of all terms and pieces.
     weight: f32,
     /// How much its subjects tell, 0 to 1.
     evidence: f32,
@@ -75,9 +81,9 @@ pub(super) struct Stored {
     ways: Vec<Vec<StemId>>,
     /// The subjects of the answer, sorted.
     answer: Vec<StemId>,
-    /// How often question and answer have each term and piece; sorted.
+    /// How often the question has each term and piece; sorted.
     frequencies: Vec<(StemId, f32)>,
-    /// Terms and pieces, those of the answer in part.
+    /// Terms of the question.
     length: f32,
 }
 
@@ -85,6 +91,9 @@ impl Stored {
     /// Reads an entry. One without a question is a passage: what it says is compared like a question.
     pub(super) fn new(stems: &Stems, vocabulary: &Vocabulary, entry: &Entry) -> Self {
         let (question, answer) = sides(entry);
+        // What lies behind is not in the index either.
+        let end = question.char_indices().nth(TEXT_CHARS_MAX).map_or(question.len(), |(end, _)| end);
+        let question = &question[..end];
         let language = Some(entry.language);
         let ids = |text: &str| -> Vec<StemId> {
             let terms = stems.terms(text, language);
@@ -92,17 +101,15 @@ impl Stored {
             known.into_iter().collect()
         };
         let has_subject = |way: &Vec<StemId>| way.iter().any(|id| vocabulary.is_subject(*id));
-        let ways = sentences(question).map(ids).filter(has_subject).chain([ids(question)]).collect();
+        let sentences = sentences(question).map(ids).filter(has_subject).take(WAYS_MAX);
+        let ways = sentences.chain([ids(question)]).collect();
         let mut answer_ids = ids(answer);
         answer_ids.retain(|id| vocabulary.is_subject(*id));
-        let mut frequencies = BTreeMap::<StemId, f32>::new();
-        let mut length = 0.0;
-        for (text, times) in [(question, 1.0), (answer, ANSWER_FREQUENCY)] {
-            for stem in indexed(stems, text, entry) {
-                length += times;
-                if let Some(id) = vocabulary.id(&stem) {
-                    *frequencies.entry(id).or_default() += times;
-                }
+        let (mut frequencies, mut length) = (BTreeMap::<StemId, f32>::new(), 0.0);
+        for held in indexed(&stems.terms(question, language)) {
+            length += if is_piece(&held) { 0.0 } else { 1.0 };
+            if let Some(id) = vocabulary.id(&held) {
+                *frequencies.entry(id).or_default() += 1.0;
             }
         }
         Self { ways, answer: answer_ids, frequencies: frequencies.into_iter().collect(), length }
@@ -114,22 +121,26 @@ pub(in crate::knowledge) fn sides(entry: &Entry) -> (&str, &str) {
     if entry.question.is_empty() { (&entry.answer, "") } else { (&entry.question, &entry.answer) }
 }
 
-/// What the index holds of one side of an entry: its stems and their pieces.
-pub(in crate::knowledge) fn indexed(stems: &Stems, text: &str, entry: &Entry) -> Vec<String> {
-    let terms = stems.terms(text, Some(entry.language));
-    terms.into_iter().flat_map(|term| pieces(&term.stem).into_iter().chain([term.stem])).collect()
+/// What the index holds of terms: their stems, and the pieces of these.
+pub(in crate::knowledge) fn indexed(terms: &[Term]) -> impl Iterator<Item = String> {
+    terms.iter().flat_map(|term| pieces(&term.stem).into_iter().chain([term.stem.clone()]))
 }
 
 /// Scores an entry, 0 (nothing in common) to 1 (one of its ways has just the stems of a sentence of the query).
 ///
-/// How near the nearest ways of asking are, drawn towards BM25 the less they are the same; at least a part of what BM25 says.
-/// BM25 draws up only as far as the query tells something: "water" alone is in half of the questions.
+/// How near the nearest ways of asking are, drawn up towards BM25 of the question the less they are the same, and as far as
+/// the query tells something: "water" alone is in half of the questions. What has no way of asking in common with the query
+/// is a passage at the best, by what question and answer have of it.
 pub(super) fn score(vocabulary: &Vocabulary, asked: &Asked, stored: &Stored) -> f32 {
     let pairs = asked.ways.iter().flat_map(|asked| stored.ways.iter().map(move |way| (asked, way)));
     let near = pairs.map(|(asked, way)| nearness(vocabulary, asked, way, &stored.answer)).fold(0.0, f32::max);
     let bm25 = bm25(vocabulary, asked, stored);
-    let drawn = near + BM25_SHARE * (1.0 - near) * (bm25 * asked.evidence - near);
-    drawn.max(ANSWER_SCORE_MAX * bm25).clamp(0.0, 1.0)
+    let passage = ANSWER_SCORE_MAX * bm25.max(coverage(asked, stored));
+    if near <= f32::EPSILON {
+        return passage;
+    }
+    let drawn = BM25_SHARE * (1.0 - near) * (bm25 * asked.evidence - near).max(0.0);
+    (near + drawn).max(passage).clamp(0.0, 1.0)
 }
 
 /// The cosine of a sentence and a way of asking, as sets of weighted stems.
@@ -144,11 +155,11 @@ fn nearness(vocabulary: &Vocabulary, asked: &[Meant], way: &[StemId], answer: &[
         let square = term.weight.powi(2);
         all += square;
         if term.is_in(way) {
-            common += square;
-            shared += 1;
-            has_subject |= term.is_subject;
+            common += square * term.certainty;
+            shared += usize::from(term.certainty >= SURE_MIN);
+            has_subject |= term.is_subject && term.certainty >= SURE_MIN;
         } else if term.is_subject && term.is_in(answer) {
-            mentioned += ANSWER_SHARE * square;
+            mentioned += ANSWER_SHARE * square * term.certainty;
         }
     }
     let is_same = shared == asked.len() && shared == way.len();
@@ -170,16 +181,25 @@ fn evidence(vocabulary: &Vocabulary, squares: f32) -> f32 {
     (squares.sqrt() / vocabulary.weight_of_one()).min(1.0)
 }
 
-/// BM25 as a share of what an entry of average length would have that has each term once; at most 1.
+/// The share of the query's weight that question and answer cover together.
+fn coverage(asked: &Asked, stored: &Stored) -> f32 {
+    let (Some(asked), Some(question)) = (asked.ways.last(), stored.ways.last()) else { return 0.0 };
+    let all: f32 = asked.iter().map(|term| term.weight).sum();
+    let covered = asked.iter().filter(|term| term.is_in(question) || term.is_in(&stored.answer));
+    let covered: f32 = covered.map(|term| term.weight * term.certainty).sum();
+    if all > f32::EPSILON { covered / all } else { 0.0 }
+}
+
+/// BM25 of the question as a share of what an entry of average length would have that has each term once; at most 1.
 fn bm25(vocabulary: &Vocabulary, asked: &Asked, stored: &Stored) -> f32 {
     let long = BM25_K1 * (1.0 - BM25_B + BM25_B * stored.length / vocabulary.average_length);
     let of_term = |term: &Meant| {
-        let times = term.ids.iter().filter_map(|id| {
+        let found = term.ids.iter().filter_map(|id| {
             let at = stored.frequencies.binary_search_by_key(id, |(stem, _)| *stem).ok()?;
             Some(stored.frequencies[at].1)
         });
-        let times = times.fold(0.0, f32::max);
-        term.weight * times * (BM25_K1 + 1.0) / (times + long)
+        let times = found.fold(0.0, f32::max);
+        term.weight * term.certainty * times * (BM25_K1 + 1.0) / (times + long)
     };
     let sum: f32 = asked.terms.iter().map(of_term).sum();
     if asked.weight > f32::EPSILON { (sum / asked.weight).min(1.0) } else { 0.0 }

@@ -22,7 +22,8 @@ fn vocabulary(stems: &Stems, texts: &[&str]) -> Vocabulary {
 fn asked(stems: &Stems, vocabulary: &Vocabulary, query: &str) -> Asked {
     let meant = |stem: &str| {
         let id = vocabulary.id(stem).unwrap();
-        Meant { ids: vec![id], weight: vocabulary.weight(id), is_subject: stems.is_subject(stem) }
+        let (weight, is_subject) = (vocabulary.weight(id), stems.is_subject(stem));
+        Meant { ids: vec![id], weight, certainty: 1.0, is_subject }
     };
     let way = |text: &str| -> Vec<Meant> {
         let distinct: BTreeSet<_> = stems.terms(text, None).into_iter().map(|term| term.stem).collect();

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tertulia_actors::domain::Language;
 
-use crate::knowledge::text::stems::{Stems, Term};
+use crate::knowledge::text::stems::{Stems, Term, is_piece};
 
-/// Letters of a word below which a typing error is not looked for: most short words are one edit from others.
+/// Letters of a word below which no typing error is looked for.
 const TYPO_CHARS_MIN: usize = 4;
 
 /// Stems that a misspelt word may mean, at the most.
@@ -36,7 +36,7 @@ pub(super) struct Vocabulary {
     languages: Vec<Language>,
     /// How many entries there are.
     total: u64,
-    /// Terms of a question, on average.
+    /// Terms of a question, on average, without their pieces.
     pub(super) average_length: f32,
 }
 
@@ -51,7 +51,7 @@ impl Vocabulary {
             let count = counts.entry(row.get(0)?).or_default();
             if is_in_questions {
                 *count += row.get::<_, i64>(1)?.unsigned_abs();
-                length += row.get::<_, f64>(2)?;
+                length += if is_piece(row.get_ref(0)?.as_str()?) { 0.0 } else { row.get::<_, f64>(2)? };
             }
         }
         Ok(Self { languages: languages(conn)?, ..Self::new(counts, total(conn)?, length, stems) })
@@ -112,30 +112,41 @@ impl Vocabulary {
         found
     }
 
-    /// The stems of the words of entries that are one typing error away from a word, the most common first.
-    pub(super) fn misspelt(&mut self, conn: &Connection, word: &str) -> rusqlite::Result<Vec<StemId>> {
-        if word.chars().nth(TYPO_CHARS_MIN - 1).is_none() || is_number(word) {
-            return Ok(Vec::new());
-        }
-        let mut found = self.nearest(conn, word)?;
+    /// The stems of the words of entries that are one typing error away from a word, the most common first, and whether they
+    /// begin alike, which few errors change: where some do, only those are meant.
+    pub(super) fn misspelt(
+        &mut self,
+        conn: &Connection,
+        word: &str,
+    ) -> rusqlite::Result<(Vec<StemId>, bool)> {
+        let near = self.nearest(conn, word)?;
+        let begins_alike = near.iter().any(|(_, alike)| *alike);
+        let meant = near.into_iter().filter(|(_, alike)| *alike == begins_alike);
+        let mut found: Vec<_> = meant.map(|(id, _)| id).collect();
         found.sort_by(|one, other| self.weight(*one).total_cmp(&self.weight(*other)).then(one.cmp(other)));
         found.dedup();
         found.truncate(MEANINGS_MAX);
-        Ok(found)
+        Ok((found, begins_alike))
     }
 
-    /// The stems of the words that one edit makes of `word`.
-    fn nearest(&mut self, conn: &Connection, word: &str) -> rusqlite::Result<Vec<StemId>> {
+    /// The stems of the words that one edit makes of `word`, each with whether it begins alike.
+    fn nearest(&mut self, conn: &Connection, word: &str) -> rusqlite::Result<Vec<(StemId, bool)>> {
         let words = match &mut self.words {
             Some(words) => words,
             none => none.insert(words(conn, &self.ids)?),
         };
         let word: Vec<char> = word.chars().collect();
-        let lengths = word.len() - 1..=word.len() + 1;
+        let lengths = word.len().saturating_sub(1)..=word.len() + 1;
         let candidates = lengths.filter_map(|length| words.get(&length)).flatten();
-        let near = candidates.filter(|(known, _)| is_one_edit(&word, known)).map(|(_, id)| *id);
-        Ok(near.collect())
+        let near = candidates.filter(|(known, _)| is_one_edit(&word, known));
+        Ok(near.map(|(known, id)| (*id, known.first() == word.first())).collect())
     }
+}
+
+/// Whether typing errors are looked for in a word: most short words are one edit from others, and a number with a wrong
+/// digit is another number.
+pub(super) fn may_be_misspelt(word: &str) -> bool {
+    word.chars().nth(TYPO_CHARS_MIN - 1).is_some() && !word.chars().any(|c| c.is_ascii_digit())
 }
 
 fn at<T>(all: &[T], id: StemId) -> Option<&T> {
@@ -168,11 +179,10 @@ fn languages(conn: &Connection) -> rusqlite::Result<Vec<Language>> {
     Ok(languages)
 }
 
-/// How many entries there are, at the most: the highest row, since counting reads them all and only the logarithm
-/// matters.
+/// How many entries there are.
 fn total(conn: &Connection) -> rusqlite::Result<u64> {
-    let highest: Option<i64> = conn.query_row("SELECT max(rowid) FROM knowledge", [], |row| row.get(0))?;
-    Ok(highest.unwrap_or(0).unsigned_abs())
+    let total: i64 = conn.query_row("SELECT count(*) FROM knowledge", [], |row| row.get(0))?;
+    Ok(total.unsigned_abs())
 }
 
 /// The inverse document frequency of BM25, of a stem that `count` of `total` questions have.
@@ -180,11 +190,6 @@ fn weight(count: u64, total: u64) -> f32 {
     #[expect(clippy::cast_precision_loss, reason = "only the logarithm matters")]
     let (count, total) = (count.min(total) as f32, total as f32);
     (1.0 + (total - count + 0.5) / (count + 0.5)).ln()
-}
-
-/// A number with a wrong digit is another number.
-fn is_number(word: &str) -> bool {
-    word.chars().any(|c| c.is_ascii_digit())
 }
 
 /// Whether one letter more, less, other, or changed places with its neighbour makes one word of the other.

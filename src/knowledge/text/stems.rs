@@ -243,6 +243,11 @@ pub(in crate::knowledge) fn pieces(stem: &str) -> Vec<String> {
     }
 }
 
+/// Whether what the index holds is a piece of a stem.
+pub(in crate::knowledge) fn is_piece(held: &str) -> bool {
+    held.starts_with(PIECE)
+}
+
 /// A word without the "and" or "so" that is written onto its article, which Snowball's algorithm leaves on.
 fn without_conjunction(word: &str) -> &str {
     match word.strip_prefix(['و', 'ف']) {

@@ -39,7 +39,9 @@ fn read(text: &str, letter: impl Fn(char) -> char) -> Vec<String> {
     } else {
         // NFKC (Unicode Standard Annex 15) also undoes full width, ligatures and the presentation forms of Arabic, which
         // texts copied from documents have.
-        for c in text.nfkc().take(TEXT_CHARS_MAX).flat_map(char::to_lowercase) {
+        // Cut before as well, since it holds back all marks of one letter, however many there are.
+        let read = text.chars().take(TEXT_CHARS_MAX).nfkc().take(TEXT_CHARS_MAX);
+        for c in read.flat_map(char::to_lowercase) {
             words.take(fold(letter(c)));
         }
     }
@@ -55,6 +57,8 @@ struct Words {
     word: String,
     length: usize,
     is_unspaced: bool,
+    /// Where the first apostrophe within it stood, in bytes and in characters.
+    apostrophe: Option<(usize, usize)>,
 }
 
 impl Words {
@@ -62,6 +66,7 @@ impl Words {
         match next {
             Fold::Keep(c) => self.keep(c),
             Fold::Drop => {}
+            Fold::Apostrophe => self.apostrophe = self.apostrophe.or(Some((self.word.len(), self.length))),
             Fold::Break => self.end(),
         }
     }
@@ -80,13 +85,21 @@ impl Words {
     }
 
     fn end(&mut self) {
-        if !self.word.is_empty() {
-            // The buffer stays, so that each word is allocated once and at its length.
-            self.done.push(self.word.as_str().to_owned());
-            self.word.clear();
-        }
+        // The buffer stays, so that each word is allocated once and at its length.
+        let (elided, word) = match self.apostrophe.take() {
+            Some((bytes, before)) if is_elided(before, self.length - before) => self.word.split_at(bytes),
+            _ => ("", self.word.as_str()),
+        };
+        self.done.extend([elided, word].into_iter().filter(|word| !word.is_empty()).map(str::to_owned));
+        self.word.clear();
         self.length = 0;
     }
+}
+
+/// Whether so many letters before and behind an apostrophe are two words, as in "l'eau" and "qu'est", and not one, as in
+/// "what's" and "we'll".
+const fn is_elided(before: usize, behind: usize) -> bool {
+    before > 0 && before <= 2 && behind >= 3
 }
 
 /// Whether a character belongs to the Arabic script's main block.
@@ -103,8 +116,11 @@ pub(super) const fn is_unspaced(c: char) -> bool {
         | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3FFFF}')
 }
 
-/// A Latin, Greek or Cyrillic letter without its accents; other characters as they are.
+/// A Latin, Greek or Cyrillic letter without its accents, or with the dot that Turkish keeps apart; other characters as they are.
 fn unmarked(c: char) -> char {
+    if c == 'ı' {
+        return 'i';
+    }
     if !matches!(c, '\u{00C0}'..='\u{052F}' | '\u{1E00}'..='\u{1FFF}') {
         return c;
     }
@@ -120,6 +136,8 @@ enum Fold {
     Keep(char),
     /// It vanishes; the word goes on.
     Drop,
+    /// It vanishes, and may part two words.
+    Apostrophe,
     /// The word ends.
     Break,
 }
@@ -143,11 +161,13 @@ fn fold(c: char) -> Fold {
         '\u{0610}'..='\u{061A}' | '\u{064B}'..='\u{065F}' | '\u{0670}' | '\u{06D6}'..='\u{06ED}' => {
             Fold::Drop
         }
-        // Invisible: joiners and marks of direction. And apostrophes: "what's" is one word.
+        // Invisible: joiners and marks of direction.
         '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}' => {
             Fold::Drop
         }
-        '\'' | '’' => Fold::Drop,
+        '\'' | '’' => Fold::Apostrophe,
+        // Sigma has a form of its own at the end of words, and none there in capitals.
+        'ς' => Fold::Keep('σ'),
         c if c.is_alphanumeric() => Fold::Keep(c),
         // The marks that are no letters: accents that no letter has, and what joins letters in the scripts of India.
         c if is_combining_mark(c) => Fold::Drop,
@@ -170,6 +190,9 @@ mod tests {
             ("", ""),
             ("  Hello,   WORLD!! ", "hello world"),
             ("What's up?", "whats up"),
+            ("We'll, I'd, don’t, o'clock", "well id dont o clock"),
+            ("L’eau qu'est-ce 'quoted'", "l eau qu est ce quoted"),
+            ("ΔΡΌΜΟΣ δρόμος kırmızı", "δρομοσ δρομοσ kirmizi"),
             ("İstanbul Straße", "istanbul straße"),
             ("cafe\u{301} café CAFÉ", "cafe cafe cafe"),
             ("ＦＵＬＬ １２", "full 12"),

@@ -139,6 +139,8 @@ async fn what_no_entry_answers_goes_to_a_person() {
         "when?",
         "can you bring it to the third floor?",
         "do you deliver to Mars?",
+        "9 pm",
+        "where is my border?",
         "I have a job interview today",
         "my driver was rude and shouted at my wife",
         "أريد خمس قوارير",
