@@ -4,6 +4,7 @@ pub mod app;
 pub mod channels;
 pub mod cli;
 pub mod config;
+pub mod embedding;
 pub mod eval;
 pub mod http;
 pub mod knowledge;
