@@ -35,7 +35,7 @@ use crate::metrics::Metrics;
 use crate::secret::Secret;
 use crate::store::{OpenError, PreparedStore, RunningStore, SqliteStore, StoreDeps};
 use crate::system::{Receipts, SystemClock, SystemEntropy};
-use crate::{knowledge, memory, shutdown};
+use crate::{embedding, knowledge, memory, shutdown};
 
 /// Why the server did not start, or had to stop.
 #[derive(Debug, Error)]
@@ -49,6 +49,9 @@ pub enum AppError {
     /// The knowledge base cannot be used.
     #[error("the knowledge base cannot be used: {0}")]
     Knowledge(#[from] knowledge::KnowledgeError),
+    /// The model that embeds cannot be used.
+    #[error("embedding: {0}")]
+    Model(#[from] embedding::ModelError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Listen {

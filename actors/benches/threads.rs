@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use actix::System;
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::future::join_all;
-use tertulia_actors::domain::Embedding;
-use tertulia_actors::ports::{Compute, EmbedderError, Entropy};
-use tertulia_actors::services::{EmbeddingService, Engine};
+use tertulia_actors::domain::Class;
+use tertulia_actors::ports::{Classifiable, Classification, ClassifierError, Compute, Entropy};
+use tertulia_actors::services::{ClassifierService, Engine};
 use tertulia_actors::settings::{FrontSettings, SupervisionSettings};
 use tertulia_actors::supervision::events::Reporter;
 use tertulia_actors::supervision::policy::{RestartPolicy, Strategy};
@@ -40,25 +40,25 @@ impl Entropy for NoChance {
 struct Works(Duration);
 
 impl Compute for Works {
-    type Request = String;
-    type Response = Embedding;
-    type Error = EmbedderError;
+    type Request = Classifiable;
+    type Response = Classification;
+    type Error = ClassifierError;
 
-    fn compute(&mut self, text: String) -> Result<Embedding, EmbedderError> {
+    fn compute(&mut self, _: Classifiable) -> Result<Classification, ClassifierError> {
         let begun = Instant::now();
         while begun.elapsed() < self.0 {
             std::hint::spin_loop();
         }
-        Ok(vec![text.len() as f32].into())
+        Ok(Classification { class: Class::Other, confidence: 1.0, language: None })
     }
 }
 
-fn front(is_threaded: bool, works: Works) -> FrontHandle<EmbeddingService> {
+fn front(is_threaded: bool, works: Works) -> FrontHandle<ClassifierService> {
     let limits = SupervisionSettings::default();
     let keeper = Rc::new(Keeper {
         policy: RestartPolicy::from(&limits),
         strategy: Strategy::MarkDown,
-        reporter: Reporter::silent("services/embedding"),
+        reporter: Reporter::silent("services/classifier"),
         entropy: Arc::new(NoChance),
         end_process: Arc::new(|_| {}),
         alive: Cell::new(0),
@@ -68,7 +68,7 @@ fn front(is_threaded: bool, works: Works) -> FrontHandle<EmbeddingService> {
     let settings = FrontSettings { in_flight_max, queue_max: 4_096, deadline_ms: 2_000 };
     let (kept, limited) = (Rc::clone(&keeper), limits.clone());
     let make = move || {
-        EmbeddingService(match is_threaded {
+        ClassifierService(match is_threaded {
             true => Engine::Threads(Threads::start(&kept, &limited, &Crew::of(1), move || works)),
             false => Engine::port(move |text| {
                 let mut works = works;
@@ -83,7 +83,7 @@ fn front(is_threaded: bool, works: Works) -> FrontHandle<EmbeddingService> {
 fn time(is_threaded: bool, works: Works, callers: u64, calls: u64) -> Duration {
     System::new().block_on(async {
         let front = front(is_threaded, works);
-        let text = || "Do you deliver on Friday?".to_owned();
+        let text = || ("Do you deliver on Friday?".to_owned(), None);
         front.call(None, text()).await.expect("an answer");
         let begun = Instant::now();
         let caller = || async {

@@ -348,6 +348,21 @@ impl Default for SupervisionSettings {
     }
 }
 
+/// How texts are gathered to be embedded together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BatchSettings {
+    /// Texts of a batch at the most; at least one.
+    pub texts_max: usize,
+    /// Characters of a batch at the most, which bounds its tokens: none is shorter. One text alone may have more.
+    pub chars_max: usize,
+    /// How long the first text of a batch waits for others.
+    pub wait: Duration,
+    /// Batches under way at the same time; at least one. While as many are, texts gather.
+    pub batches_max: usize,
+    /// Texts whose vectors are remembered.
+    pub cache_max: usize,
+}
+
 /// The limits of one front. They have no default of their own: how long a call may take depends on what stands behind the
 /// front, so each front's defaults are stated where it is configured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]

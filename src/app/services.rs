@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_rt::{Arbiter, ArbiterHandle};
 use tertulia_actors::domain::Channel;
-use tertulia_actors::ports::{OutboundChannel, QueryService};
+use tertulia_actors::ports::{Embedder, OutboundChannel, QueryService};
 use tertulia_actors::services::{
     ChannelService, ClassifierService, EmbeddingService, Engine, QueryFrontService, Services, VectorsService,
 };
@@ -22,6 +22,7 @@ use tertulia_actors::supervision::{Crew, Front, FrontHandle, Service, Threads};
 use super::{AppError, Ground};
 use crate::channels::whatsapp::WhatsappOutbound;
 use crate::config::{Config, EmbeddingBackend};
+use crate::embedding::{Model, ModelEmbedder};
 use crate::knowledge::{ExampleClassifier, HashedEmbedder, SqliteVectors};
 use crate::llm::{OpenAiQuery, StoredQuery};
 
@@ -122,17 +123,29 @@ async fn embedding(
     config: &Config,
     services: &ServiceThread,
 ) -> Result<Option<FrontHandle<EmbeddingService>>, AppError> {
-    let section = &config.embedding;
-    match section.backend {
+    match config.embedding.backend {
         EmbeddingBackend::None => Ok(None),
-        EmbeddingBackend::Hashed => {
-            let (threads, crew) = (section.threads, Crew::of(section.threads));
-            let make = move |keeper: &Rc<Keeper>, limits: &SupervisionSettings| {
-                EmbeddingService(Engine::Threads(Threads::start(keeper, limits, &crew, || HashedEmbedder)))
-            };
-            services.front("services/embedding".into(), section.front.over(threads), make).await.map(Some)
+        EmbeddingBackend::Hashed => embedding_by(config, services, || HashedEmbedder).await,
+        EmbeddingBackend::Model => {
+            let model = Arc::new(Model::load(&config.embedding.model_folder())?);
+            embedding_by(config, services, move || ModelEmbedder::new(&model)).await
         }
     }
+}
+
+/// The front of threads that embed, each by what `make` makes.
+async fn embedding_by<C: Embedder>(
+    config: &Config,
+    services: &ServiceThread,
+    make: impl Fn() -> C + Clone + Send + Sync + 'static,
+) -> Result<Option<FrontHandle<EmbeddingService>>, AppError> {
+    let section = &config.embedding;
+    let (batches, crew) = (section.batches(), Crew::of(section.threads));
+    let make = move |keeper: &Rc<Keeper>, limits: &SupervisionSettings| {
+        let engine = Engine::Threads(Threads::start(keeper, limits, &crew, make.clone()));
+        EmbeddingService::start(engine, batches)
+    };
+    services.front("services/embedding".into(), section.front_settings(), make).await.map(Some)
 }
 
 async fn vectors(config: &Config, services: &ServiceThread) -> Result<FrontHandle<VectorsService>, AppError> {

@@ -6,12 +6,14 @@ mod load;
 mod ranges;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tertulia_actors::domain::Class;
 use tertulia_actors::settings::{
-    ConversationSettings, OutboxSettings, Phrases, PipelineSettings, Routes, SupervisionSettings,
-    SweepSettings, TurnSettings,
+    BatchSettings, ConversationSettings, FrontSettings, OutboxSettings, Phrases, PipelineSettings, Routes,
+    SupervisionSettings, SweepSettings, TurnSettings,
 };
 
 pub use front::{Front, ThreadsFront};
@@ -129,15 +131,64 @@ impl Default for QuerySection {
 pub struct EmbeddingSection {
     /// How texts are embedded.
     pub backend: EmbeddingBackend,
-    /// Threads that embed.
+    /// The folder of models.
+    pub models: PathBuf,
+    /// The name of the model: that of its folder within `models`.
+    pub model: String,
+    /// Threads that embed, a batch each.
     pub threads: usize,
+    /// Texts of a batch at the most.
+    pub batch_texts_max: usize,
+    /// Characters of a batch at the most, which bounds its tokens.
+    pub batch_chars_max: usize,
+    /// How long the first text of a batch waits for others.
+    pub batch_wait_ms: u64,
+    /// Texts whose vectors are remembered.
+    pub cache_max: usize,
     /// The service's front.
     pub front: ThreadsFront,
 }
 
 impl Default for EmbeddingSection {
     fn default() -> Self {
-        Self { backend: EmbeddingBackend::default(), threads: 1, front: ThreadsFront::default() }
+        Self {
+            backend: EmbeddingBackend::default(),
+            models: "data/models".into(),
+            model: "all-MiniLM-L6-v2".into(),
+            threads: 1,
+            batch_texts_max: 32,
+            batch_chars_max: 8_192,
+            batch_wait_ms: 1,
+            cache_max: 4_096,
+            front: ThreadsFront::default(),
+        }
+    }
+}
+
+impl EmbeddingSection {
+    /// Where the model's files are.
+    #[must_use]
+    pub fn model_folder(&self) -> PathBuf {
+        self.models.join(&self.model)
+    }
+
+    /// How texts are gathered.
+    #[must_use]
+    pub const fn batches(&self) -> BatchSettings {
+        BatchSettings {
+            texts_max: self.batch_texts_max,
+            chars_max: self.batch_chars_max,
+            wait: Duration::from_millis(self.batch_wait_ms),
+            batches_max: self.threads,
+            cache_max: self.cache_max,
+        }
+    }
+
+    /// The limits of the front: as many calls are under way as fill the batches of all threads, and those that gather
+    /// meanwhile.
+    #[must_use]
+    pub const fn front_settings(&self) -> FrontSettings {
+        self.front.over(self.batch_texts_max.saturating_mul(self.threads.saturating_add(1)))
     }
 }
 
@@ -150,6 +201,8 @@ pub enum EmbeddingBackend {
     None,
     /// Words and parts of words, hashed; needs no model.
     Hashed,
+    /// By a sentence-transformers model that runs here.
+    Model,
 }
 
 /// Search in the knowledge base.

@@ -1,2 +1,48 @@
-//! Texts to vectors by a model of their meaning: a sentence-transformers model that runs here, or an endpoint elsewhere.
-//! Adapters of the port, without actors.
+//! Texts to vectors by a model of their meaning. Adapters of the port, without actors.
+//!
+//! `model` reads a sentence-transformers model from a folder and runs it here; `worker` puts it behind the port.
+
+#[cfg(not(feature = "semantic"))]
+mod absent;
+#[cfg(feature = "semantic")]
+mod model;
+#[cfg(feature = "semantic")]
+mod worker;
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+#[cfg(not(feature = "semantic"))]
+pub use absent::{Model, ModelEmbedder};
+#[cfg(feature = "semantic")]
+pub use model::Model;
+#[cfg(feature = "semantic")]
+pub use worker::ModelEmbedder;
+
+/// Why a model cannot be used, or failed.
+#[derive(Debug, Error)]
+pub enum ModelError {
+    /// A file of the model cannot be read.
+    #[error("cannot read '{}': {source}; `tertulia model fetch` gets a model", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file says what this program does not understand or cannot do.
+    #[error("'{}' of the model: {what}", path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The arithmetic failed.
+    #[error("the model failed: {0}")]
+    Failed(String),
+    /// This program was built without what runs models.
+    #[error("this program was built without the feature `semantic`, which runs models")]
+    Absent,
+}

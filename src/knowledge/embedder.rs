@@ -2,7 +2,7 @@
 
 use tertulia_actors::domain::Embedding;
 use tertulia_actors::failpoint;
-use tertulia_actors::ports::{Compute, EmbedderError};
+use tertulia_actors::ports::{Compute, Embeddable, EmbedderError};
 
 use super::classify::features::{fold, words_and_pieces};
 use super::text::words::words;
@@ -33,13 +33,16 @@ impl HashedEmbedder {
 }
 
 impl Compute for HashedEmbedder {
-    type Request = String;
-    type Response = Embedding;
+    type Request = Vec<Embeddable>;
+    type Response = Vec<Embedding>;
     type Error = EmbedderError;
 
-    fn compute(&mut self, text: String) -> Result<Embedding, EmbedderError> {
-        failpoint!("embedding.compute", text: &text, return Err(EmbedderError::Failed("failpoint".into())));
-        Ok(Self::embed_now(&text))
+    fn compute(&mut self, texts: Vec<Embeddable>) -> Result<Vec<Embedding>, EmbedderError> {
+        let embed = |Embeddable { text, .. }: Embeddable| {
+            failpoint!("embedding.compute", text: &text, return Err(EmbedderError::Failed("failpoint".into())));
+            Ok(Self::embed_now(&text))
+        };
+        texts.into_iter().map(embed).collect()
     }
 }
 

@@ -327,8 +327,10 @@ impl Fronts<'_> {
         let path = config.storage.path.clone();
         let classifier = Rc::clone(&self.setting.classifier);
         let embedding = (config.embedding.backend == EmbeddingBackend::Hashed).then(|| {
-            let limits = config.embedding.front.over(config.embedding.threads);
-            self.front("services/embedding", limits, || EmbeddingService(in_place(HashedEmbedder)))
+            let (limits, batches) = (config.embedding.front_settings(), config.embedding.batches());
+            self.front("services/embedding", limits, move || {
+                EmbeddingService::start(in_place(HashedEmbedder), batches)
+            })
         });
         Services {
             embedding,

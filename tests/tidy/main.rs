@@ -33,7 +33,7 @@ const ACTORS: &[(&str, &[&str])] = &[
     ("feed", &["domain", "failpoint", "supervision"]),
     ("ports", &["domain", "ports"]),
     ("supervision", &["domain", "failpoint", "ports", "settings", "supervision"]),
-    ("services", &["domain", "failpoint", "ports", "supervision"]),
+    ("services", &["domain", "failpoint", "ports", "services", "settings", "supervision"]),
     ("pipeline", &["domain", "pipeline", "ports", "services", "settings", "supervision"]),
     (
         "inbox",

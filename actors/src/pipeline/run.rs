@@ -19,7 +19,7 @@ use crate::domain::{
     Record, Route, TurnId,
 };
 use crate::ports::store::Turns;
-use crate::ports::{Answer, Classification, Query, QueryError, Search};
+use crate::ports::{Answer, Classification, Embeddable, Query, QueryError, Search};
 use crate::services::Services;
 use crate::settings::{Phrases, PipelineSettings, Routes};
 use crate::supervision::CallError;
@@ -209,7 +209,7 @@ impl Pipeline {
     ) -> Result<Option<Embedding>, TurnError> {
         let Some(front) = &self.services.embedding else { return Ok(None) };
         let begun = Instant::now();
-        let result = front.call(Some(input.conversation), text.to_owned()).await;
+        let result = front.call(Some(input.conversation), Embeddable::query(text)).await;
         settle(Stage::Embedding, result, input, begun, journal, |_| Value::Null)
     }
 

@@ -5,7 +5,39 @@ use thiserror::Error;
 use super::Compute;
 use crate::domain::Embedding;
 
-/// Why a text could not be embedded.
+/// What a text is to a search: some models embed the two differently.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Role {
+    /// A question, or another thing that a person says.
+    Query,
+    /// A text that is looked for.
+    Passage,
+}
+
+/// A text to be embedded.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Embeddable {
+    /// The text.
+    pub text: String,
+    /// What it is to a search.
+    pub role: Role,
+}
+
+impl Embeddable {
+    /// What a person says.
+    #[must_use]
+    pub fn query(text: impl Into<String>) -> Self {
+        Self { text: text.into(), role: Role::Query }
+    }
+
+    /// A text that is looked for.
+    #[must_use]
+    pub fn passage(text: impl Into<String>) -> Self {
+        Self { text: text.into(), role: Role::Passage }
+    }
+}
+
+/// Why texts could not be embedded.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum EmbedderError {
     /// The model or its endpoint failed.
@@ -13,7 +45,10 @@ pub enum EmbedderError {
     Failed(String),
 }
 
-/// Turns a text into a vector of unit length, on this machine.
-pub trait Embedder: Compute<Request = String, Response = Embedding, Error = EmbedderError> {}
+/// Turns texts into vectors of unit length, one for each in their order, on this machine.
+pub trait Embedder:
+    Compute<Request = Vec<Embeddable>, Response = Vec<Embedding>, Error = EmbedderError>
+{
+}
 
-impl<T: Compute<Request = String, Response = Embedding, Error = EmbedderError>> Embedder for T {}
+impl<T: Compute<Request = Vec<Embeddable>, Response = Vec<Embedding>, Error = EmbedderError>> Embedder for T {}

@@ -20,7 +20,7 @@ pub use channel::{InboundChannel, Outbound, OutboundChannel, SendError};
 pub use classifier::{Classifiable, Classification, Classifier, ClassifierError};
 pub use clock::{Clock, ReceiptSource};
 pub use compute::Compute;
-pub use embedder::{Embedder, EmbedderError};
+pub use embedder::{Embeddable, Embedder, EmbedderError, Role};
 pub use entropy::Entropy;
 pub use knowledge::KnowledgeBase;
 pub use query::{Answer, Query, QueryError, QueryService};

@@ -1,18 +1,22 @@
 //! The services behind their fronts: each names what is asked and answered, and calls its port.
 
+pub mod embedding;
+
 use std::sync::Arc;
 
 use futures_util::TryFutureExt;
 use serde_json::{Map, Value};
 
-use crate::domain::{Embedding, Hit};
+use crate::domain::Hit;
 use crate::failpoint;
 use crate::ports::{
-    Answer, Classifiable, Classification, ClassifierError, EmbedderError, Outbound, OutboundChannel,
-    PortFuture, Query, QueryError, QueryService, Search, SendError, VectorsError,
+    Answer, Classifiable, Classification, ClassifierError, Outbound, OutboundChannel, PortFuture, Query,
+    QueryError, QueryService, Search, SendError, VectorsError,
 };
 use crate::supervision::service::{Blame, Fault, Work};
 use crate::supervision::{FrontHandle, Service, Threads};
+
+pub use embedding::EmbeddingService;
 
 /// What does the work of a service.
 pub enum Engine<Q, R, E> {
@@ -40,29 +44,6 @@ impl<Q: Send + 'static, R: Send + 'static, E: Send + 'static> Engine<Q, R, E> {
             Self::Threads(threads) => threads.detail(),
             Self::Port(_) => Map::new(),
         }
-    }
-}
-
-/// Texts to vectors.
-pub struct EmbeddingService(pub Engine<String, Embedding, EmbedderError>);
-
-impl Service for EmbeddingService {
-    type Request = String;
-    type Response = Embedding;
-    type Error = EmbedderError;
-    const NAME: &'static str = "embedding";
-
-    fn call(&self, text: String) -> Work<Embedding, EmbedderError> {
-        failpoint!("services.embedding");
-        self.0.call(text)
-    }
-
-    fn blame(_: &EmbedderError) -> Blame {
-        Blame::Service
-    }
-
-    fn detail(&self) -> Map<String, Value> {
-        self.0.detail()
     }
 }
 

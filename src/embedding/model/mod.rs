@@ -1,0 +1,142 @@
+//! A sentence-transformers model: `card` reads what its files say of it, `tokens` cuts texts into the tokens of its
+//! vocabulary, `encoder` computes what they mean together, and `ops` is the arithmetic of one layer.
+
+mod card;
+mod encoder;
+mod ops;
+mod tokens;
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+use tertulia_actors::domain::Embedding;
+use tertulia_actors::ports::{Embeddable, Role};
+
+use super::ModelError;
+pub use card::Card;
+use card::Pooling;
+use encoder::Encoder;
+use tokens::Tokens;
+
+/// A model that was read into memory; threads share it, since nothing in it changes.
+///
+/// BERT and XLM-RoBERTa with mean pooling or that of the first token, as sentence-transformers (<https://sbert.net>) writes
+/// them: `config.json`, `tokenizer.json`, `model.safetensors`, and beside them `sentence_bert_config.json`,
+/// `1_Pooling/config.json` and `config_sentence_transformers.json`.
+pub struct Model {
+    card: Card,
+    tokens: Tokens,
+    encoder: Encoder,
+    fingerprint: String,
+}
+
+impl Model {
+    /// Reads the model in a folder.
+    ///
+    /// # Errors
+    /// A file is missing, or the model is of a kind that this program cannot run.
+    pub fn load(folder: &Path) -> Result<Self, ModelError> {
+        let card = Card::read(folder)?;
+        let (tokenizer, weights) = (folder.join("tokenizer.json"), folder.join("model.safetensors"));
+        let vocabulary = read(&tokenizer)?;
+        let tokens = Tokens::new(&vocabulary, &card).map_err(|what| unfit(&tokenizer, what))?;
+        let bytes = read(&weights)?;
+        let mut hash = Sha256::new();
+        hash.update(format!("{card:?}"));
+        hash.update(&vocabulary);
+        hash.update(&bytes);
+        let fingerprint = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let encoder = Encoder::new(bytes, &card).map_err(|error| unfit(&weights, error.to_string()))?;
+        Ok(Self { card, tokens, encoder, fingerprint })
+    }
+
+    /// What its files say of it.
+    #[must_use]
+    pub const fn card(&self) -> &Card {
+        &self.card
+    }
+
+    /// A short hash of everything that its vectors depend on: vectors of two models with the same one may be compared.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// The vectors of texts, in their order, each of unit length.
+    ///
+    /// A text alone has the same vector as among others, but for the last bits. One that is longer than the card allows
+    /// ([`Card::tokens_max`]) is cut there.
+    ///
+    /// # Errors
+    /// [`ModelError::Failed`], of which no text is the cause.
+    pub fn embed(&self, texts: &[Embeddable]) -> Result<Vec<Embedding>, ModelError> {
+        let cut = |text: &Embeddable| self.tokens.of(self.prefix(text.role), &text.text);
+        let sequences = texts.iter().map(cut).collect::<candle_core::Result<Vec<_>>>().map_err(failed)?;
+        let mut vectors = Vec::with_capacity(texts.len());
+        for some in parts(&sequences) {
+            let hidden = self.encoder.run(some).map_err(failed)?;
+            let mut rows = hidden.as_slice();
+            for sequence in some {
+                let (own, others) = rows.split_at(sequence.len() * self.card.dimensions);
+                vectors.push(self.pool(own));
+                rows = others;
+            }
+        }
+        Ok(vectors)
+    }
+
+    fn prefix(&self, role: Role) -> &str {
+        match role {
+            Role::Query => &self.card.query_prefix,
+            Role::Passage => &self.card.passage_prefix,
+        }
+    }
+
+    /// One vector of unit length from those of a text's tokens.
+    fn pool(&self, tokens: &[f32]) -> Embedding {
+        let dimensions = self.card.dimensions;
+        let mut vector = tokens[..dimensions].to_vec();
+        if self.card.pooling == Pooling::Mean {
+            for token in tokens.chunks_exact(dimensions).skip(1) {
+                vector.iter_mut().zip(token).for_each(|(sum, value)| *sum += value);
+            }
+        }
+        ops::normalise(&mut vector);
+        vector.into()
+    }
+}
+
+/// Tokens that go through the model together at the most: what one layer holds of them, some 20 KiB a token for 384
+/// dimensions, stays within a processor's cache for a few and within some tens of MiB for many.
+const TOKENS_TOGETHER_MAX: usize = 2_048;
+
+/// Sequences that go through the model together.
+fn parts(sequences: &[Vec<u32>]) -> impl Iterator<Item = &[Vec<u32>]> {
+    let mut rest = sequences;
+    std::iter::from_fn(move || {
+        let mut tokens = 0;
+        let fits = |sequence: &&Vec<u32>| {
+            tokens += sequence.len();
+            tokens <= TOKENS_TOGETHER_MAX
+        };
+        let count = rest.iter().take_while(fits).count().max(1).min(rest.len());
+        let (part, others) = rest.split_at(count);
+        rest = others;
+        (!part.is_empty()).then_some(part)
+    })
+}
+
+fn failed(error: candle_core::Error) -> ModelError {
+    ModelError::Failed(error.to_string())
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
+    std::fs::read(path).map_err(|source| ModelError::Missing { path: path.to_owned(), source })
+}
+
+fn unfit(path: &Path, what: impl Into<String>) -> ModelError {
+    ModelError::Unfit { path: path.to_owned(), what: what.into() }
+}
+
+#[cfg(test)]
+mod tests;
