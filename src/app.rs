@@ -15,7 +15,7 @@ use tertulia_actors::domain::Memory;
 use tertulia_actors::inbox::admission::Admissions;
 use tertulia_actors::inbox::pressure::{Pressure, PressureLimits, Refusals};
 use tertulia_actors::pipeline::Pipeline;
-use tertulia_actors::ports::{Clock, Entropy, InboundChannel, ReceiptSource, Store};
+use tertulia_actors::ports::{Clock, Entropy, InboundChannel, KnowledgeBase, ReceiptSource, Store};
 use tertulia_actors::runtime::{ConversationCounter, Runtime, RuntimeParts};
 use tertulia_actors::services::Services;
 use tertulia_actors::shard::ChannelsOut;
@@ -29,6 +29,7 @@ use services::{JOIN_WAIT, ServiceThread};
 
 use crate::channels::whatsapp::WhatsappInbound;
 use crate::config::Config;
+use crate::embedding::Model;
 use crate::http::{HttpState, Parts, listen, run_server};
 use crate::lock_file::{LockError, LockFile};
 use crate::metrics::Metrics;
@@ -106,9 +107,10 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         Arc::new(Receipts::after(prepared.last_receipt_seq(), Arc::clone(&ground.clock)));
     prepare_knowledge(&config, &ground)?;
     let services = ServiceThread::start(&config, &ground).await?;
-    let parts = runtime_parts(&config, &ground, &mut prepared, &services).await?;
+    let model = services::model(&config)?;
+    let parts = runtime_parts(&config, &ground, &mut prepared, (&services, model.as_ref())).await?;
     let probes = (parts.pipeline.services.clone(), parts.channels.clone());
-    let vectors = parts.pipeline.services.vectors.clone();
+    let (embedding, vectors) = (probes.0.embedding.clone(), probes.0.vectors.clone());
     let runtime = Runtime::start(parts, services.watched()).await.ok_or(AppError::Thread("shards"))?;
     let deps = StoreDeps {
         clock: Arc::clone(&ground.clock),
@@ -118,12 +120,15 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
     let store = prepared.start(deps, Box::new(runtime.tells()))?;
     // Only now does the end of the writer's thread mean anything.
     store::supervise(&ground.store, &services).await?;
+    let knowledge: Arc<dyn KnowledgeBase> = Arc::new(Keeper(ground.store.clone()));
+    services::start_indexer(&services, embedding.clone(), model.as_ref(), Arc::clone(&knowledge)).await?;
     let (draining, is_draining) = watch::channel(false);
     let (admissions, metrics) = way_in(&config, &ground, receipts, runtime.counter());
     let state = HttpState::new(Parts {
         admissions,
         store: ground.store.clone(),
-        knowledge: Arc::new(Keeper(ground.store.clone())),
+        knowledge,
+        embedding,
         vectors,
         feeds: runtime.feeds(),
         operations: runtime.operations(),
@@ -282,7 +287,7 @@ async fn runtime_parts(
     config: &Config,
     ground: &Ground,
     prepared: &mut PreparedStore,
-    services: &ServiceThread,
+    (services, model): (&ServiceThread, Option<&Arc<Model>>),
 ) -> Result<RuntimeParts, AppError> {
     let hold = Duration::from_millis(config.outbox.ambiguous_hold_ms);
     let takeover = prepared.take_over(ground.clock.tick(), hold)?;
@@ -299,7 +304,7 @@ async fn runtime_parts(
         pipeline_settings.history_messages = 0;
     }
     let pipeline = Pipeline {
-        services: services::start_services(config, services).await?,
+        services: services::start_services(config, services, model).await?,
         store: ground.store.clone(),
         settings: Arc::new(pipeline_settings),
         routes: Arc::new(config.routes.clone()),

@@ -11,6 +11,7 @@ pub mod domain;
 pub mod failpoint;
 pub mod feed;
 pub mod inbox;
+pub mod indexer;
 pub mod operations;
 pub mod outbox;
 pub mod pipeline;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use tertulia_actors::domain::{Entry, Language};
-use tertulia_actors::ports::KnowledgeBase;
 use tertulia_actors::ports::store::StoreFuture;
+use tertulia_actors::ports::{Embedded, KnowledgeBase, Unembedded};
 
-use crate::knowledge::{KnowledgeError, entries};
+use crate::knowledge::{KnowledgeError, entries, vectors};
 use crate::store::{SqliteStore, WriteError};
 
 /// Reads on the store's readers, and writes through its writer.
@@ -26,6 +26,18 @@ impl KnowledgeBase for Keeper {
 
     fn remove(&self, id: String) -> StoreFuture<usize> {
         self.0.write_with(move |conn, _| entries::remove(conn, &id, None).map_err(fault))
+    }
+
+    fn generation(&self) -> StoreFuture<i64> {
+        self.0.read_with(move |conn| vectors::generation(conn).map_err(fault))
+    }
+
+    fn unembedded(&self, model: String, behind: i64, limit: usize) -> StoreFuture<Vec<Unembedded>> {
+        self.0.read_with(move |conn| vectors::unembedded(conn, &model, behind, limit).map_err(fault))
+    }
+
+    fn put_embedded(&self, model: String, embedded: Vec<Embedded>) -> StoreFuture<usize> {
+        self.0.write_with(move |conn, _| vectors::put(conn, &model, &embedded).map_err(fault))
     }
 }
 

@@ -4,9 +4,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix::Context;
 use actix_rt::{Arbiter, ArbiterHandle};
-use tertulia_actors::domain::Channel;
-use tertulia_actors::ports::{Embedder, OutboundChannel, QueryService};
+use tertulia_actors::domain::{Channel, Embedding};
+use tertulia_actors::indexer::{Indexer, IndexerParts};
+use tertulia_actors::ports::{Embeddable, Embedder, KnowledgeBase, OutboundChannel, QueryService};
 use tertulia_actors::services::{
     ChannelService, ClassifierService, EmbeddingService, Engine, QueryFrontService, Services, VectorsService,
 };
@@ -108,28 +110,41 @@ fn end_process(why: &str) {
     std::process::exit(1);
 }
 
-pub(super) async fn start_services(config: &Config, services: &ServiceThread) -> Result<Services, AppError> {
+pub(super) async fn start_services(
+    config: &Config,
+    services: &ServiceThread,
+    model: Option<&Arc<Model>>,
+) -> Result<Services, AppError> {
     let query = query_service(config)?;
     let query = move |_: &Rc<Keeper>, _: &SupervisionSettings| QueryFrontService(Arc::clone(&query));
     Ok(Services {
-        embedding: embedding(config, services).await?,
-        vectors: vectors(config, services).await?,
-        classifier: classifier(config, services).await?,
+        embedding: embedding(config, services, model).await?,
+        vectors: vectors(config, services, model).await?,
+        classifier: classifier(config, services, model).await?,
         query: services.front("services/query".into(), config.query.front.0, query).await?,
     })
+}
+
+/// The model that embeds here, if one is configured.
+pub(super) fn model(config: &Config) -> Result<Option<Arc<Model>>, AppError> {
+    let section = &config.embedding;
+    if section.backend != EmbeddingBackend::Model {
+        return Ok(None);
+    }
+    let model = Model::load(&section.model_folder())?;
+    tracing::info!(model = section.model, fingerprint = model.fingerprint(), "read the model that embeds");
+    Ok(Some(Arc::new(model)))
 }
 
 async fn embedding(
     config: &Config,
     services: &ServiceThread,
+    model: Option<&Arc<Model>>,
 ) -> Result<Option<FrontHandle<EmbeddingService>>, AppError> {
-    match config.embedding.backend {
-        EmbeddingBackend::None => Ok(None),
-        EmbeddingBackend::Hashed => embedding_by(config, services, || HashedEmbedder).await,
-        EmbeddingBackend::Model => {
-            let model = Arc::new(Model::load(&config.embedding.model_folder())?);
-            embedding_by(config, services, move || ModelEmbedder::new(&model)).await
-        }
+    match (config.embedding.backend, model.cloned()) {
+        (EmbeddingBackend::Hashed, _) => embedding_by(config, services, || HashedEmbedder).await,
+        (_, Some(model)) => embedding_by(config, services, move || ModelEmbedder::new(&model)).await,
+        (_, None) => Ok(None),
     }
 }
 
@@ -148,12 +163,35 @@ async fn embedding_by<C: Embedder>(
     services.front("services/embedding".into(), section.front_settings(), make).await.map(Some)
 }
 
-async fn vectors(config: &Config, services: &ServiceThread) -> Result<FrontHandle<VectorsService>, AppError> {
+/// Keeps the vectors of all entries up to date, where there is a model.
+pub(super) async fn start_indexer(
+    services: &ServiceThread,
+    embedding: Option<FrontHandle<EmbeddingService>>,
+    model: Option<&Arc<Model>>,
+    knowledge: Arc<dyn KnowledgeBase>,
+) -> Result<(), AppError> {
+    let Some((embedding, model)) = embedding.zip(model) else { return Ok(()) };
+    let (root, model) = (services.root.clone(), model.fingerprint().to_owned());
+    let fronts = services.fronts();
+    let started = start_on(&fronts, move || {
+        let keeper = root.keeper("services/indexer", Strategy::KeepTrying);
+        let parts = IndexerParts { knowledge, embedding, model, keeper: Rc::clone(&keeper) };
+        keeper.run(Context::new(), Indexer::new(Rc::new(parts)));
+    });
+    started.await.ok_or(AppError::Thread("indexer"))
+}
+
+async fn vectors(
+    config: &Config,
+    services: &ServiceThread,
+    model: Option<&Arc<Model>>,
+) -> Result<FrontHandle<VectorsService>, AppError> {
     let (section, path) = (&config.vectors, config.storage.path.clone());
+    let model = model.map(|model| model.fingerprint().to_owned());
     let (threads, crew) = (section.threads, Crew::of(section.threads));
     let make = move |keeper: &Rc<Keeper>, limits: &SupervisionSettings| {
-        let path = path.clone();
-        let make = move || SqliteVectors::new(&path);
+        let (path, model) = (path.clone(), model.clone());
+        let make = move || SqliteVectors::new(&path, model.clone());
         VectorsService(Engine::Threads(Threads::start(keeper, limits, &crew, make)))
     };
     services.front("services/vectors".into(), section.front.over(threads), make).await
@@ -162,16 +200,32 @@ async fn vectors(config: &Config, services: &ServiceThread) -> Result<FrontHandl
 async fn classifier(
     config: &Config,
     services: &ServiceThread,
+    model: Option<&Arc<Model>>,
 ) -> Result<FrontHandle<ClassifierService>, AppError> {
     let section = &config.classifier;
     let (threads, crew) = (section.threads, Crew::of(section.threads));
+    let model = model.cloned();
     let taught = Arc::new((config.pipeline.languages.clone(), section.examples.clone()));
     let make = move |keeper: &Rc<Keeper>, limits: &SupervisionSettings| {
-        let taught = Arc::clone(&taught);
-        let make = move || ExampleClassifier::new(&taught.0, &taught.1);
+        let (taught, model) = (Arc::clone(&taught), model.clone());
+        let make = move || {
+            let (languages, examples) = &*taught;
+            // Without what they mean, examples still tell by their words.
+            let embed =
+                |texts: &[Embeddable]| model.as_ref().map_or_else(Vec::new, |model| meanings(model, texts));
+            ExampleClassifier::with_meaning(languages, examples, embed)
+        };
         ClassifierService(Engine::Threads(Threads::start(keeper, limits, &crew, make)))
     };
     services.front("services/classifier".into(), section.front.over(threads), make).await
+}
+
+/// What examples mean; nothing where the model fails.
+fn meanings(model: &Model, texts: &[Embeddable]) -> Vec<Option<Embedding>> {
+    model.meanings(texts).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the examples of the classes cannot be embedded; they tell by their words alone");
+        vec![]
+    })
 }
 
 fn query_service(config: &Config) -> Result<Arc<dyn QueryService>, AppError> {

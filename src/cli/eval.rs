@@ -19,6 +19,7 @@ Examples:
   tertulia eval classify --train train.csv --test test.csv --shots 10 --seed 1 --oos-label oos
   tertulia eval retrieve --docs docs.jsonl --queries queries.jsonl --json
   tertulia eval decide --data decisions.csv --entries entries.jsonl
+  tertulia eval retrieve --docs docs.jsonl --queries queries.jsonl --set embedding.backend=model
 
 Files of labelled texts are CSV or TSV with a head, or JSON Lines; documents and queries are JSON Lines.
 
@@ -114,13 +115,13 @@ pub(super) struct Decide {
 
 pub(super) fn run(asked: &Eval, config: &Config) -> Result<ExitCode, Failure> {
     match asked {
-        Eval::Classify(asked) => classify(asked),
-        Eval::Retrieve(asked) => retrieve(asked),
+        Eval::Classify(asked) => classify(asked, config),
+        Eval::Retrieve(asked) => retrieve(asked, config),
         Eval::Decide(asked) => decide(asked, config),
     }
 }
 
-fn classify(asked: &Classify) -> Result<ExitCode, Failure> {
+fn classify(asked: &Classify, config: &Config) -> Result<ExitCode, Failure> {
     let columns = asked.named.columns();
     let (train, test) = (labelled(&asked.train, &columns)?, labelled(&asked.test, &columns)?);
     let order = classify::Order {
@@ -128,17 +129,19 @@ fn classify(asked: &Classify) -> Result<ExitCode, Failure> {
         seed: asked.seed,
         oos_label: asked.oos_label.clone(),
     };
+    let model = super::model(config)?;
     let bar = bar(test.len(), "texts");
-    let report = classify::run(&train, &test, &order, || bar.inc(1))?;
+    let report = classify::run(&train, &test, &order, model.as_ref(), || bar.inc(1))?;
     bar.finish_and_clear();
     show(&asked.figures, &report, &report.table())
 }
 
-fn retrieve(asked: &Retrieve) -> Result<ExitCode, Failure> {
+fn retrieve(asked: &Retrieve, config: &Config) -> Result<ExitCode, Failure> {
     let documents = documents(&asked.docs)?;
     let questions = questions(&asked.queries, &documents)?;
+    let model = super::model(config)?;
     let bar = bar(questions.len(), "questions");
-    let report = retrieve::run(&documents, &questions, || bar.inc(1))?;
+    let report = retrieve::run(&documents, &questions, model.as_ref(), || bar.inc(1))?;
     bar.finish_and_clear();
     show(&asked.figures, &report, &report.table())
 }
@@ -150,9 +153,10 @@ fn decide(asked: &Decide, config: &Config) -> Result<ExitCode, Failure> {
         Some(entries) => decide::Base::Entries(entries),
         None => decide::Base::Database(knowledge::open_to_search(config)?),
     };
+    let model = super::model(config)?;
     let classifier = ExampleClassifier::new(&config.pipeline.languages, &config.classifier.examples);
     let bar = bar(texts.len(), "texts");
-    let report = decide::run(base, &texts, &config.pipeline, &classifier, || bar.inc(1))?;
+    let report = decide::run(base, &texts, &config.pipeline, (&classifier, model.as_ref()), || bar.inc(1))?;
     bar.finish_and_clear();
     show(&asked.figures, &report, &report.table())
 }

@@ -7,7 +7,7 @@ use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::Value;
 use tertulia_actors::domain::{Entry, Tick};
-use tertulia_actors::ports::{Clock, Search};
+use tertulia_actors::ports::{Clock, Embeddable, Search};
 
 use super::Failure;
 use super::acts::{Outcome, Server, done};
@@ -27,8 +27,14 @@ const ENTRIES_PER_CALL: usize = 50;
 
 pub(super) fn search(config: &Config, question: String, limit: usize) -> Outcome {
     let conn = open_to_search(config)?;
-    let search = Search { text: question, embedding: None, language: None, limit };
-    for hit in Searcher::default().find(&conn, &search)? {
+    let model = super::model(config)?;
+    let embedding = match &model {
+        Some(model) => model.meanings(&[Embeddable::query(&question)])?.pop().flatten(),
+        None => None,
+    };
+    let search = Search { text: question, embedding, language: None, limit };
+    let mut searcher = Searcher::new(model.map(|model| model.fingerprint().to_owned()));
+    for hit in searcher.find(&conn, &search)? {
         say(serde_json::to_string(&hit)?)?;
     }
     done()

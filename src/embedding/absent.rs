@@ -31,7 +31,7 @@ impl Model {
     ///
     /// # Errors
     /// None.
-    pub const fn embed(&self, _: &[Embeddable]) -> Result<Vec<Embedding>, ModelError> {
+    pub const fn meanings(&self, _: &[Embeddable]) -> Result<Vec<Option<Embedding>>, ModelError> {
         match *self {}
     }
 }
@@ -49,10 +49,10 @@ impl ModelEmbedder {
 
 impl Compute for ModelEmbedder {
     type Request = Vec<Embeddable>;
-    type Response = Vec<Embedding>;
+    type Response = Vec<Option<Embedding>>;
     type Error = EmbedderError;
 
-    fn compute(&mut self, _: Vec<Embeddable>) -> Result<Vec<Embedding>, EmbedderError> {
+    fn compute(&mut self, _: Vec<Embeddable>) -> Result<Vec<Option<Embedding>>, EmbedderError> {
         match *self.0 {}
     }
 }

@@ -28,16 +28,16 @@ impl ModelEmbedder {
 
 impl Compute for ModelEmbedder {
     type Request = Vec<Embeddable>;
-    type Response = Vec<Embedding>;
+    type Response = Vec<Option<Embedding>>;
     type Error = EmbedderError;
 
-    fn compute(&mut self, texts: Vec<Embeddable>) -> Result<Vec<Embedding>, EmbedderError> {
+    fn compute(&mut self, texts: Vec<Embeddable>) -> Result<Vec<Option<Embedding>>, EmbedderError> {
         for Embeddable { text, .. } in &texts {
             failpoint!("embedding.compute", text: text, return Err(EmbedderError::Failed("failpoint".into())));
         }
         let embedded = match &self.alone {
-            Some(alone) => alone.install(|| self.model.embed(&texts)),
-            None => self.model.embed(&texts),
+            Some(alone) => alone.install(|| self.model.meanings(&texts)),
+            None => self.model.meanings(&texts),
         };
         embedded.map_err(|error| EmbedderError::Failed(error.to_string()))
     }

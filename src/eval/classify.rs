@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use tertulia_actors::domain::Embedding;
 
 use super::EvalError;
+use super::meaning;
 use super::measures::{Confusion, OfLabel, auroc, macro_f1, share};
 use super::table;
-use crate::knowledge::classify::lexical::{Example, LexicalClassifier, Scope};
+use crate::embedding::Model;
+use crate::knowledge::classify::labels::{Example, LabelClassifier, Scope};
 use crate::load::prng::Prng;
 
 /// One in this many of the training texts of each label is kept from training to find the score below which a text is out
@@ -41,9 +44,9 @@ pub struct Report {
     pub trained: usize,
     /// Texts in scope that were tested.
     pub tested: usize,
-    /// Seconds that training took.
+    /// Seconds that training took, what the texts mean included.
     pub train_s: f64,
-    /// Microseconds that a text takes, on average.
+    /// Microseconds that a text takes, on average, what it means included.
     pub classify_us: f64,
     /// The share of texts in scope that got their label.
     pub accuracy: Option<f64>,
@@ -73,14 +76,16 @@ pub struct OutOfScope {
     pub auroc: Option<f64>,
 }
 
-/// Trains on some texts and tests on others; `done` is told of each text that was tested.
+/// Trains on some texts and tests on others, by what they mean, too, where there is a model; `done` is told of each text that was
+/// tested.
 ///
 /// # Errors
-/// When nothing is left to train on, or no text has the label of texts out of scope.
+/// When nothing is left to train on, no text has the label of texts out of scope, or the model failed.
 pub fn run(
     train: &[Example],
     test: &[Example],
     order: &Order,
+    model: Option<&Model>,
     mut done: impl FnMut(),
 ) -> Result<Report, EvalError> {
     if let Some(label) = &order.oos_label
@@ -94,21 +99,24 @@ pub fn run(
         return Err(EvalError::Asked("there is nothing to train on".into()));
     }
     let began = std::time::Instant::now();
-    let classifier = LexicalClassifier::train(&chosen);
+    let vectors = meaning::of_all(model, &chosen)?;
+    let classifier = LabelClassifier::train(&chosen, &vectors);
     let train_s = began.elapsed().as_secs_f64();
     let asks_for_scope = test.iter().any(|example| is_out(&example));
-    let scope = asks_for_scope.then(|| (Scope::of(&classifier, &chosen), threshold(&chosen, order.seed)));
+    let scope = asks_for_scope
+        .then(|| (Scope::of(&classifier, &chosen, &vectors), threshold(&chosen, &vectors, order.seed)));
     let (mut confusion, mut inside, mut outside) = (Confusion::default(), vec![], vec![]);
     let mut spent = std::time::Duration::ZERO;
     for example in test {
         let began = std::time::Instant::now();
-        let found = classifier.classify(&example.text);
+        let vector = meaning::of(model, &example.text)?;
+        let found = classifier.classify(&example.text, vector.as_deref());
         spent += began.elapsed();
         done();
         let Some(found) = found else { continue };
         if let Some((scope, _)) = &scope {
             let scores = if is_out(&example) { &mut outside } else { &mut inside };
-            scores.push(scope.score(&example.text, found));
+            scores.push(scope.score(&classifier, (&example.text, vector.as_deref()), found));
         }
         if !is_out(&example) {
             confusion.add(&example.label, found.label);
@@ -158,10 +166,10 @@ fn choose<'a>(train: impl Iterator<Item = &'a Example>, order: &Order) -> Vec<Ex
 
 /// What most texts in scope exceed, found with texts of each label that were kept from training; none where there are too few
 /// of them to tell.
-fn threshold(examples: &[Example], seed: u64) -> Option<f32> {
-    let mut by_label: BTreeMap<&str, Vec<&Example>> = BTreeMap::new();
-    for example in examples {
-        by_label.entry(&example.label).or_default().push(example);
+fn threshold(examples: &[Example], vectors: &[Option<Embedding>], seed: u64) -> Option<f32> {
+    let mut by_label: BTreeMap<&str, Vec<(&Example, &Option<Embedding>)>> = BTreeMap::new();
+    for (example, vector) in examples.iter().zip(vectors) {
+        by_label.entry(&example.label).or_default().push((example, vector));
     }
     let (mut held, mut kept) = (Vec::new(), Vec::new());
     let mut prng = Prng::new(seed);
@@ -169,16 +177,17 @@ fn threshold(examples: &[Example], seed: u64) -> Option<f32> {
         shuffle(&mut texts, &mut prng);
         let (some, others) = texts.split_at(texts.len().div_ceil(HELD_OUT).min(texts.len() - 1));
         held.extend_from_slice(some);
-        kept.extend(others.iter().map(|example| (*example).clone()));
+        kept.extend(others.iter().map(|(example, vector)| ((*example).clone(), (*vector).clone())));
     }
     if held.len() < HELD_OUT_MIN {
         return None;
     }
-    let classifier = LexicalClassifier::train(&kept);
-    let scope = Scope::of(&classifier, &kept);
-    let scored = held.iter().filter_map(|example| {
-        let found = classifier.classify(&example.text)?;
-        Some(scope.score(&example.text, found))
+    let (kept, vectors): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
+    let classifier = LabelClassifier::train(&kept, &vectors);
+    let scope = Scope::of(&classifier, &kept, &vectors);
+    let scored = held.iter().filter_map(|(example, vector)| {
+        let found = classifier.classify(&example.text, vector.as_deref())?;
+        Some(scope.score(&classifier, (&example.text, vector.as_deref()), found))
     });
     let mut scores: Vec<f32> = scored.collect();
     scores.sort_by(f32::total_cmp);
@@ -261,7 +270,7 @@ mod tests {
         test.extend(examples("oos", &["zorblax frimble", "qux quux corge"]));
         let order = Order { oos_label: Some("oos".into()), ..Order::default() };
         let mut told = 0;
-        let report = run(&corpus(), &test, &order, || told += 1).unwrap();
+        let report = run(&corpus(), &test, &order, None, || told += 1).unwrap();
         assert_eq!((report.trained, report.tested, told), (8, 8, 10));
         assert_eq!(report.accuracy, Some(1.0));
         let out = report.out_of_scope.unwrap();
@@ -292,24 +301,24 @@ mod tests {
         let mut test = many.clone();
         test.extend(examples("oos", &["zorblax frimble", "qux quux corge"]));
         let order = Order { oos_label: Some("oos".into()), ..Order::default() };
-        let out = run(&many, &test, &order, || {}).unwrap().out_of_scope.unwrap();
+        let out = run(&many, &test, &order, None, || {}).unwrap().out_of_scope.unwrap();
         assert_eq!(out.recall, Some(1.0));
         assert!(out.false_alarms.is_some_and(|share| share <= 0.1), "{out:?}");
         let one_each = Order { shots: Some(1), ..order };
-        assert_eq!(run(&many, &test, &one_each, || {}).unwrap().out_of_scope.unwrap().threshold, None);
+        assert_eq!(run(&many, &test, &one_each, None, || {}).unwrap().out_of_scope.unwrap().threshold, None);
     }
 
     #[test]
     fn a_label_out_of_scope_that_no_text_has_is_named() {
         let order = Order { oos_label: Some("OOS".into()), ..Order::default() };
-        let error = run(&corpus(), &corpus(), &order, || {}).unwrap_err();
+        let error = run(&corpus(), &corpus(), &order, None, || {}).unwrap_err();
         assert_eq!(error.to_string(), "no text has the label 'OOS' of --oos-label");
     }
 
     #[test]
     fn without_anything_to_train_on_it_says_so() {
         let order = Order { oos_label: Some("card".into()), ..Order::default() };
-        let error = run(&examples("card", &["x"]), &corpus(), &order, || {}).unwrap_err();
+        let error = run(&examples("card", &["x"]), &corpus(), &order, None, || {}).unwrap_err();
         assert_eq!(error.to_string(), "there is nothing to train on");
     }
 }

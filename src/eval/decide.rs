@@ -8,12 +8,13 @@ use tertulia_actors::ports::Search;
 use tertulia_actors::settings::PipelineSettings;
 
 use super::EvalError;
+use super::meaning;
 use super::measures::{Confusion, OfLabel, share};
 use super::table;
+use crate::embedding::Model;
 use crate::knowledge::ExampleClassifier;
-use crate::knowledge::classify::lexical::Example;
+use crate::knowledge::classify::labels::Example;
 use crate::knowledge::entries::{KNOWLEDGE_MIGRATION, import};
-use crate::knowledge::search::index::Searcher;
 
 /// The decisions, as labels name them.
 pub const DECISIONS: [&str; 3] = ["reply", "skip", "continue"];
@@ -67,7 +68,7 @@ pub fn run(
     base: Base<'_>,
     texts: &[Example],
     settings: &PipelineSettings,
-    classifier: &ExampleClassifier,
+    (classifier, model): (&ExampleClassifier, Option<&Model>),
     mut done: impl FnMut(),
 ) -> Result<Report, EvalError> {
     if let Some(stranger) = texts.iter().find(|text| !DECISIONS.contains(&text.label.as_str())) {
@@ -80,18 +81,20 @@ pub fn run(
             let conn = Connection::open_in_memory()?;
             conn.execute_batch(KNOWLEDGE_MIGRATION)?;
             import(&conn, entries, Timestamp(0))?;
+            meaning::embed(&conn, model)?;
             conn
         }
     };
-    let mut searcher = Searcher::default();
+    let mut searcher = meaning::searcher(model);
     let mut judged = Vec::with_capacity(texts.len());
     for text in texts {
         let hits = match ask_texts(&text.text.lines().collect::<Vec<_>>(), settings) {
             Ask::Nothing(_) | Ask::Unreadable => None,
             Ask::Text(asked) => {
-                let language = classifier.classify_now(&asked).language;
+                let language = classifier.classify_now(&asked, None).language;
                 let limit = settings.knowledge_hits;
-                Some(searcher.find(&conn, &Search { text: asked, embedding: None, language, limit })?)
+                let embedding = meaning::of(model, &asked)?;
+                Some(searcher.find(&conn, &Search { text: asked, embedding, language, limit })?)
             }
         };
         judged.push((text.label.as_str(), hits));
@@ -185,7 +188,7 @@ mod tests {
         };
         let entries = [entry("a", "Do you deliver on Fridays?"), entry("b", "Can I pay by card?")];
         let classifier = ExampleClassifier::new(&[Language::ENGLISH], &BTreeMap::new());
-        run(Base::Entries(&entries), texts, &PipelineSettings::default(), &classifier, || {})
+        run(Base::Entries(&entries), texts, &PipelineSettings::default(), (&classifier, None), || {})
     }
 
     #[test]

@@ -9,7 +9,8 @@ use tertulia_actors::domain::{Entry, Language};
 use thiserror::Error;
 
 use super::retrieve::{Document, Question};
-use crate::knowledge::classify::lexical::Example;
+use crate::embedding::ModelError;
+use crate::knowledge::classify::labels::Example;
 use crate::knowledge::{KnowledgeError, entries::parse};
 
 /// Why nothing was measured.
@@ -39,6 +40,9 @@ pub enum EvalError {
         /// Which.
         path: PathBuf,
     },
+    /// The model that embeds failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// A file has no usable line.
     #[error("'{}' has no {what}", path.display())]
     Empty {

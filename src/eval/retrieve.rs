@@ -8,10 +8,11 @@ use tertulia_actors::domain::{Entry, Language, Timestamp};
 use tertulia_actors::ports::Search;
 
 use super::EvalError;
+use super::meaning;
 use super::measures::{Ranks, Recall, recall};
 use super::table;
+use crate::embedding::Model;
 use crate::knowledge::entries::{KNOWLEDGE_MIGRATION, import_unchecked};
-use crate::knowledge::search::index::Searcher;
 
 /// Hits of one question that are looked at.
 const HITS: usize = 10;
@@ -56,13 +57,14 @@ pub struct Report {
     pub languages: BTreeMap<String, Recall>,
 }
 
-/// Indexes the documents in memory and asks the questions; `done` is told of each.
+/// Indexes the documents in memory, by their meaning, too, where there is a model, and asks the questions; `done` is told of each.
 ///
 /// # Errors
-/// The index failed.
+/// The index or the model failed.
 pub fn run(
     documents: &[Document],
     questions: &[Question],
+    model: Option<&Model>,
     mut done: impl FnMut(),
 ) -> Result<Report, EvalError> {
     let began = std::time::Instant::now();
@@ -70,13 +72,15 @@ pub fn run(
     conn.execute_batch(KNOWLEDGE_MIGRATION)?;
     let entries: Vec<Entry> = documents.iter().map(passage).collect();
     import_unchecked(&conn, &entries, Timestamp(0))?;
+    meaning::embed(&conn, model)?;
+    let mut searcher = meaning::searcher(model);
     let index_s = began.elapsed().as_secs_f64();
-    let mut searcher = Searcher::default();
     let (mut ranks, mut by_language) = (vec![], BTreeMap::<String, Vec<_>>::new());
     let began = std::time::Instant::now();
     for question in questions {
+        let embedding = meaning::of(model, &question.text)?;
         let search =
-            Search { text: question.text.clone(), embedding: None, language: question.language, limit: HITS };
+            Search { text: question.text.clone(), embedding, language: question.language, limit: HITS };
         let hits = searcher.find(&conn, &search)?;
         let relevant = (1..).zip(&hits).filter(|(_, hit)| question.relevant.contains(&hit.entry.id));
         let found =
@@ -152,7 +156,7 @@ mod tests {
             question("who owns the town", "b"),
         ];
         let mut told = 0;
-        let report = run(&documents, &questions, || told += 1).unwrap();
+        let report = run(&documents, &questions, None, || told += 1).unwrap();
         assert_eq!((report.documents, report.all.questions, told), (2, 3, 3));
         assert!((report.all.recall_at_1 - 2.0 / 3.0).abs() < 1e-9, "{report:?}");
         assert_eq!(report.languages["not named"], report.all);

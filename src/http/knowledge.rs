@@ -1,10 +1,10 @@
 //! The knowledge base: listed, searched, filled and emptied by the people who supervise.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tertulia_actors::domain::{Entry, Language};
-use tertulia_actors::ports::{Search, VectorsError};
+use tertulia_actors::domain::{Entry, Hit, Language};
+use tertulia_actors::ports::{Embeddable, Search, VectorsError};
 use tertulia_actors::supervision::CallError;
 
 use super::auth::console;
@@ -68,9 +68,25 @@ pub(super) async fn search(
     if !(1..=HITS_MAX).contains(&n) {
         return Err(Problem::query(format!("n is not within 1 to {HITS_MAX}")));
     }
-    let found = state.vectors.call(None, Search { text: q, embedding: None, language: None, limit: n }).await;
+    let (embedding, degraded) = match &state.embedding {
+        Some(front) => match front.call(None, Embeddable::query(&q)).await {
+            Ok(embedding) => (embedding, None),
+            Err(error) => (None, Some(format!("searched by words alone: {error}"))),
+        },
+        None => (None, None),
+    };
+    let found = state.vectors.call(None, Search { text: q, embedding, language: None, limit: n }).await;
     let hits = found.map_err(|error| refused(&error).retry_after(state.store.retry_after()))?;
-    Ok(HttpResponse::Ok().json(json!({"hits": hits})))
+    Ok(HttpResponse::Ok().json(Found { hits, degraded }))
+}
+
+/// What a search found.
+#[derive(Serialize)]
+struct Found {
+    hits: Vec<Hit>,
+    /// Why what the question means was not looked at, where there is a model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    degraded: Option<String>,
 }
 
 /// What it means to a caller that there was no search; another one may do well.

@@ -9,7 +9,7 @@ use tertulia_actors::inbox::admission::Admissions;
 use tertulia_actors::operations::Operations;
 use tertulia_actors::ports::store::ConversationView;
 use tertulia_actors::ports::{Entropy, InboundChannel, KnowledgeBase, Store, StoreError};
-use tertulia_actors::services::VectorsService;
+use tertulia_actors::services::{EmbeddingService, VectorsService};
 use tertulia_actors::supervision::FrontHandle;
 use tokio::sync::{Semaphore, watch};
 
@@ -31,6 +31,8 @@ pub struct Parts {
     pub knowledge: Arc<dyn KnowledgeBase>,
     /// Search in the knowledge base.
     pub vectors: FrontHandle<VectorsService>,
+    /// Texts to vectors; none where knowledge is searched by words alone.
+    pub embedding: Option<FrontHandle<EmbeddingService>>,
     /// The live events.
     pub feeds: Feeds,
     /// The tree of supervision.
@@ -54,6 +56,7 @@ pub struct HttpState {
     pub(super) store: Arc<dyn Store>,
     pub(super) knowledge: Arc<dyn KnowledgeBase>,
     pub(super) vectors: FrontHandle<VectorsService>,
+    pub(super) embedding: Option<FrontHandle<EmbeddingService>>,
     pub(super) feeds: Feeds,
     pub(super) operations: Operations,
     pub(super) whatsapp: Option<Arc<dyn InboundChannel>>,
@@ -93,6 +96,7 @@ impl HttpState {
             store: parts.store,
             knowledge: parts.knowledge,
             vectors: parts.vectors,
+            embedding: parts.embedding,
             feeds: parts.feeds,
             operations: parts.operations,
             whatsapp: parts.whatsapp,

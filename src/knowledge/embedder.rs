@@ -34,13 +34,13 @@ impl HashedEmbedder {
 
 impl Compute for HashedEmbedder {
     type Request = Vec<Embeddable>;
-    type Response = Vec<Embedding>;
+    type Response = Vec<Option<Embedding>>;
     type Error = EmbedderError;
 
-    fn compute(&mut self, texts: Vec<Embeddable>) -> Result<Vec<Embedding>, EmbedderError> {
+    fn compute(&mut self, texts: Vec<Embeddable>) -> Result<Vec<Option<Embedding>>, EmbedderError> {
         let embed = |Embeddable { text, .. }: Embeddable| {
             failpoint!("embedding.compute", text: &text, return Err(EmbedderError::Failed("failpoint".into())));
-            Ok(Self::embed_now(&text))
+            Ok(Some(Self::embed_now(&text)))
         };
         texts.into_iter().map(embed).collect()
     }

@@ -10,12 +10,13 @@ use thiserror::Error;
 use super::search::score::{indexed, sides};
 use super::text::stems::{INDEX_VERSION, Stems, Term};
 
-/// The tables of the knowledge base; four of the store's numbered migrations.
+/// The tables of the knowledge base; five of the store's numbered migrations.
 pub const KNOWLEDGE_MIGRATION: &str = concat!(
     include_str!("../store/migrations/0002_knowledge.sql"),
     include_str!("../store/migrations/0005_knowledge_state.sql"),
     include_str!("../store/migrations/0008_knowledge_generation.sql"),
-    include_str!("../store/migrations/0010_knowledge_words.sql")
+    include_str!("../store/migrations/0010_knowledge_words.sql"),
+    include_str!("../store/migrations/0011_knowledge_vectors.sql")
 );
 
 /// The sample: a shop that delivers water, in English and Arabic, made up for this project. JSON Lines.
@@ -218,7 +219,7 @@ pub fn get(conn: &Connection, id: &str, language: Language) -> Result<Option<Ent
 }
 
 /// Reads an entry from the columns `id, language, question, answer`.
-pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+pub(in crate::knowledge) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let language: String = row.get(1)?;
     let language = language.parse().map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(error))

@@ -7,6 +7,7 @@ pub mod entries;
 pub mod phrases;
 pub mod search;
 mod text;
+pub mod vectors;
 
 pub use classify::classifier::ExampleClassifier;
 pub use embedder::HashedEmbedder;

@@ -335,7 +335,7 @@ impl Fronts<'_> {
         Services {
             embedding,
             vectors: self.front("services/vectors", config.vectors.front.over(config.vectors.threads), {
-                move || VectorsService(in_place(SqliteVectors::new(Path::new(&path))))
+                move || VectorsService(in_place(SqliteVectors::new(Path::new(&path), None)))
             }),
             classifier: self.front(
                 "services/classifier",

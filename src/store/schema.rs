@@ -45,6 +45,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "knowledge_words",
         sql: include_str!("migrations/0010_knowledge_words.sql"),
     },
+    Migration {
+        number: 11,
+        name: "knowledge_vectors",
+        sql: include_str!("migrations/0011_knowledge_vectors.sql"),
+    },
 ];
 
 /// SQLite's `application_id` of our databases: "TERT".

@@ -35,6 +35,7 @@ const ACTORS: &[(&str, &[&str])] = &[
     ("supervision", &["domain", "failpoint", "ports", "settings", "supervision"]),
     ("services", &["domain", "failpoint", "ports", "services", "settings", "supervision"]),
     ("pipeline", &["domain", "pipeline", "ports", "services", "settings", "supervision"]),
+    ("indexer", &["ports", "services", "supervision"]),
     (
         "inbox",
         &[

@@ -210,7 +210,15 @@ impl Pipeline {
         let Some(front) = &self.services.embedding else { return Ok(None) };
         let begun = Instant::now();
         let result = front.call(Some(input.conversation), Embeddable::query(text)).await;
-        settle(Stage::Embedding, result, input, begun, journal, |_| Value::Null)
+        let found = settle(
+            Stage::Embedding,
+            result,
+            input,
+            begun,
+            journal,
+            |vector: &Option<Embedding>| json!({ "read": vector.is_some() }),
+        )?;
+        Ok(found.flatten())
     }
 
     async fn classify(

@@ -45,10 +45,14 @@ pub enum EmbedderError {
     Failed(String),
 }
 
-/// Turns texts into vectors of unit length, one for each in their order, on this machine.
+/// Turns texts into vectors of unit length, one for each in their order, on this machine; none for one that the model cannot
+/// read, as in a script that it was not made for.
 pub trait Embedder:
-    Compute<Request = Vec<Embeddable>, Response = Vec<Embedding>, Error = EmbedderError>
+    Compute<Request = Vec<Embeddable>, Response = Vec<Option<Embedding>>, Error = EmbedderError>
 {
 }
 
-impl<T: Compute<Request = Vec<Embeddable>, Response = Vec<Embedding>, Error = EmbedderError>> Embedder for T {}
+impl<T: Compute<Request = Vec<Embeddable>, Response = Vec<Option<Embedding>>, Error = EmbedderError>> Embedder
+    for T
+{
+}

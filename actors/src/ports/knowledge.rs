@@ -1,7 +1,28 @@
 //! The knowledge base as people manage it.
 
+use super::Embeddable;
 use super::store::StoreFuture;
-use crate::domain::{Entry, Language};
+use crate::domain::{Embedding, Entry, Language};
+
+/// An entry that a model has not embedded yet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unembedded {
+    /// Its row.
+    pub row: i64,
+    /// What stands for it.
+    pub text: Embeddable,
+}
+
+/// An entry that a model has embedded.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Embedded {
+    /// Its row.
+    pub row: i64,
+    /// What stood for it then.
+    pub text: Embeddable,
+    /// Its vector; none where the model cannot read it.
+    pub vector: Option<Embedding>,
+}
 
 /// The entries of the knowledge base. What a search finds is [`Vectors`](super::Vectors)' business.
 pub trait KnowledgeBase: Send + Sync + 'static {
@@ -16,4 +37,14 @@ pub trait KnowledgeBase: Send + Sync + 'static {
 
     /// Removes an entry in all its languages; tells how many versions that were.
     fn remove(&self, id: String) -> StoreFuture<usize>;
+
+    /// A number that changes with the entries.
+    fn generation(&self) -> StoreFuture<i64>;
+
+    /// The first entries behind a row that a model has not embedded yet; 0: behind none.
+    fn unembedded(&self, model: String, behind: i64, limit: usize) -> StoreFuture<Vec<Unembedded>>;
+
+    /// Keeps what a model made of entries, in one commit; not of those that are gone or say something else by now. Tells how
+    /// many were kept.
+    fn put_embedded(&self, model: String, embedded: Vec<Embedded>) -> StoreFuture<usize>;
 }

@@ -24,9 +24,10 @@ use crate::supervision::Service;
 use crate::supervision::service::{Blame, Fault, Work};
 
 /// What embeds several texts at once.
-type BatchEngine = Engine<Vec<Embeddable>, Vec<Embedding>, EmbedderError>;
+type BatchEngine = Engine<Vec<Embeddable>, Vec<Option<Embedding>>, EmbedderError>;
 
-type Answer = Result<Embedding, Fault<EmbedderError>>;
+/// A vector, if the text can be read.
+type Answer = Result<Option<Embedding>, Fault<EmbedderError>>;
 
 /// A text that waits, and who waits for it.
 struct Waiting {
@@ -88,11 +89,11 @@ impl Drop for EmbeddingService {
 
 impl Service for EmbeddingService {
     type Request = Embeddable;
-    type Response = Embedding;
+    type Response = Option<Embedding>;
     type Error = EmbedderError;
     const NAME: &'static str = "embedding";
 
-    fn call(&self, text: Embeddable) -> Work<Embedding, EmbedderError> {
+    fn call(&self, text: Embeddable) -> Work<Option<Embedding>, EmbedderError> {
         failpoint!("services.embedding");
         assert!(!self.driver.is_finished(), "nobody gathers texts any more");
         let text = normalised(&text);
@@ -178,7 +179,7 @@ async fn work(bench: Rc<Bench>, batch: Vec<Waiting>) {
 }
 
 /// The only vector of a batch of one.
-fn only(vectors: Vec<Embedding>) -> Answer {
+fn only(vectors: Vec<Option<Embedding>>) -> Answer {
     vectors.into_iter().next().ok_or_else(|| EmbedderError::Failed("there is no vector".into()).into())
 }
 

@@ -10,7 +10,7 @@ use super::{ModelError, read, unfit};
 
 /// How the vectors of a text's tokens become one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Pooling {
+pub(super) enum Pooling {
     /// Their mean.
     Mean,
     /// That of the first token.
@@ -19,7 +19,7 @@ pub enum Pooling {
 
 /// How positions of tokens are counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Family {
+pub(super) enum Family {
     /// From 0: BERT.
     Bert,
     /// Behind the number of the token that pads: RoBERTa and XLM-RoBERTa.
@@ -28,7 +28,7 @@ pub enum Family {
 
 /// A model's shape and how it wants its texts.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Card {
+pub(super) struct Card {
     /// How positions are counted.
     pub family: Family,
     /// Numbers of a vector.

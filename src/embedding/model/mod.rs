@@ -1,9 +1,11 @@
 //! A sentence-transformers model: `card` reads what its files say of it, `tokens` cuts texts into the tokens of its
-//! vocabulary, `encoder` computes what they mean together, and `ops` is the arithmetic of one layer.
+//! vocabulary, `scripts` tells which ones it can read, `encoder` computes what tokens mean together, and `ops` is the arithmetic of
+//! one layer.
 
 mod card;
 mod encoder;
 mod ops;
+mod scripts;
 mod tokens;
 
 use std::path::Path;
@@ -13,9 +15,9 @@ use tertulia_actors::domain::Embedding;
 use tertulia_actors::ports::{Embeddable, Role};
 
 use super::ModelError;
-pub use card::Card;
-use card::Pooling;
+use card::{Card, Pooling};
 use encoder::Encoder;
+use scripts::Scripts;
 use tokens::Tokens;
 
 /// A model that was read into memory; threads share it, since nothing in it changes.
@@ -26,6 +28,7 @@ use tokens::Tokens;
 pub struct Model {
     card: Card,
     tokens: Tokens,
+    scripts: Scripts,
     encoder: Encoder,
     fingerprint: String,
 }
@@ -47,13 +50,38 @@ impl Model {
         hash.update(&bytes);
         let fingerprint = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let encoder = Encoder::new(bytes, &card).map_err(|error| unfit(&weights, error.to_string()))?;
-        Ok(Self { card, tokens, encoder, fingerprint })
+        let scripts = Scripts::of(tokens.vocabulary().iter().map(String::as_str));
+        Ok(Self { card, tokens, scripts, encoder, fingerprint })
     }
 
-    /// What its files say of it.
+    /// Numbers of a vector.
     #[must_use]
-    pub const fn card(&self) -> &Card {
-        &self.card
+    pub const fn dimensions(&self) -> usize {
+        self.card.dimensions
+    }
+
+    /// Tokens of a text that are read at the most, those at its ends included.
+    #[must_use]
+    pub const fn tokens_max(&self) -> usize {
+        self.card.tokens_max
+    }
+
+    /// Whether the model can read a text: whether its vocabulary has enough of the script that most letters are of.
+    #[must_use]
+    pub fn reads(&self, text: &str) -> bool {
+        self.scripts.read(text)
+    }
+
+    /// The vectors of texts, in their order; none of one that the model cannot read.
+    ///
+    /// # Errors
+    /// As [`Self::embed`].
+    pub fn meanings(&self, texts: &[Embeddable]) -> Result<Vec<Option<Embedding>>, ModelError> {
+        let are_read: Vec<bool> = texts.iter().map(|text| self.reads(&text.text)).collect();
+        let read = texts.iter().zip(&are_read).filter(|(_, is_read)| **is_read);
+        let read: Vec<Embeddable> = read.map(|(text, _)| text.clone()).collect();
+        let mut vectors = self.embed(&read)?.into_iter();
+        Ok(are_read.into_iter().map(|is_read| if is_read { vectors.next() } else { None }).collect())
     }
 
     /// A short hash of everything that its vectors depend on: vectors of two models with the same one may be compared.
@@ -65,7 +93,7 @@ impl Model {
     /// The vectors of texts, in their order, each of unit length.
     ///
     /// A text alone has the same vector as among others, but for the last bits. One that is longer than the card allows
-    /// ([`Card::tokens_max`]) is cut there.
+    /// ([`Self::tokens_max`]) is cut there.
     ///
     /// # Errors
     /// [`ModelError::Failed`], of which no text is the cause.

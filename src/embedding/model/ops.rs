@@ -44,7 +44,7 @@ pub(super) fn norm(row: &mut [f32], gamma: &[f32], beta: &[f32], epsilon: f32) {
 
 /// How a layer bends its numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Activation {
+pub(super) enum Activation {
     /// `x * P(X <= x)` of the normal distribution.
     Gelu,
     /// The same, by a hyperbolic tangent: <https://arxiv.org/abs/1606.08415>.

@@ -56,10 +56,20 @@ fn agree(model: &Model, references: &[Reference]) {
 #[test]
 fn vectors_of_minilm_are_those_of_sentence_transformers() {
     let Some(model) = minilm() else { return };
-    assert_eq!((model.card().dimensions, model.card().tokens_max), (384, 256));
+    assert_eq!((model.dimensions(), model.tokens_max()), (384, 256));
     let references = references(include_str!("tests/minilm.jsonl"));
     assert_eq!(references.len(), 20);
     agree(&model, &references);
+    for (text, is_read) in
+        [("Where is it?", true), ("أين طلبي", false), ("水が届きません", false), ("где", false)]
+    {
+        assert_eq!(model.reads(text), is_read, "{text}");
+    }
+    let texts =
+        [Embeddable::query("Where is it?"), Embeddable::query("أين طلبي"), Embeddable::query("Here.")];
+    let meanings = model.meanings(&texts).unwrap();
+    assert_eq!(meanings.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(meanings[2].as_deref(), model.embed(&texts[2..]).unwrap().first().map(|vector| &**vector));
 }
 
 /// A small XLM-RoBERTa in a folder, with weights that a formula gives.
@@ -127,7 +137,7 @@ fn vectors_of_xlm_roberta_are_those_of_transformers() {
     let folder = tempfile::tempdir().unwrap();
     xlmr(folder.path());
     let model = Model::load(folder.path()).unwrap();
-    assert_eq!(model.card().tokens_max, 40, "two positions are taken");
+    assert_eq!(model.tokens_max(), 40, "two positions are taken");
     agree(&model, &references(include_str!("tests/xlmr.jsonl")));
 }
 

@@ -33,6 +33,11 @@ impl Tokens {
         Ok(Self { tokenizer, lowercase: card.lowercase, chars_max })
     }
 
+    /// All pieces of words that it knows.
+    pub(super) fn vocabulary(&self) -> Vec<String> {
+        self.tokenizer.get_vocab(false).into_keys().collect()
+    }
+
     /// The tokens of a text behind a prefix, those at its ends included.
     pub(super) fn of(&self, prefix: &str, text: &str) -> candle_core::Result<Vec<u32>> {
         // As sentence-transformers does.

@@ -9,12 +9,12 @@ use tertulia_actors::domain::{
     Account, Books, ConversationId, Entry, HistoryItem, InboundMessage, Language, OutboxPart, PartId,
     PartState, Speaker, Tick, Timestamp, TurnId,
 };
-use tertulia_actors::ports::KnowledgeBase;
 use tertulia_actors::ports::store::{
     Admission, CommitOutcome, CommitTurn, ConversationState, ConversationView, DeadLetter, Inbox, Mark,
     MessageView, Outbox, Overdue, QuarantineView, RecordView, ReleaseTurn, ReplyView, StartOutcome,
     StartTurn, Store, StoreError, StoreFuture, Stored, TurnView, Turns, Views,
 };
+use tertulia_actors::ports::{Embedded, KnowledgeBase, Unembedded};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -285,6 +285,18 @@ impl KnowledgeBase for FakeStore {
             state.entries.retain(|entry| entry.id != id);
             before - state.entries.len()
         })
+    }
+
+    fn generation(&self) -> StoreFuture<i64> {
+        self.with(|_| 0)
+    }
+
+    fn unembedded(&self, _: String, _: i64, _: usize) -> StoreFuture<Vec<Unembedded>> {
+        self.with(|_| Vec::new())
+    }
+
+    fn put_embedded(&self, _: String, _: Vec<Embedded>) -> StoreFuture<usize> {
+        self.with(|_| 0)
     }
 }
 

@@ -118,6 +118,7 @@ impl TestApp {
             store: store.clone(),
             knowledge: store.clone(),
             vectors: vectors(Ok(vec![hit])),
+            embedding: None,
             feeds: Feeds::new(vec![feed.clone()]),
             operations: Operations::new(monitor.clone(), vec![]),
             whatsapp: Some(Arc::new(WhatsappInbound::new(&"verify me".into(), &APP_SECRET.into()))),

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use tertulia_actors::domain::{Class, Language};
+use tertulia_actors::domain::{Class, Embedding, Language};
 use tertulia_actors::failpoint;
-use tertulia_actors::ports::{Classifiable, Classification, ClassifierError, Compute};
+use tertulia_actors::ports::{Classifiable, Classification, ClassifierError, Compute, Embeddable};
 
-use super::lexical::{Example, LexicalClassifier};
+use super::labels::{Example, LabelClassifier};
 use crate::knowledge::text::language::Languages;
 use crate::knowledge::text::words::words;
 
@@ -16,12 +16,11 @@ type Examples = BTreeMap<Class, Vec<String>>;
 /// The built-in example phrases, a file per language.
 const EXAMPLES: [&str; 2] = [include_str!("examples/en.toml"), include_str!("examples/ar.toml")];
 
-/// Classifies by what the examples of each class have in common: words, pairs of words and pieces of words.
-///
-/// It makes no use of an embedding.
+/// Classifies by what the examples of each class have in common: words, pairs of words and pieces of words, and what they mean where
+/// there is a model.
 #[derive(Clone, Debug)]
 pub struct ExampleClassifier {
-    learnt: LexicalClassifier,
+    learnt: LabelClassifier,
     languages: Languages,
 }
 
@@ -30,6 +29,16 @@ impl ExampleClassifier {
     /// Languages are detected among `languages` alone.
     #[must_use]
     pub fn new(languages: &[Language], extra: &BTreeMap<Class, Vec<String>>) -> Self {
+        Self::with_meaning(languages, extra, |_| vec![])
+    }
+
+    /// Learns the same, and what the examples mean, too, by `embed`.
+    #[must_use]
+    pub fn with_meaning(
+        languages: &[Language],
+        extra: &BTreeMap<Class, Vec<String>>,
+        embed: impl FnOnce(&[Embeddable]) -> Vec<Option<Embedding>>,
+    ) -> Self {
         let built_in = EXAMPLES.map(parse);
         let examples: Vec<Example> = built_in
             .iter()
@@ -37,19 +46,23 @@ impl ExampleClassifier {
             .flatten()
             .flat_map(|(class, phrases)| phrases.iter().map(|phrase| example(*class, phrase)))
             .collect();
-        Self { learnt: LexicalClassifier::train(&examples), languages: Languages::new(languages) }
+        let texts: Vec<_> = examples.iter().map(|example| Embeddable::query(&example.text)).collect();
+        let learnt = LabelClassifier::train(&examples, &embed(&texts));
+        Self { learnt, languages: Languages::new(languages) }
     }
 
-    /// The class and the language of a text.
+    /// The class and the language of a text, by its vector, too, where there is one.
     #[must_use]
-    pub fn classify_now(&self, text: &str) -> Classification {
+    pub fn classify_now(&self, text: &str, embedding: Option<&[f32]>) -> Classification {
         let language = self.languages.detect(text);
         if words(text).is_empty() && !text.contains(['?', '؟']) {
             // Only signs and pictures: nothing that the examples could tell.
             return Classification { class: Class::Other, confidence: 0.5, language };
         }
-        let found =
-            self.learnt.classify(text).and_then(|found| Some((found.label.parse().ok()?, found.probability)));
+        let found = self
+            .learnt
+            .classify(text, embedding)
+            .and_then(|found| Some((found.label.parse().ok()?, found.probability)));
         let (class, confidence) = found.unwrap_or((Class::Other, 0.0));
         Classification { class, confidence, language }
     }
@@ -60,9 +73,9 @@ impl Compute for ExampleClassifier {
     type Response = Classification;
     type Error = ClassifierError;
 
-    fn compute(&mut self, (text, _): Classifiable) -> Result<Classification, ClassifierError> {
+    fn compute(&mut self, (text, embedding): Classifiable) -> Result<Classification, ClassifierError> {
         failpoint!("classifier.compute", text: &text, return Err(ClassifierError::Failed("failpoint".into())));
-        Ok(self.classify_now(&text))
+        Ok(self.classify_now(&text, embedding.as_deref()))
     }
 }
 
@@ -119,7 +132,7 @@ mod tests {
         for (language, examples) in held_out() {
             let (mut right, mut all, mut confident, mut wrong) = (0_u32, 0_u32, 0_u32, String::new());
             for (class, phrase) in examples.iter().flat_map(|(class, p)| p.iter().map(move |p| (*class, p))) {
-                let found = classifier.classify_now(phrase);
+                let found = classifier.classify_now(phrase, None);
                 all += 1;
                 confident += u32::from(found.confidence >= 0.4);
                 if found.class == class {
@@ -140,24 +153,24 @@ mod tests {
         let extra = BTreeMap::from([(Class::Suggestion, vec!["zorblax frimble".to_owned()])]);
         let taught = ExampleClassifier::new(&[Language::ENGLISH], &extra);
         let phrase = "zorblax frimble";
-        assert_eq!(taught.classify_now(phrase).class, Class::Suggestion);
-        assert_ne!(classifier().classify_now(phrase).class, Class::Suggestion);
+        assert_eq!(taught.classify_now(phrase, None).class, Class::Suggestion);
+        assert_ne!(classifier().classify_now(phrase, None).class, Class::Suggestion);
     }
 
     #[test]
     fn texts_without_words_and_endless_texts_are_classified_too() {
         let classifier = classifier();
-        assert_eq!(classifier.classify_now("").class, Class::Other);
-        assert_eq!(classifier.classify_now(&"😀".repeat(4_096)).class, Class::Other);
-        assert_eq!(classifier.classify_now("\0\0").language, None);
-        let found = classifier.classify_now(&"where is my order? ".repeat(100_000));
+        assert_eq!(classifier.classify_now("", None).class, Class::Other);
+        assert_eq!(classifier.classify_now(&"😀".repeat(4_096), None).class, Class::Other);
+        assert_eq!(classifier.classify_now("\0\0", None).language, None);
+        let found = classifier.classify_now(&"where is my order? ".repeat(100_000), None);
         assert!((0.0..=1.0).contains(&found.confidence));
     }
 
     #[test]
     fn language_goes_with_the_class() {
         let classifier = classifier();
-        assert_eq!(classifier.classify_now("hi").language, Some(Language::ENGLISH));
-        assert_eq!(classifier.classify_now("شكرا جزيلا").language, Some(Language::ARABIC));
+        assert_eq!(classifier.classify_now("hi", None).language, Some(Language::ENGLISH));
+        assert_eq!(classifier.classify_now("شكرا جزيلا", None).language, Some(Language::ARABIC));
     }
 }

@@ -1,4 +1,4 @@
-//! Search in the knowledge base: SQLite's full-text index finds candidates, the score orders them.
+//! Search in the knowledge base: SQLite's full-text index and the vectors find candidates, the score orders them.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -10,6 +10,7 @@ use tertulia_actors::domain::{Hit, Language};
 use tertulia_actors::failpoint;
 use tertulia_actors::ports::{Compute, Search, VectorsError};
 
+use super::fusion::fused;
 use super::memory::Memory;
 use super::query::read;
 use super::score::score;
@@ -37,10 +38,10 @@ pub struct SqliteVectors {
 }
 
 impl SqliteVectors {
-    /// Searches in an existing database that has the knowledge tables.
+    /// Searches in an existing database that has the knowledge tables; by the vectors of a model, too, where its name is given.
     #[must_use]
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), conn: None, searcher: Searcher::default() }
+    pub fn new(path: impl Into<PathBuf>, model: Option<String>) -> Self {
+        Self { path: path.into(), conn: None, searcher: Searcher::new(model) }
     }
 
     fn connect(&self) -> rusqlite::Result<Connection> {
@@ -84,6 +85,12 @@ pub struct Searcher {
 }
 
 impl Searcher {
+    /// By the vectors of a model, too, where its name is given.
+    #[must_use]
+    pub fn new(model: Option<String>) -> Self {
+        Self { memory: Memory::new(model), stems: Stems::default() }
+    }
+
     /// Finds the best hits, best first.
     ///
     /// # Errors
@@ -98,10 +105,19 @@ impl Searcher {
         self.memory.refresh(conn, &self.stems)?;
         let query = read(conn, &self.stems, &mut self.memory.vocabulary, search)?;
         let mut hits = vec![];
-        for row in candidates(conn, &query.full_text, limit)? {
+        let mut rows = candidates(conn, &query.full_text, limit)?;
+        let meaning = search.embedding.as_deref();
+        let count = (limit * CANDIDATES_PER_HIT).max(CANDIDATES_MIN);
+        rows.extend(
+            meaning.iter().flat_map(|meaning| self.memory.nearest.best(meaning, count)).map(|(row, _)| row),
+        );
+        rows.sort_unstable();
+        rows.dedup();
+        for row in rows {
             let Some(known) = self.memory.entry(conn, &self.stems, row)? else { continue };
-            let score = score(&self.memory.vocabulary, &query.asked, &known.stored);
-            hits.push(Hit { entry: known.entry.clone(), score });
+            let words = score(&self.memory.vocabulary, &query.asked, &known.stored);
+            let cosine = meaning.and_then(|meaning| self.memory.nearest.cosine(row, meaning));
+            hits.push(Hit { entry: known.entry.clone(), score: fused(words, cosine) });
         }
         let mut best = best_of_each(hits, search.language);
         best.truncate(limit);

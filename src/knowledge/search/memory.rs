@@ -1,16 +1,19 @@
 //! What a search remembers of the knowledge base from one time to the next: its vocabulary, and the entries it has found, read
-//! into stems. All of it holds for one generation of the entries, and is forgotten when that has passed.
+//! into stems, which hold for one generation of the entries and are forgotten when that has passed; and the vectors of the
+//! entries, of which only what changed is read again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use tertulia_actors::domain::Entry;
 
+use super::nearest::Nearest;
 use super::score::Stored;
 use super::vocabulary::Vocabulary;
 use crate::knowledge::entries::entry;
 use crate::knowledge::text::stems::Stems;
+use crate::knowledge::vectors;
 
 /// Entries that are remembered at the most; the whole base of most businesses.
 const ENTRIES_MAX: usize = 4_096;
@@ -27,18 +30,35 @@ pub(super) struct Memory {
     generation: Option<i64>,
     pub(super) vocabulary: Vocabulary,
     entries: HashMap<i64, Arc<Known>>,
+    /// Of which model vectors are read; none where only words are searched.
+    model: Option<String>,
+    vectors_read: i64,
+    pub(super) nearest: Nearest,
 }
 
 impl Memory {
+    /// Of the vectors of a model, too, where there is one.
+    pub(super) fn new(model: Option<String>) -> Self {
+        Self { model, ..Self::default() }
+    }
+
     /// Forgets what no longer holds. To be called in the transaction of the search.
     pub(super) fn refresh(&mut self, conn: &Connection, stems: &Stems) -> rusqlite::Result<()> {
-        let generation: i64 =
-            conn.prepare_cached("SELECT generation FROM knowledge_state")?.query_row([], |row| row.get(0))?;
+        let (generation, vectors): (i64, i64) = conn
+            .prepare_cached("SELECT generation, vectors FROM knowledge_state")?
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if self.generation != Some(generation) {
             // Not of this generation before all of it was read.
-            *self = Self::default();
+            self.generation = None;
+            self.entries.clear();
             self.vocabulary = Vocabulary::read(conn, stems)?;
             self.generation = Some(generation);
+        }
+        if let Some(model) = &self.model
+            && self.vectors_read != vectors
+        {
+            read_changes(conn, model, self.vectors_read, &mut self.nearest)?;
+            self.vectors_read = vectors;
         }
         Ok(())
     }
@@ -66,4 +86,23 @@ impl Memory {
         self.entries.insert(row, Arc::clone(&known));
         Ok(Some(known))
     }
+}
+
+/// Brings vectors up to what the database has, from the state `since` on.
+fn read_changes(conn: &Connection, model: &str, since: i64, nearest: &mut Nearest) -> rusqlite::Result<()> {
+    let mut select = conn.prepare_cached("SELECT entry FROM knowledge_vectors WHERE model = ?1")?;
+    let left: HashSet<i64> = select.query_map([model], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let gone: Vec<i64> = nearest.rows().iter().filter(|row| !left.contains(row)).copied().collect();
+    gone.into_iter().for_each(|row| nearest.remove(row));
+    let mut select =
+        conn.prepare_cached("SELECT entry, vector FROM knowledge_vectors WHERE model = ?1 AND change > ?2")?;
+    let mut rows = select.query(params![model, since])?;
+    while let Some(row) = rows.next()? {
+        let entry = row.get(0)?;
+        let vector = row.get_ref(1)?.as_bytes_or_null()?.and_then(vectors::read);
+        if vector.is_none_or(|vector| !nearest.put(entry, &vector)) {
+            nearest.remove(entry);
+        }
+    }
+    Ok(())
 }

@@ -1,9 +1,13 @@
-//! Search in the knowledge base. `query` reads what is asked, `index` asks SQLite's full-text index for candidates and
-//! orders them by their `score`; `vocabulary` says how telling each stem is and what a misspelt word means; `memory` keeps what was read until the entries
-//! change.
+//! Search in the knowledge base. `query` reads what is asked, `index` asks SQLite's full-text index and `nearest` for candidates
+//! and orders them by the `score` of their words and the cosine of their meaning, which `fusion` puts together; `vocabulary` says
+//! how telling each stem is and what a misspelt word means; `memory` keeps what was read until the entries change. `whole` is
+//! the arithmetic of `nearest`.
 
+mod fusion;
 pub mod index;
 mod memory;
+mod nearest;
 mod query;
 pub(super) mod score;
 mod vocabulary;
+mod whole;

@@ -9,8 +9,8 @@ use crate::ports::Embeddable;
 /// is full. So at least half of what it may hold is what was asked for last.
 pub(super) struct Cache {
     half: usize,
-    younger: HashMap<Embeddable, Embedding>,
-    older: HashMap<Embeddable, Embedding>,
+    younger: HashMap<Embeddable, Option<Embedding>>,
+    older: HashMap<Embeddable, Option<Embedding>>,
     hits: u64,
 }
 
@@ -23,7 +23,7 @@ impl Cache {
         Self { half: max / 2, younger: HashMap::new(), older: HashMap::new(), hits: 0 }
     }
 
-    pub(super) fn get(&mut self, text: &Embeddable) -> Option<Embedding> {
+    pub(super) fn get(&mut self, text: &Embeddable) -> Option<Option<Embedding>> {
         if let Some(known) = self.younger.get(text) {
             self.hits += 1;
             return Some(known.clone());
@@ -34,7 +34,7 @@ impl Cache {
         Some(known)
     }
 
-    pub(super) fn put(&mut self, text: Embeddable, vector: Embedding) {
+    pub(super) fn put(&mut self, text: Embeddable, vector: Option<Embedding>) {
         if self.half == 0 || text.text.chars().nth(CHARS_MAX).is_some() {
             return;
         }
@@ -54,8 +54,8 @@ impl Cache {
 mod tests {
     use super::*;
 
-    fn vector(n: u8) -> Embedding {
-        vec![f32::from(n)].into()
+    fn vector(n: u8) -> Option<Embedding> {
+        Some(vec![f32::from(n)].into())
     }
 
     #[test]

@@ -17,7 +17,7 @@ fn service(
     let engine = Engine::port(move |texts: Vec<Embeddable>| {
         seen.borrow_mut().push(texts.iter().map(|text| text.text.clone()).collect());
         let is_bad = texts.iter().any(|text| text.text.contains("bad"));
-        let vectors = texts.iter().map(|text| vec![text.text.len() as f32].into()).collect();
+        let vectors = texts.iter().map(|text| Some(vec![text.text.len() as f32].into())).collect();
         let result = if is_bad { Err(EmbedderError::Failed("bad".into())) } else { Ok(vectors) };
         Box::pin(async move {
             tokio::time::sleep(takes).await;
@@ -46,7 +46,7 @@ fn run(test: impl Future<Output = ()>) {
 }
 
 fn length(answer: &Answer) -> f32 {
-    answer.as_ref().map_or(-1.0, |vector| vector[0])
+    answer.as_ref().map_or(-1.0, |vector| vector.as_ref().map_or(0.0, |vector| vector[0]))
 }
 
 #[test]

@@ -31,7 +31,7 @@ impl Shop {
         let classifier = move || in_place(ExampleClassifier::new(&languages, &BTreeMap::new()));
         let query = StoredQuery::new(Config::default().query.stored_score_min);
         let pipeline = Pipeline {
-            services: services(move || in_place(SqliteVectors::new(&path)), classifier, query),
+            services: services(move || in_place(SqliteVectors::new(&path, None)), classifier, query),
             store: Arc::new(NoTurns),
             settings: Arc::new(settings),
             routes: Arc::new(Routes::default()),

@@ -246,7 +246,7 @@ pub(super) fn file() -> (tempfile::TempDir, PathBuf, Connection) {
 #[test]
 fn searches_see_what_was_committed_before_them() {
     let (_folder, path, conn) = file();
-    let mut vectors = SqliteVectors::new(&path);
+    let mut vectors = SqliteVectors::new(&path, None);
     let mut camel = || vectors.compute(search("camels", None)).unwrap();
     assert!(camel().is_empty());
     let entry = Entry {
@@ -263,7 +263,7 @@ fn searches_see_what_was_committed_before_them() {
 #[test]
 fn a_search_forgets_what_it_remembered_of_entries_that_changed() {
     let (_folder, path, conn) = file();
-    let mut vectors = SqliteVectors::new(&path);
+    let mut vectors = SqliteVectors::new(&path, None);
     let mut hits = || vectors.compute(search("Do you have camels?", None)).unwrap();
     let camel = |answer: &str| Entry {
         id: "camel".into(),
@@ -285,7 +285,7 @@ fn a_search_forgets_what_it_remembered_of_entries_that_changed() {
 #[test]
 fn the_connection_of_a_search_cannot_write_and_is_kept() {
     let (_folder, path, _conn) = file();
-    let mut vectors = SqliteVectors::new(&path);
+    let mut vectors = SqliteVectors::new(&path, None);
     vectors.compute(search("bottle", None)).unwrap();
     let conn = vectors.conn.as_ref().unwrap();
     assert!(conn.execute("DELETE FROM knowledge", []).is_err());
@@ -295,7 +295,7 @@ fn the_connection_of_a_search_cannot_write_and_is_kept() {
 fn a_search_that_failed_is_followed_by_one_on_a_new_connection() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("absent.db");
-    let mut vectors = SqliteVectors::new(&path);
+    let mut vectors = SqliteVectors::new(&path, None);
     let mut bottle = || vectors.compute(search("bottle", None));
     assert!(bottle().is_err());
     assert!(!path.exists(), "a search made a database");
