@@ -1,10 +1,11 @@
 //! Texts to vectors by a model of their meaning. Adapters of the port, without actors.
 //!
-//! `model` reads a sentence-transformers model from a folder and runs it here; `worker` puts it behind the port. `openai` asks an
-//! endpoint elsewhere.
+//! `model` reads a sentence-transformers model from a folder and runs it here; `worker` puts it behind the port; `fetch` gets
+//! one into a folder. `openai` asks an endpoint elsewhere.
 
 #[cfg(not(feature = "semantic"))]
 mod absent;
+pub mod fetch;
 #[cfg(feature = "semantic")]
 mod model;
 pub mod openai;
