@@ -5,6 +5,7 @@ pub mod channels;
 pub mod cli;
 pub mod config;
 pub mod embedding;
+mod endpoint;
 pub mod eval;
 pub mod http;
 pub mod knowledge;

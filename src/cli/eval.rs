@@ -1,11 +1,10 @@
 //! `tertulia eval`: measures what the server understands, on the files of whoever asks.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::{Failure, knowledge, output};
@@ -163,17 +162,7 @@ fn decide(asked: &Decide, config: &Config) -> Result<ExitCode, Failure> {
 
 /// Tells how far it is, on a terminal only.
 fn bar(all: usize, what: &'static str) -> ProgressBar {
-    let target = if std::io::stderr().is_terminal() {
-        ProgressDrawTarget::stderr()
-    } else {
-        ProgressDrawTarget::hidden()
-    };
-    let bar = ProgressBar::with_draw_target(Some(all as u64), target);
-    // Without its style the bar looks otherwise and says the same.
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} {msg}, {eta} left") {
-        bar.set_style(style);
-    }
-    bar.with_message(what)
+    output::bar(all as u64, "{bar:40} {human_pos} of {human_len} {msg}, {eta} left").with_message(what)
 }
 
 fn show(figures: &Figures, report: &impl Serialize, table: &str) -> Result<ExitCode, Failure> {

@@ -4,6 +4,7 @@ mod acts;
 mod eval;
 mod knowledge;
 mod load;
+mod model;
 mod output;
 mod simulate;
 
@@ -93,6 +94,9 @@ enum Command {
     /// Measure how well texts are classified, entries found and answers decided, on your own data.
     #[command(subcommand, after_help = eval::HELP)]
     Eval(eval::Eval),
+    /// Fetch, list or check models of meaning.
+    #[command(subcommand, after_help = model::help())]
+    Model(model::Model),
     /// Drive a server with realistic people and faults, check every promise, and report.
     #[command(after_help = load::HELP)]
     Load(Box<load::Load>),
@@ -251,6 +255,7 @@ fn carry_out(command: Command, config: Config, given: &[String]) -> Result<ExitC
         }
         Command::Eval(asked) => eval::run(&asked, &config),
         Command::Load(asked) => load::load(*asked),
+        Command::Model(asked) => model::run(&asked),
         Command::DeadLetters(DeadLetters::List { limit }) => acts::list_dead_letters(&config, limit),
         Command::DeadLetters(DeadLetters::Replay { ids, all }) => acts::replay(&config, ids, all),
         Command::Db(Db::Migrate) => acts::migrate(&config),

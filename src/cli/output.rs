@@ -1,7 +1,9 @@
 //! What a command prints. A reader that has seen enough, as in `dead-letters list | head -1`, is no failure.
 
 use std::fmt::Display;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Prints one line on standard output. Where nobody reads it any more, there is nothing left to say.
 ///
@@ -14,6 +16,18 @@ pub(super) fn say(line: impl Display) -> io::Result<()> {
 /// Prints one line on standard error, which is the last place to complain at.
 pub(super) fn complain(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Tells on standard error how far something is, on a terminal only.
+pub(super) fn bar(all: u64, template: &str) -> ProgressBar {
+    let target =
+        if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(Some(all), target);
+    // Without its style the bar looks otherwise and says the same.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
 }
 
 fn write_to(out: &mut impl Write, line: impl Display) -> io::Result<()> {

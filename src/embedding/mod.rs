@@ -1,11 +1,14 @@
 //! Texts to vectors by a model of their meaning. Adapters of the port, without actors.
 //!
-//! `model` reads a sentence-transformers model from a folder and runs it here; `worker` puts it behind the port.
+//! `model` reads a sentence-transformers model from a folder and runs it here; `worker` puts it behind the port; `fetch` gets
+//! one into a folder. `openai` asks an endpoint elsewhere.
 
 #[cfg(not(feature = "semantic"))]
 mod absent;
+pub mod fetch;
 #[cfg(feature = "semantic")]
 mod model;
+pub mod openai;
 #[cfg(feature = "semantic")]
 mod worker;
 
@@ -17,6 +20,7 @@ use thiserror::Error;
 pub use absent::{Model, ModelEmbedder};
 #[cfg(feature = "semantic")]
 pub use model::Model;
+pub use openai::{EndpointSettings, OpenAiEmbedder};
 #[cfg(feature = "semantic")]
 pub use worker::ModelEmbedder;
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::RETRY_AFTER;
-use reqwest::{Client, Response, StatusCode};
+use reqwest::Client;
 use serde::{Deserialize, Serialize};
 use tertulia_actors::domain::{HistoryItem, Hit, Speaker};
 use tertulia_actors::ports::{Answer, PortFuture, Query, QueryError, QueryService};
 
+use crate::endpoint::{Call, CallError};
 use crate::secret::Secret;
 
 /// What the model is told first, unless the configuration says something else.
@@ -16,9 +16,6 @@ const SYSTEM_PROMPT: &str = "You answer the customers of a business on a messagi
     customer's last message, in a few friendly sentences of plain text without any markup. Rely on what the business \
     knows where it is given below; never invent prices, times, names or promises. If you do not know the answer, say so and \
     say that a colleague will reply.";
-
-/// The longest wait that is taken from a `Retry-After`: other turns must not wait for ever for one odd answer.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 /// The table `query.llm`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -102,15 +99,14 @@ impl OpenAiQuery {
             temperature: settings.temperature,
             max_tokens: settings.max_tokens,
         };
-        let mut call =
-            self.client.post(&*self.url).timeout(Duration::from_millis(settings.timeout_ms)).json(&request);
-        let api_key = settings.api_key.expose();
-        if !api_key.is_empty() {
-            call = call.bearer_auth(api_key);
-        }
-        let response = call.send().await.map_err(transport)?;
-        refusal(response.status(), retry_after(&response))?;
-        answer(&read(response, settings.response_limit_bytes).await?)
+        let call = Call {
+            client: &self.client,
+            url: &self.url,
+            api_key: &settings.api_key,
+            timeout: Duration::from_millis(settings.timeout_ms),
+            response_limit_bytes: settings.response_limit_bytes,
+        };
+        answer(&call.post(&request).await?)
     }
 }
 
@@ -121,6 +117,16 @@ impl QueryService for OpenAiQuery {
 
     fn refresh(&self) {
         self.settings.api_key.refresh("query.llm.api_key");
+    }
+}
+
+impl From<CallError> for QueryError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Unavailable(reason) => Self::Unavailable(reason),
+            CallError::Throttled { reason, retry_after } => Self::Throttled { reason, retry_after },
+            CallError::Failed(reason) => Self::Failed(reason),
+        }
     }
 }
 
@@ -191,59 +197,6 @@ struct Said {
 struct Usage {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
-}
-
-/// Whether a status is no success, and then whose fault it is: 408, 429 and 5xx are the endpoint's, and pass; a key that is
-/// not accepted (401, 402, 403) and a model that is not there (404) are the configuration's, and no turn's.
-/// An endpoint that says when to come again is not called before.
-fn refusal(status: StatusCode, retry_after: Option<Duration>) -> Result<(), QueryError> {
-    let passing = matches!(status.as_u16(), 401..=404 | 408 | 429);
-    let told = || format!("status {}", status.as_u16());
-    match status {
-        _ if status.is_success() => Ok(()),
-        _ if passing || status.is_server_error() => Err(match retry_after {
-            Some(retry_after) => QueryError::Throttled { reason: told(), retry_after },
-            None => QueryError::Unavailable(told()),
-        }),
-        _ => Err(QueryError::Failed(told())),
-    }
-}
-
-/// The wait that a `Retry-After` in seconds asks for (RFC 9110, 10.2.3), bounded; its other form, a date, is not used by
-/// these endpoints.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let header = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    Some(Duration::from_secs(header.trim().parse().ok()?).min(RETRY_AFTER_MAX))
-}
-
-/// A call that brought no response, or not all of it. The address stays out of the text, since it may hold a secret.
-fn transport(error: reqwest::Error) -> QueryError {
-    let what = if error.is_timeout() {
-        "timed out"
-    } else if error.is_connect() {
-        "cannot connect"
-    } else if error.is_builder() || error.is_redirect() {
-        return QueryError::Failed(format!("the request cannot be made: {}", error.without_url()));
-    } else {
-        "the connection broke"
-    };
-    QueryError::Unavailable(what.into())
-}
-
-/// Reads a body of `limit` bytes at the most.
-async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, QueryError> {
-    let too_long = || QueryError::Failed(format!("the response is longer than {limit} bytes"));
-    if response.content_length().is_some_and(|length| usize::try_from(length).is_ok_and(|n| n > limit)) {
-        return Err(too_long());
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(transport)? {
-        if body.len() + chunk.len() > limit {
-            return Err(too_long());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 /// The answer in a complete body.

@@ -1,5 +1,7 @@
 //! Texts to vectors.
 
+use std::time::Duration;
+
 use thiserror::Error;
 
 use super::Compute;
@@ -40,7 +42,18 @@ impl Embeddable {
 /// Why texts could not be embedded.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum EmbedderError {
-    /// The model or its endpoint failed.
+    /// The model's endpoint cannot be reached or is overloaded: not these texts' fault, worth another try.
+    #[error("the embedder is unavailable: {0}")]
+    Unavailable(String),
+    /// The model's endpoint asked not to be called for a while: not these texts' fault either.
+    #[error("the embedder is unavailable for {} ms: {reason}", retry_after.as_millis())]
+    Throttled {
+        /// What happened.
+        reason: String,
+        /// How long the endpoint asked us to wait.
+        retry_after: Duration,
+    },
+    /// The model failed, refused these texts or answered nonsense.
     #[error("embedding failed: {0}")]
     Failed(String),
 }

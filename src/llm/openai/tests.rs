@@ -1,59 +1,25 @@
-use std::net::{SocketAddr, TcpListener};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::net::TcpListener;
 use std::time::Instant;
 
-use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 use tertulia_actors::domain::{Class, ConversationId, Entry, Language};
 
 use super::*;
+use crate::endpoint::tests::{Endpoint, Respond, client};
 
-/// An endpoint on a port of its own that gives one canned response and keeps what it was sent.
-struct Endpoint {
-    address: SocketAddr,
-    calls: Receiver<(String, Option<String>, Value)>,
-    server: ServerHandle,
-}
-
-type Respond = fn() -> HttpResponse;
-
-impl Endpoint {
-    fn start(respond: Respond) -> Self {
-        let (sender, calls) = channel();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let app = move || {
-            let sender: Sender<_> = sender.clone();
-            App::new().default_service(web::to(move |request: HttpRequest, body: web::Bytes| {
-                let key = request.headers().get("authorization").map(|key| key.to_str().unwrap().to_owned());
-                let body = serde_json::from_slice(&body).unwrap();
-                sender.send((request.path().to_owned(), key, body)).unwrap();
-                async move { respond() }
-            }))
-        };
-        let server = HttpServer::new(app).workers(1).disable_signals().listen(listener).unwrap().run();
-        let handle = server.handle();
-        actix_web::rt::spawn(server);
-        Self { address, calls, server: handle }
-    }
-
-    fn settings(&self) -> LlmSettings {
-        LlmSettings {
-            base_url: format!("http://{}/v1/", self.address),
-            model: "small".into(),
-            system_prompt: "Be kind.".into(),
-            ..LlmSettings::default()
-        }
+fn settings_of(endpoint: &Endpoint) -> LlmSettings {
+    LlmSettings {
+        base_url: endpoint.base_url(),
+        model: "small".into(),
+        system_prompt: "Be kind.".into(),
+        ..LlmSettings::default()
     }
 }
 
 fn ask(settings: LlmSettings, query: Query) -> PortFuture<Answer, QueryError> {
-    // The crate's rustls feature leaves the choice of a provider to the program; a second choice changes nothing.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let client = Client::builder().no_proxy().build().unwrap();
     let api_key = Secret::new("k3y");
-    OpenAiQuery::new(client, LlmSettings { api_key, ..settings }).answer(query)
+    OpenAiQuery::new(client(), LlmSettings { api_key, ..settings }).answer(query)
 }
 
 fn conversation(n: u128) -> ConversationId {
@@ -88,7 +54,7 @@ fn completion() -> HttpResponse {
 #[actix_web::test]
 async fn the_prompt_ends_with_the_turns_text_as_it_was_written() {
     let endpoint = Endpoint::start(completion);
-    let settings = LlmSettings { max_tokens: Some(200), ..endpoint.settings() };
+    let settings = LlmSettings { max_tokens: Some(200), ..settings_of(&endpoint) };
     let answer = ask(settings, query()).await.unwrap();
     let expected =
         Answer::Text { text: "14 dirhams.".into(), prompt_tokens: Some(40), completion_tokens: Some(5) };
@@ -112,7 +78,7 @@ async fn the_prompt_ends_with_the_turns_text_as_it_was_written() {
 async fn without_passages_and_history_there_is_the_system_prompt_and_the_text() {
     let endpoint = Endpoint::start(completion);
     let query = Query { passages: vec![], history: vec![], ..query() };
-    ask(endpoint.settings(), query).await.unwrap();
+    ask(settings_of(&endpoint), query).await.unwrap();
     let (_, _, body) = endpoint.calls.try_recv().unwrap();
     assert_eq!(body["messages"].as_array().unwrap().len(), 2);
     assert_eq!(body["messages"][0]["content"], "Be kind.");
@@ -152,7 +118,7 @@ async fn only_what_may_pass_is_unavailable() {
     ];
     for (n, (respond, expected)) in cases.into_iter().enumerate() {
         let endpoint = Endpoint::start(respond);
-        let found = ask(endpoint.settings(), query()).await;
+        let found = ask(settings_of(&endpoint), query()).await;
         let kind = match &found {
             Ok(_) => Ok(()),
             Err(QueryError::Unavailable(_)) => Err("unavailable"),
@@ -177,7 +143,7 @@ async fn a_wait_that_the_endpoint_asks_for_is_bounded() {
         (|| HttpResponse::ServiceUnavailable().insert_header(("retry-after", "86400")).finish(), 60),
     ] {
         let endpoint = Endpoint::start(respond);
-        let found = ask(endpoint.settings(), query()).await;
+        let found = ask(settings_of(&endpoint), query()).await;
         let expected = Duration::from_secs(seconds);
         assert!(
             matches!(found, Err(QueryError::Throttled { retry_after, .. }) if retry_after == expected),
@@ -194,7 +160,7 @@ async fn a_body_of_unknown_length_is_read_up_to_the_limit_only() {
         let endless = futures_util::stream::repeat_with(move || Ok::<_, actix_web::Error>(chunk.clone()));
         HttpResponse::Ok().streaming(endless)
     });
-    let found = ask(endpoint.settings(), query()).await;
+    let found = ask(settings_of(&endpoint), query()).await;
     assert!(matches!(&found, Err(QueryError::Failed(why)) if why.contains("longer")), "{found:?}");
     endpoint.server.stop(false).await;
 }
@@ -220,7 +186,7 @@ async fn a_model_that_is_silent_or_absent_or_hangs_up_is_unavailable() {
         let parts = [Ok(start), Err(actix_web::Error::from(cut))];
         HttpResponse::Ok().streaming(futures_util::stream::iter(parts))
     });
-    let found = ask(endpoint.settings(), query()).await;
+    let found = ask(settings_of(&endpoint), query()).await;
     assert_eq!(found, Err(QueryError::Unavailable("the connection broke".into())));
     endpoint.server.stop(false).await;
 }
@@ -237,7 +203,7 @@ async fn a_history_with_another_conversation_in_it_never_leaves() {
     let endpoint = Endpoint::start(completion);
     let mut query = query();
     query.history[0].conversation = conversation(2);
-    assert!(matches!(ask(endpoint.settings(), query).await, Err(QueryError::Failed(_))));
+    assert!(matches!(ask(settings_of(&endpoint), query).await, Err(QueryError::Failed(_))));
     assert!(endpoint.calls.try_recv().is_err(), "the endpoint was called");
     endpoint.server.stop(false).await;
 }
@@ -259,7 +225,7 @@ async fn a_key_that_stands_in_a_file_is_read_again_when_it_is_asked_for() {
     let api_key = Secret::new("old");
     api_key.follow(&file);
     let client = crate::channels::client(Duration::from_secs(5)).unwrap();
-    let service = OpenAiQuery::new(client, LlmSettings { api_key, ..endpoint.settings() });
+    let service = OpenAiQuery::new(client, LlmSettings { api_key, ..settings_of(&endpoint) });
     std::fs::write(&file, "new").unwrap();
     drop(service.answer(query()).await);
     service.refresh();
