@@ -121,7 +121,8 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
     // Only now does the end of the writer's thread mean anything.
     store::supervise(&ground.store, &services).await?;
     let knowledge: Arc<dyn KnowledgeBase> = Arc::new(Keeper(ground.store.clone()));
-    services::start_indexer(&services, embedding.clone(), model.as_ref(), Arc::clone(&knowledge)).await?;
+    let embeds = (&services, model.as_ref());
+    services::start_indexer(&config, embeds, embedding.clone(), Arc::clone(&knowledge)).await?;
     let (draining, is_draining) = watch::channel(false);
     let (admissions, metrics) = way_in(&config, &ground, receipts, runtime.counter());
     let state = HttpState::new(Parts {

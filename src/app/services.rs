@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use actix::Context;
 use actix_rt::{Arbiter, ArbiterHandle};
+use futures_util::TryFutureExt;
 use tertulia_actors::domain::{Channel, Embedding};
 use tertulia_actors::indexer::{Indexer, IndexerParts};
-use tertulia_actors::ports::{Embeddable, Embedder, KnowledgeBase, OutboundChannel, QueryService};
+use tertulia_actors::ports::{
+    Embeddable, Embedder, KnowledgeBase, OutboundChannel, PortFuture, QueryService,
+};
 use tertulia_actors::services::{
     ChannelService, ClassifierService, EmbeddingService, Engine, QueryFrontService, Services, VectorsService,
 };
@@ -24,7 +27,7 @@ use tertulia_actors::supervision::{Crew, Front, FrontHandle, Service, Threads};
 use super::{AppError, Ground};
 use crate::channels::whatsapp::WhatsappOutbound;
 use crate::config::{Config, EmbeddingBackend};
-use crate::embedding::{Model, ModelEmbedder};
+use crate::embedding::{Model, ModelEmbedder, OpenAiEmbedder};
 use crate::knowledge::{ExampleClassifier, HashedEmbedder, SqliteVectors};
 use crate::llm::{OpenAiQuery, StoredQuery};
 
@@ -131,7 +134,7 @@ pub(super) fn model(config: &Config) -> Result<Option<Arc<Model>>, AppError> {
     if section.backend != EmbeddingBackend::Model {
         return Ok(None);
     }
-    let model = Model::load(&section.model_folder())?;
+    let model = Model::load(&section.model_folder(), &section.prefixes())?;
     tracing::info!(model = section.model, fingerprint = model.fingerprint(), "read the model that embeds");
     Ok(Some(Arc::new(model)))
 }
@@ -144,7 +147,38 @@ async fn embedding(
     match (config.embedding.backend, model.cloned()) {
         (EmbeddingBackend::Hashed, _) => embedding_by(config, services, || HashedEmbedder).await,
         (_, Some(model)) => embedding_by(config, services, move || ModelEmbedder::new(&model)).await,
+        (EmbeddingBackend::Openai, _) => embedding_elsewhere(config, services).await.map(Some),
         (_, None) => Ok(None),
+    }
+}
+
+/// The front of an endpoint that embeds.
+async fn embedding_elsewhere(
+    config: &Config,
+    services: &ServiceThread,
+) -> Result<FrontHandle<EmbeddingService>, AppError> {
+    let section = &config.embedding;
+    let client = crate::channels::client(section.endpoint.connect_timeout())?;
+    let embedder = OpenAiEmbedder::new(client, section.endpoint.clone());
+    let (batches, prefixes) = (section.batches(), section.prefixes());
+    let make = move |_: &Rc<Keeper>, _: &SupervisionSettings| {
+        let (asked, refreshed, prefixes) = (embedder.clone(), embedder.clone(), prefixes.clone());
+        let ask = move |texts: Vec<Embeddable>| -> PortFuture<_, _> {
+            let prefixed = |one: &Embeddable| format!("{}{}", prefixes.of(one.role), one.text);
+            let vectors = asked.embed(texts.iter().map(prefixed).collect());
+            Box::pin(vectors.map_ok(|vectors| vectors.into_iter().map(Some).collect()))
+        };
+        EmbeddingService::start(Engine::port_with_secrets(ask, move || refreshed.refresh()), batches)
+    };
+    services.front("services/embedding".into(), section.front_settings(), make).await
+}
+
+/// The name by which the vectors of the configured model are kept; none where there is no model.
+fn vectors_of(config: &Config, model: Option<&Arc<Model>>) -> Option<String> {
+    match config.embedding.backend {
+        EmbeddingBackend::Model => model.map(|model| model.fingerprint().to_owned()),
+        EmbeddingBackend::Openai => Some(config.embedding.endpoint_name()),
+        EmbeddingBackend::None | EmbeddingBackend::Hashed => None,
     }
 }
 
@@ -165,13 +199,13 @@ async fn embedding_by<C: Embedder>(
 
 /// Keeps the vectors of all entries up to date, where there is a model.
 pub(super) async fn start_indexer(
-    services: &ServiceThread,
+    config: &Config,
+    (services, model): (&ServiceThread, Option<&Arc<Model>>),
     embedding: Option<FrontHandle<EmbeddingService>>,
-    model: Option<&Arc<Model>>,
     knowledge: Arc<dyn KnowledgeBase>,
 ) -> Result<(), AppError> {
-    let Some((embedding, model)) = embedding.zip(model) else { return Ok(()) };
-    let (root, model) = (services.root.clone(), model.fingerprint().to_owned());
+    let Some((embedding, model)) = embedding.zip(vectors_of(config, model)) else { return Ok(()) };
+    let root = services.root.clone();
     let fronts = services.fronts();
     let started = start_on(&fronts, move || {
         let keeper = root.keeper("services/indexer", Strategy::KeepTrying);
@@ -187,7 +221,7 @@ async fn vectors(
     model: Option<&Arc<Model>>,
 ) -> Result<FrontHandle<VectorsService>, AppError> {
     let (section, path) = (&config.vectors, config.storage.path.clone());
-    let model = model.map(|model| model.fingerprint().to_owned());
+    let model = vectors_of(config, model);
     let (threads, crew) = (section.threads, Crew::of(section.threads));
     let make = move |keeper: &Rc<Keeper>, limits: &SupervisionSettings| {
         let (path, model) = (path.clone(), model.clone());

@@ -9,7 +9,9 @@ use serde::Serialize;
 
 use super::{Failure, knowledge, output};
 use crate::config::Config;
-use crate::eval::{classify, decide, documents, entries, labelled, questions, read::Columns, retrieve};
+use crate::eval::{
+    Meaning, classify, decide, documents, entries, labelled, questions, read::Columns, retrieve,
+};
 use crate::knowledge::ExampleClassifier;
 
 pub(super) const HELP: &str = "\
@@ -128,9 +130,9 @@ fn classify(asked: &Classify, config: &Config) -> Result<ExitCode, Failure> {
         seed: asked.seed,
         oos_label: asked.oos_label.clone(),
     };
-    let model = super::model(config)?;
+    let mut meaning = Meaning::by(super::model(config)?);
     let bar = bar(test.len(), "texts");
-    let report = classify::run(&train, &test, &order, model.as_ref(), || bar.inc(1))?;
+    let report = classify::run(&train, &test, &order, &mut meaning, || bar.inc(1))?;
     bar.finish_and_clear();
     show(&asked.figures, &report, &report.table())
 }
@@ -138,9 +140,9 @@ fn classify(asked: &Classify, config: &Config) -> Result<ExitCode, Failure> {
 fn retrieve(asked: &Retrieve, config: &Config) -> Result<ExitCode, Failure> {
     let documents = documents(&asked.docs)?;
     let questions = questions(&asked.queries, &documents)?;
-    let model = super::model(config)?;
+    let mut meaning = Meaning::by(super::model(config)?);
     let bar = bar(questions.len(), "questions");
-    let report = retrieve::run(&documents, &questions, model.as_ref(), || bar.inc(1))?;
+    let report = retrieve::run(&documents, &questions, &mut meaning, || bar.inc(1))?;
     bar.finish_and_clear();
     show(&asked.figures, &report, &report.table())
 }
@@ -152,10 +154,10 @@ fn decide(asked: &Decide, config: &Config) -> Result<ExitCode, Failure> {
         Some(entries) => decide::Base::Entries(entries),
         None => decide::Base::Database(knowledge::open_to_search(config)?),
     };
-    let model = super::model(config)?;
+    let mut meaning = Meaning::by(super::model(config)?);
     let classifier = ExampleClassifier::new(&config.pipeline.languages, &config.classifier.examples);
     let bar = bar(texts.len(), "texts");
-    let report = decide::run(base, &texts, &config.pipeline, (&classifier, model.as_ref()), || bar.inc(1))?;
+    let report = decide::run(base, &texts, &config.pipeline, (&classifier, &mut meaning), || bar.inc(1))?;
     bar.finish_and_clear();
     show(&asked.figures, &report, &report.table())
 }

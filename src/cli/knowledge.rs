@@ -7,14 +7,14 @@ use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::Value;
 use tertulia_actors::domain::{Entry, Tick};
-use tertulia_actors::ports::{Clock, Embeddable, Search};
+use tertulia_actors::ports::{Clock, Search};
 
 use super::Failure;
 use super::acts::{Outcome, Server, done};
 use super::output::say;
 use crate::config::Config;
+use crate::eval::Meaning;
 use crate::knowledge::entries;
-use crate::knowledge::search::index::Searcher;
 use crate::lock_file::{LockError, LockFile};
 use crate::store::{OpenError, db};
 use crate::system::SystemClock;
@@ -27,14 +27,10 @@ const ENTRIES_PER_CALL: usize = 50;
 
 pub(super) fn search(config: &Config, question: String, limit: usize) -> Outcome {
     let conn = open_to_search(config)?;
-    let model = super::model(config)?;
-    let embedding = match &model {
-        Some(model) => model.meanings(&[Embeddable::query(&question)])?.pop().flatten(),
-        None => None,
-    };
+    let mut meaning = Meaning::by(super::model(config)?);
+    let embedding = meaning.of(&question)?;
     let search = Search { text: question, embedding, language: None, limit };
-    let mut searcher = Searcher::new(model.map(|model| model.fingerprint().to_owned()));
-    for hit in searcher.find(&conn, &search)? {
+    for hit in meaning.searcher().find(&conn, &search)? {
         say(serde_json::to_string(&hit)?)?;
     }
     done()

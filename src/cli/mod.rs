@@ -240,7 +240,7 @@ type Failure = Box<dyn std::error::Error>;
 fn model(config: &Config) -> Result<Option<Model>, ModelError> {
     let section = &config.embedding;
     let is_wanted = section.backend == EmbeddingBackend::Model;
-    is_wanted.then(|| Model::load(&section.model_folder())).transpose()
+    is_wanted.then(|| Model::load(&section.model_folder(), &section.prefixes())).transpose()
 }
 
 fn carry_out(command: Command, config: Config, given: &[String]) -> Result<ExitCode, Failure> {
@@ -255,7 +255,7 @@ fn carry_out(command: Command, config: Config, given: &[String]) -> Result<ExitC
         }
         Command::Eval(asked) => eval::run(&asked, &config),
         Command::Load(asked) => load::load(*asked),
-        Command::Model(asked) => model::run(&asked),
+        Command::Model(asked) => model::run(&asked, &config),
         Command::DeadLetters(DeadLetters::List { limit }) => acts::list_dead_letters(&config, limit),
         Command::DeadLetters(DeadLetters::Replay { ids, all }) => acts::replay(&config, ids, all),
         Command::Db(Db::Migrate) => acts::migrate(&config),

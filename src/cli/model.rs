@@ -6,22 +6,30 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use indicatif::DecimalBytes;
 
+use serde_json::json;
+use tertulia_actors::ports::{Embeddable, Role};
+
 use super::acts::{Outcome, done};
 use super::output::{self, say};
+use crate::config::Config;
 use crate::embedding::fetch::known::KNOWN;
 use crate::embedding::fetch::{
-    self, DEFAULT_MODEL, FetchError, Fetched, HUB, Installed, MODELS_FOLDER, ModelName, Wanted, installed,
+    self, DEFAULT_MODEL, FetchError, Fetched, HUB, Installed, ModelName, Wanted, installed,
 };
 use crate::secret::Secret;
 use crate::shutdown;
 
+/// Texts that are embedded at a time.
+const PAGE: usize = 64;
+
 const EXAMPLES: &str = "\
 Examples:
-  tertulia model fetch                                  the default model, into data/models
+  tertulia model fetch                                  the default model, into the folder of embedding.models
   tertulia model fetch multilingual-e5-small --to /srv/models
   tertulia model fetch BAAI/bge-small-en-v1.5 --revision main
   tertulia model list --in /srv/models                  name, dimensions, family, size, origin, revision
-  tertulia model verify all-MiniLM-L6-v2";
+  tertulia model verify all-MiniLM-L6-v2
+  echo 'Do you deliver?' | tertulia model embed";
 
 const ENVIRONMENT: &str = "\
 Environment:
@@ -56,6 +64,15 @@ pub(super) enum Model {
         #[command(flatten)]
         place: Place,
     },
+    /// Embed each line of standard input by the configured model, and print {"text", "read", "vector"} as lines of JSON.
+    ///
+    /// "read" says whether the model can read the script of the text; what it cannot read is searched by words alone.
+    #[command(after_help = EXIT_CODES)]
+    Embed {
+        /// The lines are texts that are looked for, not what a person says; some models tell the two apart.
+        #[arg(long)]
+        passages: bool,
+    },
     /// Check that the files of a model, or of all, are as they were fetched.
     #[command(after_help = EXIT_CODES)]
     Verify {
@@ -69,9 +86,15 @@ pub(super) enum Model {
 /// Where models are.
 #[derive(Debug, Args)]
 pub(super) struct Place {
-    /// The folder of models.
-    #[arg(long = "in", value_name = "FOLDER", default_value = MODELS_FOLDER)]
-    models: PathBuf,
+    /// The folder of models; by default that of the configuration (embedding.models).
+    #[arg(long = "in", value_name = "FOLDER")]
+    models: Option<PathBuf>,
+}
+
+impl Place {
+    fn or_of<'a>(&'a self, config: &'a Config) -> &'a Path {
+        self.models.as_deref().unwrap_or(&config.embedding.models)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -82,30 +105,49 @@ pub(super) struct Fetch {
     /// The branch, tag or commit of a model on the hub; by default main.
     #[arg(long, value_name = "REV")]
     revision: Option<String>,
-    /// The folder of models; the model gets a folder of its own in it.
-    #[arg(long = "to", value_name = "FOLDER", default_value = MODELS_FOLDER)]
-    models: PathBuf,
+    /// The folder of models, in which the model gets a folder of its own; by default that of the configuration.
+    #[arg(long = "to", value_name = "FOLDER")]
+    models: Option<PathBuf>,
     /// The address of the hub, or of a mirror that answers as it does.
     #[arg(long, value_name = "URL")]
     hub: Option<String>,
 }
 
-pub(super) fn run(asked: &Model) -> Outcome {
+pub(super) fn run(asked: &Model, config: &Config) -> Outcome {
     match asked {
-        Model::Fetch(asked) => fetch_one(asked),
-        Model::List { place } => list(&place.models),
-        Model::Verify { name, place } => verify(&place.models, name.as_ref()),
+        Model::Fetch(asked) => fetch_one(asked, config),
+        Model::List { place } => list(place.or_of(config)),
+        Model::Verify { name, place } => verify(place.or_of(config), name.as_ref()),
+        Model::Embed { passages } => embed(*passages, config),
     }
 }
 
-fn fetch_one(asked: &Fetch) -> Outcome {
+/// Embeds the lines of standard input, a page at a time.
+fn embed(passages: bool, config: &Config) -> Outcome {
+    let section = &config.embedding;
+    let model = crate::embedding::Model::load(&section.model_folder(), &section.prefixes())?;
+    let role = if passages { Role::Passage } else { Role::Query };
+    let mut lines = std::io::stdin().lines();
+    loop {
+        let page = lines.by_ref().take(PAGE).collect::<Result<Vec<_>, _>>()?;
+        if page.is_empty() {
+            return done();
+        }
+        let texts: Vec<_> = page.into_iter().map(|text| Embeddable { text, role }).collect();
+        for (text, vector) in texts.iter().zip(model.embed(&texts)?) {
+            say(json!({"text": text.text, "read": model.reads(&text.text), "vector": &*vector}))?;
+        }
+    }
+}
+
+fn fetch_one(asked: &Fetch, config: &Config) -> Outcome {
     let environment = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let hub = asked.hub.clone().or_else(|| environment("HF_ENDPOINT")).unwrap_or_else(|| HUB.into());
     let token = Secret::new(environment("HF_TOKEN").unwrap_or_default());
     let wanted = Wanted {
         name: &asked.name,
         revision: asked.revision.as_deref(),
-        models: &asked.models,
+        models: asked.models.as_deref().unwrap_or(&config.embedding.models),
         hub: &hub,
         token: &token,
     };

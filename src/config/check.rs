@@ -5,7 +5,7 @@ use std::net::ToSocketAddrs;
 
 use tertulia_actors::pipeline::phrases;
 
-use super::{Config, ConfigError, ranges};
+use super::{Config, ConfigError, EmbeddingBackend, ranges};
 use crate::telemetry;
 
 /// Checks what the types of the values leave open.
@@ -137,6 +137,9 @@ fn check_channels(config: &Config) -> Result<(), ConfigError> {
     }
     if whatsapp.enabled {
         check_url("channels.whatsapp.graph_base_url", &whatsapp.graph_base_url)?;
+    }
+    if config.embedding.backend == EmbeddingBackend::Openai {
+        check_url("embedding.endpoint.base_url", &config.embedding.endpoint.base_url)?;
     }
     if !config.query.llm.base_url.is_empty() {
         check_url("query.llm.base_url", &config.query.llm.base_url)?;

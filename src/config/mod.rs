@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tertulia_actors::domain::Class;
 use tertulia_actors::settings::{
     BatchSettings, ConversationSettings, FrontSettings, OutboxSettings, Phrases, PipelineSettings, Routes,
@@ -20,6 +21,8 @@ pub use front::{Front, ThreadsFront};
 pub use load::{ConfigError, Sources, load};
 
 use crate::channels::whatsapp::WhatsappSettings;
+use crate::embedding::fetch::{DEFAULT_MODEL, MODELS_FOLDER};
+use crate::embedding::{EndpointSettings, Prefixes};
 use crate::http::{ApiSettings, ConsoleSettings, HttpSettings, ServerSettings, WebSettings};
 use crate::llm::LlmSettings;
 use crate::secret::Secret;
@@ -135,6 +138,12 @@ pub struct EmbeddingSection {
     pub models: PathBuf,
     /// The name of the model: that of its folder within `models`.
     pub model: String,
+    /// What is put before what a person says, for a model whose files do not say it.
+    pub query_prefix: String,
+    /// What is put before a text that is looked for, for a model whose files do not say it.
+    pub passage_prefix: String,
+    /// An endpoint elsewhere.
+    pub endpoint: EndpointSettings,
     /// Threads that embed, a batch each.
     pub threads: usize,
     /// Texts of a batch at the most.
@@ -153,8 +162,11 @@ impl Default for EmbeddingSection {
     fn default() -> Self {
         Self {
             backend: EmbeddingBackend::default(),
-            models: "data/models".into(),
-            model: "all-MiniLM-L6-v2".into(),
+            models: MODELS_FOLDER.into(),
+            model: DEFAULT_MODEL.into(),
+            query_prefix: String::new(),
+            passage_prefix: String::new(),
+            endpoint: EndpointSettings::default(),
             threads: 1,
             batch_texts_max: 32,
             batch_chars_max: 8_192,
@@ -170,6 +182,21 @@ impl EmbeddingSection {
     #[must_use]
     pub fn model_folder(&self) -> PathBuf {
         self.models.join(&self.model)
+    }
+
+    /// What tells the vectors of the endpoint's model from those of others: a hash of all that they depend on.
+    #[must_use]
+    pub fn endpoint_name(&self) -> String {
+        let Self { endpoint, query_prefix, passage_prefix, .. } = self;
+        let EndpointSettings { base_url, model, dimensions, .. } = endpoint;
+        let told = format!("{base_url}\n{model}\n{dimensions:?}\n{query_prefix}\n{passage_prefix}");
+        Sha256::digest(told).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// What is put before texts by their roles, for a model whose files do not say it.
+    #[must_use]
+    pub fn prefixes(&self) -> Prefixes {
+        Prefixes { query: self.query_prefix.clone(), passage: self.passage_prefix.clone() }
     }
 
     /// How texts are gathered.
@@ -203,6 +230,8 @@ pub enum EmbeddingBackend {
     Hashed,
     /// By a sentence-transformers model that runs here.
     Model,
+    /// By a model behind an OpenAI-compatible endpoint.
+    Openai,
 }
 
 /// Search in the knowledge base.
@@ -295,7 +324,7 @@ impl Config {
 
     /// Every secret by its key. Each may stand in a file instead, named by the key with `_file` behind it.
     #[must_use]
-    pub const fn secrets(&self) -> [(&'static str, &Secret); 6] {
+    pub const fn secrets(&self) -> [(&'static str, &Secret); 7] {
         let (whatsapp, api) = (&self.channels.whatsapp, &self.channels.api);
         [
             ("channels.whatsapp.verify_token", &whatsapp.verify_token),
@@ -304,6 +333,7 @@ impl Config {
             ("channels.api.token", &api.token),
             ("console.token", &self.console.token),
             ("query.llm.api_key", &self.query.llm.api_key),
+            ("embedding.endpoint.api_key", &self.embedding.endpoint.api_key),
         ]
     }
 

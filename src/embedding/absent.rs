@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tertulia_actors::domain::Embedding;
 use tertulia_actors::ports::{Compute, Embeddable, EmbedderError};
 
-use super::ModelError;
+use super::{ModelError, Prefixes};
 
 /// A model; there is none in this build.
 #[derive(Debug)]
@@ -17,13 +17,27 @@ impl Model {
     ///
     /// # Errors
     /// Always: [`ModelError::Absent`].
-    pub const fn load(_: &Path) -> Result<Self, ModelError> {
+    pub const fn load(_: &Path, _: &Prefixes) -> Result<Self, ModelError> {
         Err(ModelError::Absent)
     }
 
     /// Never called: there is no model.
     #[must_use]
     pub const fn fingerprint(&self) -> &str {
+        match *self {}
+    }
+
+    /// Never called: there is no model.
+    #[must_use]
+    pub const fn reads(&self, _: &str) -> bool {
+        match *self {}
+    }
+
+    /// Never called: there is no model.
+    ///
+    /// # Errors
+    /// None.
+    pub const fn embed(&self, _: &[Embeddable]) -> Result<Vec<Embedding>, ModelError> {
         match *self {}
     }
 

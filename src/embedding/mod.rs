@@ -14,6 +14,7 @@ mod worker;
 
 use std::path::PathBuf;
 
+use tertulia_actors::ports::Role;
 use thiserror::Error;
 
 #[cfg(not(feature = "semantic"))]
@@ -23,6 +24,26 @@ pub use model::Model;
 pub use openai::{EndpointSettings, OpenAiEmbedder};
 #[cfg(feature = "semantic")]
 pub use worker::ModelEmbedder;
+
+/// What is put before texts by their roles, as some models want it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Prefixes {
+    /// Before what a person says.
+    pub query: String,
+    /// Before a text that is looked for.
+    pub passage: String,
+}
+
+impl Prefixes {
+    /// The one for a role.
+    #[must_use]
+    pub fn of(&self, role: Role) -> &str {
+        match role {
+            Role::Query => &self.query,
+            Role::Passage => &self.passage,
+        }
+    }
+}
 
 /// Why a model cannot be used, or failed.
 #[derive(Debug, Error)]

@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tertulia_actors::domain::Embedding;
 
-use super::EvalError;
-use super::meaning;
 use super::measures::{Confusion, OfLabel, auroc, macro_f1, share};
 use super::table;
-use crate::embedding::Model;
+use super::{EvalError, Meaning};
 use crate::knowledge::classify::labels::{Example, LabelClassifier, Scope};
 use crate::load::prng::Prng;
 
@@ -85,7 +83,7 @@ pub fn run(
     train: &[Example],
     test: &[Example],
     order: &Order,
-    model: Option<&Model>,
+    meaning: &mut Meaning,
     mut done: impl FnMut(),
 ) -> Result<Report, EvalError> {
     if let Some(label) = &order.oos_label
@@ -99,7 +97,7 @@ pub fn run(
         return Err(EvalError::Asked("there is nothing to train on".into()));
     }
     let began = std::time::Instant::now();
-    let vectors = meaning::of_all(model, &chosen)?;
+    let vectors = meaning.of_all(&chosen)?;
     let classifier = LabelClassifier::train(&chosen, &vectors);
     let train_s = began.elapsed().as_secs_f64();
     let asks_for_scope = test.iter().any(|example| is_out(&example));
@@ -109,7 +107,7 @@ pub fn run(
     let mut spent = std::time::Duration::ZERO;
     for example in test {
         let began = std::time::Instant::now();
-        let vector = meaning::of(model, &example.text)?;
+        let vector = meaning.of(&example.text)?;
         let found = classifier.classify(&example.text, vector.as_deref());
         spent += began.elapsed();
         done();
@@ -270,7 +268,7 @@ mod tests {
         test.extend(examples("oos", &["zorblax frimble", "qux quux corge"]));
         let order = Order { oos_label: Some("oos".into()), ..Order::default() };
         let mut told = 0;
-        let report = run(&corpus(), &test, &order, None, || told += 1).unwrap();
+        let report = run(&corpus(), &test, &order, &mut Meaning::default(), || told += 1).unwrap();
         assert_eq!((report.trained, report.tested, told), (8, 8, 10));
         assert_eq!(report.accuracy, Some(1.0));
         let out = report.out_of_scope.unwrap();
@@ -301,24 +299,32 @@ mod tests {
         let mut test = many.clone();
         test.extend(examples("oos", &["zorblax frimble", "qux quux corge"]));
         let order = Order { oos_label: Some("oos".into()), ..Order::default() };
-        let out = run(&many, &test, &order, None, || {}).unwrap().out_of_scope.unwrap();
+        let out = run(&many, &test, &order, &mut Meaning::default(), || {}).unwrap().out_of_scope.unwrap();
         assert_eq!(out.recall, Some(1.0));
         assert!(out.false_alarms.is_some_and(|share| share <= 0.1), "{out:?}");
         let one_each = Order { shots: Some(1), ..order };
-        assert_eq!(run(&many, &test, &one_each, None, || {}).unwrap().out_of_scope.unwrap().threshold, None);
+        assert_eq!(
+            run(&many, &test, &one_each, &mut Meaning::default(), || {})
+                .unwrap()
+                .out_of_scope
+                .unwrap()
+                .threshold,
+            None
+        );
     }
 
     #[test]
     fn a_label_out_of_scope_that_no_text_has_is_named() {
         let order = Order { oos_label: Some("OOS".into()), ..Order::default() };
-        let error = run(&corpus(), &corpus(), &order, None, || {}).unwrap_err();
+        let error = run(&corpus(), &corpus(), &order, &mut Meaning::default(), || {}).unwrap_err();
         assert_eq!(error.to_string(), "no text has the label 'OOS' of --oos-label");
     }
 
     #[test]
     fn without_anything_to_train_on_it_says_so() {
         let order = Order { oos_label: Some("card".into()), ..Order::default() };
-        let error = run(&examples("card", &["x"]), &corpus(), &order, None, || {}).unwrap_err();
+        let error =
+            run(&examples("card", &["x"]), &corpus(), &order, &mut Meaning::default(), || {}).unwrap_err();
         assert_eq!(error.to_string(), "there is nothing to train on");
     }
 }

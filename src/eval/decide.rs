@@ -7,11 +7,9 @@ use tertulia_actors::pipeline::decide::{Ask, Lookup, ask_texts, lookup};
 use tertulia_actors::ports::Search;
 use tertulia_actors::settings::PipelineSettings;
 
-use super::EvalError;
-use super::meaning;
 use super::measures::{Confusion, OfLabel, share};
 use super::table;
-use crate::embedding::Model;
+use super::{EvalError, Meaning};
 use crate::knowledge::ExampleClassifier;
 use crate::knowledge::classify::labels::Example;
 use crate::knowledge::entries::{KNOWLEDGE_MIGRATION, import};
@@ -68,7 +66,7 @@ pub fn run(
     base: Base<'_>,
     texts: &[Example],
     settings: &PipelineSettings,
-    (classifier, model): (&ExampleClassifier, Option<&Model>),
+    (classifier, meaning): (&ExampleClassifier, &mut Meaning),
     mut done: impl FnMut(),
 ) -> Result<Report, EvalError> {
     if let Some(stranger) = texts.iter().find(|text| !DECISIONS.contains(&text.label.as_str())) {
@@ -81,11 +79,11 @@ pub fn run(
             let conn = Connection::open_in_memory()?;
             conn.execute_batch(KNOWLEDGE_MIGRATION)?;
             import(&conn, entries, Timestamp(0))?;
-            meaning::embed(&conn, model)?;
+            meaning.embed_entries(&conn)?;
             conn
         }
     };
-    let mut searcher = meaning::searcher(model);
+    let mut searcher = meaning.searcher();
     let mut judged = Vec::with_capacity(texts.len());
     for text in texts {
         let hits = match ask_texts(&text.text.lines().collect::<Vec<_>>(), settings) {
@@ -93,7 +91,7 @@ pub fn run(
             Ask::Text(asked) => {
                 let language = classifier.classify_now(&asked, None).language;
                 let limit = settings.knowledge_hits;
-                let embedding = meaning::of(model, &asked)?;
+                let embedding = meaning.of(&asked)?;
                 Some(searcher.find(&conn, &Search { text: asked, embedding, language, limit })?)
             }
         };
@@ -188,7 +186,13 @@ mod tests {
         };
         let entries = [entry("a", "Do you deliver on Fridays?"), entry("b", "Can I pay by card?")];
         let classifier = ExampleClassifier::new(&[Language::ENGLISH], &BTreeMap::new());
-        run(Base::Entries(&entries), texts, &PipelineSettings::default(), (&classifier, None), || {})
+        run(
+            Base::Entries(&entries),
+            texts,
+            &PipelineSettings::default(),
+            (&classifier, &mut Meaning::default()),
+            || {},
+        )
     }
 
     #[test]

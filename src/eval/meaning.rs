@@ -1,45 +1,61 @@
 //! What texts mean, by the model that the server would ask.
 
+use std::sync::Arc;
+
 use rusqlite::Connection;
 use tertulia_actors::domain::Embedding;
-use tertulia_actors::ports::Embeddable;
+use tertulia_actors::ports::{Compute, Embeddable, EmbedderError};
 
 use super::EvalError;
-use crate::embedding::Model;
+use crate::embedding::{Model, ModelEmbedder};
 use crate::knowledge::classify::labels::Example;
 use crate::knowledge::search::index::Searcher;
 use crate::knowledge::vectors::embed_all;
 
-/// Entries that are embedded at a time.
+/// Texts that are embedded at a time.
 const PAGE: usize = 64;
 
-/// Embeds all entries, where there is a model.
-pub(super) fn embed(conn: &Connection, model: Option<&Model>) -> Result<(), EvalError> {
-    let Some(model) = model else { return Ok(()) };
-    embed_all(conn, model.fingerprint(), PAGE, |texts| model.meanings(texts).map_err(EvalError::from), |_| {})
-}
+/// A model behind its port, as the server has it; or none.
+#[derive(Default)]
+pub struct Meaning(Option<(ModelEmbedder, String)>);
 
-/// A searcher by words, and by what the model has embedded, where there is one.
-pub(super) fn searcher(model: Option<&Model>) -> Searcher {
-    Searcher::new(model.map(|model| model.fingerprint().to_owned()))
-}
-
-/// What examples mean, where there is a model; nothing where there is none.
-pub(super) fn of_all(
-    model: Option<&Model>,
-    examples: &[Example],
-) -> Result<Vec<Option<Embedding>>, EvalError> {
-    let Some(model) = model else { return Ok(vec![None; examples.len()]) };
-    let mut vectors = Vec::with_capacity(examples.len());
-    for some in examples.chunks(PAGE) {
-        let texts: Vec<_> = some.iter().map(|example| Embeddable::query(&example.text)).collect();
-        vectors.extend(model.meanings(&texts)?);
+impl Meaning {
+    /// By a model, if there is one; on this thread.
+    #[must_use]
+    pub fn by(model: Option<Model>) -> Self {
+        Self(model.map(Arc::new).map(|model| (ModelEmbedder::new(&model), model.fingerprint().to_owned())))
     }
-    Ok(vectors)
-}
 
-/// The meaning of what is asked, where there is a model that can read it.
-pub(super) fn of(model: Option<&Model>, text: &str) -> Result<Option<Embedding>, EvalError> {
-    let Some(model) = model else { return Ok(None) };
-    Ok(model.meanings(&[Embeddable::query(text)])?.pop().flatten())
+    /// The meaning of what somebody says, if there is a model that can read it.
+    ///
+    /// # Errors
+    /// The model failed.
+    pub fn of(&mut self, text: &str) -> Result<Option<Embedding>, EmbedderError> {
+        match &mut self.0 {
+            Some((embedder, _)) => Ok(embedder.compute(vec![Embeddable::query(text)])?.pop().flatten()),
+            None => Ok(None),
+        }
+    }
+
+    /// A searcher by words, and by what the model has embedded.
+    #[must_use]
+    pub fn searcher(&self) -> Searcher {
+        Searcher::new(self.0.as_ref().map(|(_, name)| name.clone()))
+    }
+
+    /// What examples mean.
+    pub(super) fn of_all(&mut self, examples: &[Example]) -> Result<Vec<Option<Embedding>>, EvalError> {
+        let Some((embedder, _)) = &mut self.0 else { return Ok(vec![None; examples.len()]) };
+        let mut vectors = Vec::with_capacity(examples.len());
+        for some in examples.chunks(PAGE) {
+            vectors.extend(embedder.compute(some.iter().map(|one| Embeddable::query(&one.text)).collect())?);
+        }
+        Ok(vectors)
+    }
+
+    /// Embeds all entries.
+    pub(super) fn embed_entries(&mut self, conn: &Connection) -> Result<(), EvalError> {
+        let Some((embedder, name)) = &mut self.0 else { return Ok(()) };
+        embed_all(conn, name, PAGE, |texts| Ok(embedder.compute(texts.to_vec())?), |_| {})
+    }
 }

@@ -12,4 +12,5 @@ pub mod read;
 pub mod retrieve;
 mod table;
 
+pub use meaning::Meaning;
 pub use read::{EvalError, documents, entries, labelled, questions};

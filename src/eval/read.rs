@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tertulia_actors::domain::{Entry, Language};
+use tertulia_actors::ports::EmbedderError;
 use thiserror::Error;
 
 use super::retrieve::{Document, Question};
-use crate::embedding::ModelError;
 use crate::knowledge::classify::labels::Example;
 use crate::knowledge::{KnowledgeError, entries::parse};
 
@@ -42,7 +42,7 @@ pub enum EvalError {
     },
     /// The model that embeds failed.
     #[error(transparent)]
-    Model(#[from] ModelError),
+    Model(#[from] EmbedderError),
     /// A file has no usable line.
     #[error("'{}' has no {what}", path.display())]
     Empty {

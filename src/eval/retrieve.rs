@@ -7,11 +7,9 @@ use serde::Serialize;
 use tertulia_actors::domain::{Entry, Language, Timestamp};
 use tertulia_actors::ports::Search;
 
-use super::EvalError;
-use super::meaning;
 use super::measures::{Ranks, Recall, recall};
 use super::table;
-use crate::embedding::Model;
+use super::{EvalError, Meaning};
 use crate::knowledge::entries::{KNOWLEDGE_MIGRATION, import_unchecked};
 
 /// Hits of one question that are looked at.
@@ -64,7 +62,7 @@ pub struct Report {
 pub fn run(
     documents: &[Document],
     questions: &[Question],
-    model: Option<&Model>,
+    meaning: &mut Meaning,
     mut done: impl FnMut(),
 ) -> Result<Report, EvalError> {
     let began = std::time::Instant::now();
@@ -72,13 +70,13 @@ pub fn run(
     conn.execute_batch(KNOWLEDGE_MIGRATION)?;
     let entries: Vec<Entry> = documents.iter().map(passage).collect();
     import_unchecked(&conn, &entries, Timestamp(0))?;
-    meaning::embed(&conn, model)?;
-    let mut searcher = meaning::searcher(model);
+    meaning.embed_entries(&conn)?;
+    let mut searcher = meaning.searcher();
     let index_s = began.elapsed().as_secs_f64();
     let (mut ranks, mut by_language) = (vec![], BTreeMap::<String, Vec<_>>::new());
     let began = std::time::Instant::now();
     for question in questions {
-        let embedding = meaning::of(model, &question.text)?;
+        let embedding = meaning.of(&question.text)?;
         let search =
             Search { text: question.text.clone(), embedding, language: question.language, limit: HITS };
         let hits = searcher.find(&conn, &search)?;
@@ -156,7 +154,7 @@ mod tests {
             question("who owns the town", "b"),
         ];
         let mut told = 0;
-        let report = run(&documents, &questions, None, || told += 1).unwrap();
+        let report = run(&documents, &questions, &mut Meaning::default(), || told += 1).unwrap();
         assert_eq!((report.documents, report.all.questions, told), (2, 3, 3));
         assert!((report.all.recall_at_1 - 2.0 / 3.0).abs() < 1e-9, "{report:?}");
         assert_eq!(report.languages["not named"], report.all);

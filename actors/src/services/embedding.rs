@@ -97,6 +97,9 @@ impl Service for EmbeddingService {
         failpoint!("services.embedding");
         assert!(!self.driver.is_finished(), "nobody gathers texts any more");
         let text = normalised(&text);
+        if text.text.is_empty() {
+            return Box::pin(std::future::ready(Ok(None)));
+        }
         if let Some(known) = self.bench.cache.borrow_mut().get(&text) {
             return Box::pin(std::future::ready(Ok(known)));
         }
@@ -107,8 +110,15 @@ impl Service for EmbeddingService {
         Box::pin(async move { answer.await.unwrap_or(Err(Fault::NoWorker)) })
     }
 
-    fn blame(_: &EmbedderError) -> Blame {
-        Blame::Service
+    fn blame(error: &EmbedderError) -> Blame {
+        match error {
+            EmbedderError::Unavailable(_) | EmbedderError::Failed(_) => Blame::Service,
+            EmbedderError::Throttled { retry_after, .. } => Blame::NotBefore(*retry_after),
+        }
+    }
+
+    fn refresh(&self) {
+        self.bench.engine.refresh();
     }
 
     fn detail(&self) -> Map<String, Value> {
@@ -185,7 +195,7 @@ fn only(vectors: Vec<Option<Embedding>>) -> Answer {
 
 /// Whether it may be a single text that the whole batch failed for.
 const fn may_be_one_text(fault: &Fault<EmbedderError>) -> bool {
-    matches!(fault, Fault::Failed(_) | Fault::Panicked(_))
+    matches!(fault, Fault::Failed(EmbedderError::Failed(_)) | Fault::Panicked(_))
 }
 
 impl Bench {

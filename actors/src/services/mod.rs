@@ -23,26 +23,46 @@ pub enum Engine<Q, R, E> {
     /// Threads, for work that takes the processor.
     Threads(Threads<Q, R, E>),
     /// A port that mostly waits, as for the network.
-    Port(Box<dyn Fn(Q) -> PortFuture<R, E>>),
+    Port {
+        /// What is asked.
+        ask: Box<dyn Fn(Q) -> PortFuture<R, E>>,
+        /// Reads again what may have changed outside, such as a secret.
+        refresh: Box<dyn Fn()>,
+    },
 }
 
 impl<Q: Send + 'static, R: Send + 'static, E: Send + 'static> Engine<Q, R, E> {
     /// A port that mostly waits.
     pub fn port(ask: impl Fn(Q) -> PortFuture<R, E> + 'static) -> Self {
-        Self::Port(Box::new(ask))
+        Self::port_with_secrets(ask, || {})
+    }
+
+    /// A port that mostly waits, and reads its secrets again by `refresh`.
+    pub fn port_with_secrets(
+        ask: impl Fn(Q) -> PortFuture<R, E> + 'static,
+        refresh: impl Fn() + 'static,
+    ) -> Self {
+        Self::Port { ask: Box::new(ask), refresh: Box::new(refresh) }
     }
 
     fn call(&self, request: Q) -> Work<R, E> {
         match self {
             Self::Threads(threads) => threads.call(request),
-            Self::Port(ask) => Box::pin(ask(request).map_err(Fault::Failed)),
+            Self::Port { ask, .. } => Box::pin(ask(request).map_err(Fault::Failed)),
         }
     }
 
     fn detail(&self) -> Map<String, Value> {
         match self {
             Self::Threads(threads) => threads.detail(),
-            Self::Port(_) => Map::new(),
+            Self::Port { .. } => Map::new(),
+        }
+    }
+
+    fn refresh(&self) {
+        match self {
+            Self::Threads(_) => {}
+            Self::Port { refresh, .. } => refresh(),
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::ops::Activation;
-use super::{ModelError, read, unfit};
+use super::{ModelError, Prefixes, read, unfit};
 
 /// How the vectors of a text's tokens become one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,10 +57,8 @@ pub(super) struct Card {
     pub tokens_max: usize,
     /// Whether texts are to be in lower case before they are cut, beside what the tokenizer does.
     pub lowercase: bool,
-    /// What is put before what a person says.
-    pub query_prefix: String,
-    /// What is put before a text that is looked for.
-    pub passage_prefix: String,
+    /// What is put before texts.
+    pub prefixes: Prefixes,
 }
 
 /// `config.json`, as transformers (<https://huggingface.co/docs/transformers>) writes it.
@@ -210,8 +208,7 @@ impl Card {
             pooling,
             tokens_max,
             lowercase: sentences.do_lower_case,
-            query_prefix: prompts.query,
-            passage_prefix: prompts.passage,
+            prefixes: Prefixes { query: prompts.query, passage: prompts.passage },
         })
     }
 }
@@ -310,7 +307,7 @@ mod tests {
     fn what_is_not_said_is_as_sentence_transformers_assumes() {
         let card = card(&[("config.json", config(&json!({})))]).unwrap();
         assert_eq!((card.tokens_max, card.pooling, card.activation), (512, Pooling::Mean, Activation::Gelu));
-        assert_eq!((card.query_prefix.as_str(), card.lowercase), ("", false));
+        assert_eq!((card.prefixes.query.as_str(), card.lowercase), ("", false));
     }
 
     #[test]
@@ -335,7 +332,7 @@ mod tests {
         ];
         let card = card(&files).unwrap();
         assert_eq!((card.family, card.tokens_max, card.pooling), (Family::Roberta, 512, Pooling::First));
-        assert_eq!((card.query_prefix.as_str(), card.passage_prefix.as_str()), ("query: ", "passage: "));
+        assert_eq!((card.prefixes.query.as_str(), card.prefixes.passage.as_str()), ("query: ", "passage: "));
         assert!(card.lowercase);
     }
 

@@ -12,9 +12,9 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 use tertulia_actors::domain::Embedding;
-use tertulia_actors::ports::{Embeddable, Role};
+use tertulia_actors::ports::Embeddable;
 
-use super::ModelError;
+use super::{ModelError, Prefixes};
 use card::{Card, Pooling};
 use encoder::Encoder;
 use scripts::Scripts;
@@ -34,12 +34,15 @@ pub struct Model {
 }
 
 impl Model {
-    /// Reads the model in a folder.
+    /// Reads the model in a folder; `prefixes` hold where its files name none.
     ///
     /// # Errors
     /// A file is missing, or the model is of a kind that this program cannot run.
-    pub fn load(folder: &Path) -> Result<Self, ModelError> {
-        let card = Card::read(folder)?;
+    pub fn load(folder: &Path, prefixes: &Prefixes) -> Result<Self, ModelError> {
+        let mut card = Card::read(folder)?;
+        if card.prefixes == Prefixes::default() {
+            card.prefixes = prefixes.clone();
+        }
         let (tokenizer, weights) = (folder.join("tokenizer.json"), folder.join("model.safetensors"));
         let vocabulary = read(&tokenizer)?;
         let tokens = Tokens::new(&vocabulary, &card).map_err(|what| unfit(&tokenizer, what))?;
@@ -98,7 +101,7 @@ impl Model {
     /// # Errors
     /// [`ModelError::Failed`], of which no text is the cause.
     pub fn embed(&self, texts: &[Embeddable]) -> Result<Vec<Embedding>, ModelError> {
-        let cut = |text: &Embeddable| self.tokens.of(self.prefix(text.role), &text.text);
+        let cut = |text: &Embeddable| self.tokens.of(self.card.prefixes.of(text.role), &text.text);
         let sequences = texts.iter().map(cut).collect::<candle_core::Result<Vec<_>>>().map_err(failed)?;
         let mut vectors = Vec::with_capacity(texts.len());
         for some in parts(&sequences) {
@@ -111,13 +114,6 @@ impl Model {
             }
         }
         Ok(vectors)
-    }
-
-    fn prefix(&self, role: Role) -> &str {
-        match role {
-            Role::Query => &self.card.query_prefix,
-            Role::Passage => &self.card.passage_prefix,
-        }
     }
 
     /// One vector of unit length from those of a text's tokens.

@@ -29,7 +29,7 @@ fn minilm() -> Option<Model> {
     let folder = std::env::var_os("TERTULIA_TEST_MODEL").map(PathBuf::from).unwrap_or_else(|| {
         PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/tertulia-models/all-MiniLM-L6-v2")
     });
-    Some(Model::load(&folder).unwrap())
+    Some(Model::load(&folder, &Prefixes::default()).unwrap())
 }
 
 fn cosine(one: &[f32], other: &[f32]) -> f32 {
@@ -136,7 +136,7 @@ fn weights() -> HashMap<String, Tensor> {
 fn vectors_of_xlm_roberta_are_those_of_transformers() {
     let folder = tempfile::tempdir().unwrap();
     xlmr(folder.path());
-    let model = Model::load(folder.path()).unwrap();
+    let model = Model::load(folder.path(), &Prefixes::default()).unwrap();
     assert_eq!(model.tokens_max(), 40, "two positions are taken");
     agree(&model, &references(include_str!("tests/xlmr.jsonl")));
 }
@@ -147,19 +147,26 @@ fn prefixes_of_the_card_tell_questions_from_passages() {
     xlmr(folder.path());
     let prompts = r#"{"prompts": {"query": "query: ", "passage": "passage: "}}"#;
     std::fs::write(folder.path().join("config_sentence_transformers.json"), prompts).unwrap();
-    let model = Model::load(folder.path()).unwrap();
+    let model = Model::load(folder.path(), &Prefixes::default()).unwrap();
     let bare = references(include_str!("tests/xlmr.jsonl"));
     let text = &bare[0].text;
     let vectors = model.embed(&[Embeddable::query(text), Embeddable::passage(text)]).unwrap();
     assert!(cosine(&vectors[0], &vectors[1]) < 0.999);
     assert!(cosine(&vectors[0], &bare[0].vector) < 0.999);
+    // The files win over the configuration, which wins over nothing.
+    let configured = Prefixes { query: "passage: ".into(), passage: "query: ".into() };
+    let model = Model::load(folder.path(), &configured).unwrap();
+    assert_eq!(model.embed(&[Embeddable::query(text)]).unwrap()[0], vectors[0]);
+    std::fs::remove_file(folder.path().join("config_sentence_transformers.json")).unwrap();
+    let model = Model::load(folder.path(), &configured).unwrap();
+    assert_eq!(model.embed(&[Embeddable::query(text)]).unwrap()[0], vectors[1]);
 }
 
 #[test]
 fn a_model_that_changed_has_another_fingerprint() {
     let folder = tempfile::tempdir().unwrap();
     xlmr(folder.path());
-    let fingerprint = || Model::load(folder.path()).unwrap().fingerprint().to_owned();
+    let fingerprint = || Model::load(folder.path(), &Prefixes::default()).unwrap().fingerprint().to_owned();
     let first = fingerprint();
     assert_eq!((first.len(), fingerprint()), (16, first.clone()));
     std::fs::write(folder.path().join("sentence_bert_config.json"), r#"{"max_seq_length": 20}"#).unwrap();
@@ -186,7 +193,7 @@ fn a_file_that_is_missing_or_of_another_model_is_named() {
         let folder = tempfile::tempdir().unwrap();
         xlmr(folder.path());
         change(folder.path());
-        let refused = Model::load(folder.path()).err().unwrap().to_string();
+        let refused = Model::load(folder.path(), &Prefixes::default()).err().unwrap().to_string();
         assert!(refused.contains(named), "{refused}");
     }
 }
