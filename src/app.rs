@@ -17,8 +17,9 @@ use tertulia_actors::inbox::pressure::{Pressure, PressureLimits, Refusals};
 use tertulia_actors::pipeline::Pipeline;
 use tertulia_actors::ports::{Clock, Entropy, InboundChannel, KnowledgeBase, ReceiptSource, Store};
 use tertulia_actors::runtime::{ConversationCounter, Runtime, RuntimeParts};
-use tertulia_actors::services::Services;
+use tertulia_actors::services::{EmbeddingService, Services};
 use tertulia_actors::shard::ChannelsOut;
+use tertulia_actors::supervision::FrontHandle;
 use tertulia_actors::supervision::arbiter::within;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -120,9 +121,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
     let store = prepared.start(deps, Box::new(runtime.tells()))?;
     // Only now does the end of the writer's thread mean anything.
     store::supervise(&ground.store, &services).await?;
-    let knowledge: Arc<dyn KnowledgeBase> = Arc::new(Keeper(ground.store.clone()));
-    let embeds = (&services, model.as_ref());
-    services::start_indexer(&config, embeds, embedding.clone(), Arc::clone(&knowledge)).await?;
+    let knowledge = keep_knowledge(&config, &ground, (&services, model.as_ref()), embedding.clone()).await?;
     let (draining, is_draining) = watch::channel(false);
     let (admissions, metrics) = way_in(&config, &ground, receipts, runtime.counter());
     let state = HttpState::new(Parts {
@@ -282,6 +281,18 @@ fn prepare_knowledge(config: &Config, ground: &Ground) -> Result<(), AppError> {
         );
     }
     Ok(())
+}
+
+/// The knowledge base behind the store, with the vectors of its entries kept up to date where there is a model.
+async fn keep_knowledge(
+    config: &Config,
+    ground: &Ground,
+    (services, model): (&ServiceThread, Option<&Arc<Model>>),
+    embedding: Option<FrontHandle<EmbeddingService>>,
+) -> Result<Arc<dyn KnowledgeBase>, AppError> {
+    let knowledge: Arc<dyn KnowledgeBase> = Arc::new(Keeper(ground.store.clone()));
+    services::start_indexer(config, (services, model), embedding, Arc::clone(&knowledge)).await?;
+    Ok(knowledge)
 }
 
 async fn runtime_parts(

@@ -193,3 +193,6 @@ impl Handler<Act> for Indexer {
         unwind_for_restart()
     }
 }
+
+#[cfg(test)]
+mod tests;

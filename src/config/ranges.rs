@@ -238,6 +238,7 @@ mod tests {
         let mut config = Config::default();
         config.query.llm.temperature = Some(0.5);
         config.query.llm.max_tokens = Some(100);
+        config.embedding.endpoint.dimensions = Some(512);
         Table::try_from(config).unwrap()
     }
 

@@ -128,3 +128,6 @@ pub(super) fn read(bytes: &[u8]) -> Option<Embedding> {
     let vector: Vec<f32> = values.iter().map(|value| f32::from_le_bytes(*value)).collect();
     (rest.is_empty() && vector.iter().all(|value| value.is_finite())).then(|| vector.into())
 }
+
+#[cfg(test)]
+mod tests;

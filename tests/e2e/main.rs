@@ -14,6 +14,7 @@ mod faults;
 mod hot_user;
 mod knowledge;
 mod load;
+mod meaning;
 mod operations;
 mod overload;
 mod resilience;

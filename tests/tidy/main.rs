@@ -194,7 +194,18 @@ const BINARY_OF_ACTORS: &[(&str, &[&str])] = &[
     ),
     (
         "app",
-        &["domain", "inbox", "pipeline", "ports", "runtime", "services", "settings", "shard", "supervision"],
+        &[
+            "domain",
+            "inbox",
+            "indexer",
+            "pipeline",
+            "ports",
+            "runtime",
+            "services",
+            "settings",
+            "shard",
+            "supervision",
+        ],
     ),
 ];
 

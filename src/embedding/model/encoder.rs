@@ -182,7 +182,7 @@ impl Norm {
         rows.inplace_op2(
             others,
             &InPlace(|rows: &mut [f32], others: &[f32]| {
-                ops::add_and_norm(rows, others, gamma, beta, *epsilon)
+                ops::add_and_norm(rows, others, gamma, beta, *epsilon);
             }),
         )
     }

@@ -150,6 +150,7 @@ fn parts(sequences: &[Vec<u32>]) -> impl Iterator<Item = &[Vec<u32>]> {
     })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn failed(error: candle_core::Error) -> ModelError {
     ModelError::Failed(error.to_string())
 }

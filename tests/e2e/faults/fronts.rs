@@ -48,6 +48,8 @@ fn a_full_queue_in_front_of_each_service_delays_turns_and_loses_nothing() {
             bench.set(&format!("{front}.front.in_flight_max"), "1");
         }
         bench.set(&format!("{front}.front.queue_max"), "0");
+        // One text under way, and one that gathers meanwhile.
+        bench.set("embedding.batch_texts_max", "1");
         bench.set("outbox.retry_base_ms", "50");
         is_waited_for("a full queue", &bench, slow, refusal);
     }

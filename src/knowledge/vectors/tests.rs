@@ -1,0 +1,130 @@
+//! Vectors of entries that come, change and go.
+
+use tertulia_actors::domain::{Language, Timestamp};
+use tertulia_actors::ports::Search;
+
+use super::*;
+use crate::knowledge::entries::{KNOWLEDGE_MIGRATION, import, import_unchecked, remove};
+use crate::knowledge::search::index::Searcher;
+
+fn base() -> Connection {
+    let conn = Connection::open_in_memory().unwrap();
+    conn.execute_batch(KNOWLEDGE_MIGRATION).unwrap();
+    conn
+}
+
+fn entry_of(id: &str, question: &str) -> Entry {
+    let (id, question) = (id.to_owned(), question.to_owned());
+    Entry { id, language: Language::ENGLISH, question, answer: "Yes.".into() }
+}
+
+fn put_entries(conn: &Connection, entries: &[(&str, &str)]) {
+    let entries: Vec<_> = entries.iter().map(|(id, question)| entry_of(id, question)).collect();
+    import(conn, &entries, Timestamp(0)).unwrap();
+}
+
+/// Vectors of a model that knows two things, water and money, and cannot read what is in brackets.
+fn embed(texts: &[Embeddable]) -> Result<Vec<Option<Embedding>>, KnowledgeError> {
+    let of = |text: &Embeddable| {
+        let has = |words: &[&str]| f32::from(u8::from(words.iter().any(|word| text.text.contains(word))));
+        let (water, money) = (has(&["water", "thirsty"]), has(&["price", "cost"]));
+        let length = (water * water + money * money + 0.01_f32).sqrt();
+        (!text.text.starts_with('[')).then(|| vec![water / length, money / length, 0.1 / length].into())
+    };
+    Ok(texts.iter().map(of).collect())
+}
+
+fn embed_everything(conn: &Connection, model: &str) -> usize {
+    let mut done = 0;
+    embed_all(conn, model, 2, embed, |count| done += count).unwrap();
+    done
+}
+
+#[test]
+fn each_entry_is_embedded_once_by_each_model() {
+    let conn = base();
+    put_entries(&conn, &[("a", "water?"), ("b", "price?"), ("c", "[?"), ("d", "other"), ("e", "more")]);
+    assert_eq!(progress(&conn, "one").unwrap(), (5, 0));
+    assert_eq!(embed_everything(&conn, "one"), 5);
+    assert_eq!((embed_everything(&conn, "one"), embed_everything(&conn, "two")), (0, 5));
+    assert_eq!(progress(&conn, "one").unwrap(), (5, 5), "what cannot be read counts, too");
+}
+
+#[test]
+fn a_text_that_changes_or_goes_loses_its_vectors_and_another_language_keeps_its_own() {
+    let conn = base();
+    put_entries(&conn, &[("a", "water?"), ("b", "price?")]);
+    embed_everything(&conn, "one");
+    put_entries(&conn, &[("a", "water?")]);
+    assert_eq!(progress(&conn, "one").unwrap(), (2, 2), "the same text means the same");
+    put_entries(&conn, &[("a", "price?")]);
+    assert_eq!(progress(&conn, "one").unwrap(), (2, 1));
+    assert_eq!(unembedded(&conn, "one", 0, 9).unwrap()[0].text, Embeddable::query("price?"));
+    remove(&conn, "b", None).unwrap();
+    assert_eq!(progress(&conn, "one").unwrap(), (1, 0));
+}
+
+#[test]
+fn a_vector_of_a_text_that_is_gone_or_says_something_else_by_now_is_not_kept() {
+    let conn = base();
+    put_entries(&conn, &[("a", "water?"), ("b", "price?")]);
+    let found = unembedded(&conn, "one", 0, 9).unwrap();
+    put_entries(&conn, &[("a", "price?")]);
+    remove(&conn, "b", None).unwrap();
+    let late = found.into_iter().map(|Unembedded { row, text }| Embedded { row, text, vector: None });
+    assert_eq!(put(&conn, "one", &late.collect::<Vec<_>>()).unwrap(), 0);
+    assert_eq!(progress(&conn, "one").unwrap(), (1, 0));
+}
+
+#[test]
+fn a_passage_stands_for_itself() {
+    let conn = base();
+    let passage = Entry { answer: "Our water comes from the hills.".into(), ..entry_of("a", "") };
+    import_unchecked(&conn, &[passage], Timestamp(0)).unwrap();
+    let found = unembedded(&conn, "one", 0, 9).unwrap();
+    assert_eq!(found[0].text, Embeddable::passage("Our water comes from the hills."));
+}
+
+/// What is found for a text, by the same model.
+fn find(conn: &Connection, searcher: &mut Searcher, text: &str) -> Vec<(String, f32)> {
+    let embedding = embed(&[Embeddable::query(text)]).unwrap().pop().flatten();
+    let search = Search { text: text.into(), embedding, language: None, limit: 3 };
+    let hits = searcher.find(conn, &search).unwrap();
+    hits.into_iter().map(|hit| (hit.entry.id, hit.score)).collect()
+}
+
+#[test]
+fn a_search_finds_what_means_the_same_and_sees_every_change_at_once() {
+    let conn = base();
+    put_entries(&conn, &[("a", "Do you have water?"), ("b", "What is the price?"), ("c", "Who are you?")]);
+    let mut searcher = Searcher::new(Some("one".into()));
+    assert_eq!(find(&conn, &mut searcher, "I am thirsty"), [], "no word in common, and nothing embedded yet");
+    embed_everything(&conn, "one");
+    let found = find(&conn, &mut searcher, "I am thirsty");
+    assert_eq!(found[0].0, "a");
+    assert!(found[0].1 > 0.7 && found[0].1 > found[1].1 + 0.3, "{found:?}");
+    assert_eq!(find(&conn, &mut searcher, "what does it cost")[0].0, "b");
+    put_entries(&conn, &[("a", "Who was here?"), ("d", "Is the water cold?")]);
+    embed_everything(&conn, "one");
+    assert_eq!(find(&conn, &mut searcher, "I am thirsty")[0].0, "d");
+    remove(&conn, "d", None).unwrap();
+    assert!(find(&conn, &mut searcher, "I am thirsty").iter().all(|(id, score)| id != "d" && *score < 0.5));
+    // Of another model nothing is seen, and the words still find.
+    let mut other = Searcher::new(Some("two".into()));
+    assert_eq!(find(&conn, &mut other, "I am thirsty"), []);
+    assert_eq!(find(&conn, &mut other, "what is the price")[0].0, "b");
+}
+
+#[test]
+fn bytes_that_are_no_vector_are_as_if_there_were_none() {
+    assert_eq!(read(&bytes(&[1.0, -0.5])).as_deref(), Some(&[1.0, -0.5][..]));
+    assert_eq!(read(&[0, 0, 128]), None);
+    assert_eq!(read(&bytes(&[f32::NAN])), None);
+    let conn = base();
+    put_entries(&conn, &[("a", "Do you have water?"), ("b", "What is the price?")]);
+    embed_everything(&conn, "one");
+    conn.execute("UPDATE knowledge_vectors SET vector = x'00' WHERE entry = 1", []).unwrap();
+    let mut searcher = Searcher::new(Some("one".into()));
+    assert_eq!(find(&conn, &mut searcher, "do you have water")[0].0, "a");
+    assert_eq!(find(&conn, &mut searcher, "cost")[0].0, "b");
+}

@@ -1,0 +1,153 @@
+//! Knowledge that is found by what it means: by a model that runs in the server, and by one behind an endpoint.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Instant;
+
+use actix_web::{App, HttpResponse, HttpServer, web};
+use serde_json::{Value, json};
+
+use crate::support::{Bench, CONSOLE_TOKEN, PATIENCE, client, run};
+
+/// What a search finds for a question.
+async fn search(bench: &Bench, question: &str) -> Value {
+    let mut url = reqwest::Url::parse(&bench.url("/v1/knowledge/search")).expect("an address");
+    url.query_pairs_mut().append_pair("q", question);
+    let asked = client().get(url).bearer_auth(CONSOLE_TOKEN).send().await.expect("the server answers");
+    asked.json().await.expect("JSON")
+}
+
+async fn put(bench: &Bench, entries: &Value) {
+    let put = client().post(bench.url("/v1/knowledge")).bearer_auth(CONSOLE_TOKEN).json(entries).send().await;
+    assert!(put.expect("the server answers").status().is_success());
+}
+
+/// Asks until the best hit is the one that is expected, with a score of at least `least`.
+async fn finds(bench: &Bench, question: &str, id: &str, least: f64) {
+    let begun = Instant::now();
+    loop {
+        let found = search(bench, question).await;
+        let best = &found["hits"][0];
+        if best["entry"]["id"] == id && best["score"].as_f64().is_some_and(|score| score >= least) {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{question}: {found}\n{}", bench.log());
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}
+
+fn entries() -> Value {
+    let entry = |id: &str, language: &str, question: &str, answer: &str| json!({"id": id, "language": language, "question": question, "answer": answer});
+    json!([
+        entry("parcel", "en", "When will my parcel arrive?", "Within two days."),
+        entry("refund", "en", "Can I get my money back?", "Yes, within two weeks."),
+        entry("hours", "ar", "متى تفتحون؟", "نفتح في التاسعة صباحا."),
+    ])
+}
+
+#[test]
+fn a_model_finds_what_shares_no_word_and_words_find_what_it_cannot_read() {
+    if std::env::var_os("TERTULIA_SKIP_MODEL").is_some() {
+        return;
+    }
+    run(async {
+        let mut bench = Bench::new();
+        let model =
+            std::env::var_os("TERTULIA_TEST_MODEL").map(std::path::PathBuf::from).unwrap_or_else(|| {
+                let home = std::env::var_os("HOME").expect("a home");
+                std::path::Path::new(&home).join(".cache/tertulia-models/all-MiniLM-L6-v2")
+            });
+        bench.set("embedding.backend", "model");
+        bench.set("embedding.models", model.parent().and_then(|path| path.to_str()).expect("a folder"));
+        let mut server = bench.start().await;
+        put(&bench, &entries()).await;
+        finds(&bench, "how long does shipping take", "parcel", 0.3).await;
+        finds(&bench, "I want to be reimbursed", "refund", 0.3).await;
+        finds(&bench, "متى تفتحون اليوم", "hours", 0.5).await;
+        // What a text says by now counts.
+        put(&bench, &json!([{"id": "refund", "language": "en", "question": "Do you sell umbrellas?", "answer": "No."}])).await;
+        finds(&bench, "is there something against the rain", "refund", 0.3).await;
+        assert_eq!(bench.count("SELECT count(*) FROM knowledge_vectors"), 3);
+        server.ends_clean(&bench).await;
+    });
+}
+
+/// An endpoint that knows two things and counts its calls; it answers 503 while it is down.
+struct Endpoint {
+    url: String,
+    calls: Arc<AtomicUsize>,
+    is_down: Arc<AtomicBool>,
+    stop: actix_web::dev::ServerHandle,
+}
+
+impl Endpoint {
+    fn start() -> Self {
+        let (calls, is_down) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let (told, started) = mpsc::channel();
+        let state = (Arc::clone(&calls), Arc::clone(&is_down));
+        std::thread::spawn(move || {
+            actix_rt::System::new().block_on(async move {
+                let app = move || {
+                    App::new().app_data(web::Data::new(state.clone())).default_service(web::to(answer))
+                };
+                let server = HttpServer::new(app).workers(1).disable_signals().bind("127.0.0.1:0");
+                let server = server.expect("a loopback port is free");
+                let address = server.addrs()[0];
+                let server = server.run();
+                told.send((address, server.handle())).expect("the test waits");
+                server.await.expect("the endpoint ends");
+            });
+        });
+        let (address, stop) = started.recv().expect("the endpoint starts");
+        Self { url: format!("http://{address}/v1"), calls, is_down, stop }
+    }
+}
+
+async fn answer(
+    body: web::Json<Value>,
+    state: web::Data<(Arc<AtomicUsize>, Arc<AtomicBool>)>,
+) -> HttpResponse {
+    let (calls, is_down) = &**state;
+    calls.fetch_add(1, Ordering::SeqCst);
+    if is_down.load(Ordering::SeqCst) {
+        return HttpResponse::ServiceUnavailable().finish();
+    }
+    let texts = body["input"].as_array().expect("a list").iter().map(|text| text.as_str().expect("a text"));
+    let vector = |text: &str| {
+        let has = |words: &[&str]| u8::from(words.iter().any(|word| text.contains(word)));
+        json!([has(&["parcel", "shipping"]), has(&["money", "reimbursed"]), 0.1])
+    };
+    let data: Vec<Value> =
+        texts.enumerate().map(|(n, text)| json!({"index": n, "embedding": vector(text)})).collect();
+    HttpResponse::Ok().json(json!({ "data": data }))
+}
+
+#[test]
+fn an_endpoint_embeds_and_while_it_is_away_words_alone_find() {
+    run(async {
+        let endpoint = Endpoint::start();
+        let mut bench = Bench::new();
+        bench.set("embedding.backend", "openai");
+        bench.set("embedding.endpoint.base_url", &endpoint.url);
+        bench.set("embedding.endpoint.model", "two-things");
+        bench.set("supervision.probe_ms", "50");
+        bench.set("supervision.probe_max_ms", "50");
+        let mut server = bench.start().await;
+        put(&bench, &entries()).await;
+        finds(&bench, "how long does shipping take", "parcel", 0.6).await;
+        let calls = endpoint.calls.load(Ordering::SeqCst);
+        finds(&bench, "how  long does shipping take ", "parcel", 0.6).await;
+        assert_eq!(endpoint.calls.load(Ordering::SeqCst), calls, "it was embedded lately");
+        endpoint.is_down.store(true, Ordering::SeqCst);
+        let found = search(&bench, "where is my parcel").await;
+        assert_eq!(found["hits"][0]["entry"]["id"], "parcel", "{found}");
+        assert!(
+            found["degraded"].as_str().is_some_and(|why| why.starts_with("searched by words alone")),
+            "{found}"
+        );
+        endpoint.is_down.store(false, Ordering::SeqCst);
+        finds(&bench, "I want to be reimbursed", "refund", 0.6).await;
+        server.ends_clean(&bench).await;
+        endpoint.stop.stop(false).await;
+    });
+}
