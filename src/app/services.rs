@@ -10,7 +10,7 @@ use futures_util::TryFutureExt;
 use tertulia_actors::domain::{Channel, Embedding};
 use tertulia_actors::indexer::{Indexer, IndexerParts};
 use tertulia_actors::ports::{
-    Embeddable, Embedder, KnowledgeBase, OutboundChannel, PortFuture, QueryService,
+    Compute, Embeddable, Embedder, KnowledgeBase, OutboundChannel, PortFuture, QueryService,
 };
 use tertulia_actors::services::{
     ChannelService, ClassifierService, EmbeddingService, Engine, QueryFrontService, Services, VectorsService,
@@ -255,8 +255,8 @@ async fn classifier(
 }
 
 /// What examples mean; nothing where the model fails.
-fn meanings(model: &Model, texts: &[Embeddable]) -> Vec<Option<Embedding>> {
-    model.meanings(texts).unwrap_or_else(|error| {
+fn meanings(model: &Arc<Model>, texts: &[Embeddable]) -> Vec<Option<Embedding>> {
+    ModelEmbedder::new(model).compute(texts.to_vec()).unwrap_or_else(|error| {
         tracing::warn!(%error, "the examples of the classes cannot be embedded; they tell by their words alone");
         vec![]
     })
