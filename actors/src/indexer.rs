@@ -23,8 +23,14 @@ const PAGE: usize = 16;
 /// How long it waits before it looks whether entries have changed.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How long it waits after something failed.
+/// How long it waits after something failed; twice as long each further time in a row.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// The longest such wait.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// Characters of a page at the most, but for one entry alone, so that it is done well within a front's deadline.
+const CHARS_MAX: usize = 4_096;
 
 /// A page of entries was looked at.
 #[derive(Message)]
@@ -38,8 +44,10 @@ struct Looked {
 struct Page {
     /// The state of the entries before it was read.
     generation: i64,
-    /// The last row of a page that was full, behind which the next one begins.
+    /// Its last row, behind which the next one begins, if there may be more.
     next: Option<i64>,
+    /// Entries that were looked at, and those of them that are embedded now.
+    count: usize,
     kept: usize,
     /// Entries that could not be embedded.
     failed: usize,
@@ -54,7 +62,10 @@ pub struct Indexer {
     parts: Rc<IndexerParts>,
     /// The state of the entries all of which are embedded.
     done: Option<i64>,
+    /// Their state when this walk began: what changed since then may lie behind it.
+    began: i64,
     behind: i64,
+    pause: Duration,
     kept: u64,
     failed: u64,
     /// Entries of this walk that could not be embedded.
@@ -79,7 +90,17 @@ impl Indexer {
     /// An indexer of all entries.
     #[must_use]
     pub const fn new(parts: Rc<IndexerParts>) -> Self {
-        Self { parts, done: None, behind: 0, kept: 0, failed: 0, left: 0, life: 0 }
+        Self {
+            parts,
+            done: None,
+            began: 0,
+            behind: 0,
+            pause: PAUSE_AFTER_FAILURE,
+            kept: 0,
+            failed: 0,
+            left: 0,
+            life: 0,
+        }
     }
 
     fn look(&self, ctx: &Context<Self>) {
@@ -96,7 +117,13 @@ impl Indexer {
         self.kept += page.kept as u64;
         self.failed += page.failed as u64;
         self.left += page.failed;
-        if let Some(next) = page.next {
+        if self.behind == 0 {
+            self.began = page.generation;
+        }
+        let is_away = page.failed > 0 && page.failed == page.count;
+        if let Some(next) = page.next
+            && !is_away
+        {
             self.behind = next;
             return Duration::from_millis(1);
         }
@@ -107,11 +134,18 @@ impl Indexer {
                 entries = left,
                 "entries could not be embedded; they are found by their words alone until then"
             );
-            self.done = None;
-            return PAUSE_AFTER_FAILURE;
+            return self.after_failure();
         }
-        self.done = Some(page.generation);
+        self.done = Some(self.began);
+        self.pause = PAUSE_AFTER_FAILURE;
         PAUSE
+    }
+
+    fn after_failure(&mut self) -> Duration {
+        (self.behind, self.done, self.left) = (0, None, 0);
+        let pause = self.pause;
+        self.pause = (pause * 2).min(PAUSE_MAX);
+        pause
     }
 }
 
@@ -119,12 +153,18 @@ impl Indexer {
 async fn page(parts: &IndexerParts, done: Option<i64>, behind: i64) -> Result<Page, StoreError> {
     let generation = parts.knowledge.generation().await?;
     if behind == 0 && done == Some(generation) {
-        return Ok(Page { generation, next: None, kept: 0, failed: 0 });
+        return Ok(Page { generation, next: None, count: 0, kept: 0, failed: 0 });
     }
-    let entries = parts.knowledge.unembedded(parts.model.clone(), behind, PAGE).await?;
-    let next = entries.last().filter(|_| entries.len() == PAGE).map(|last| last.row);
+    let mut entries = parts.knowledge.unembedded(parts.model.clone(), behind, PAGE).await?;
+    let (found, mut chars) = (entries.len(), 0);
+    let fits = |entry: &&Unembedded| {
+        chars += entry.text.text.chars().count();
+        chars <= CHARS_MAX
+    };
+    let count = entries.iter().take_while(fits).count().max(1).min(found);
+    entries.truncate(count);
+    let next = entries.last().filter(|_| count < found || found == PAGE).map(|last| last.row);
     let vectors = join_all(entries.iter().map(|entry| parts.embedding.call(None, entry.text.clone()))).await;
-    let count = entries.len();
     let embedded: Vec<Embedded> = entries
         .into_iter()
         .zip(vectors)
@@ -136,7 +176,7 @@ async fn page(parts: &IndexerParts, done: Option<i64>, behind: i64) -> Result<Pa
     } else {
         parts.knowledge.put_embedded(parts.model.clone(), embedded).await?
     };
-    Ok(Page { generation, next, kept, failed })
+    Ok(Page { generation, next, count, kept, failed })
 }
 
 impl Actor for Indexer {
@@ -167,8 +207,7 @@ impl Handler<Looked> for Indexer {
             Ok(page) => self.after(&page),
             Err(error) => {
                 tracing::warn!(error, "entries cannot be read or kept to be embedded");
-                (self.behind, self.done, self.left) = (0, None, 0);
-                PAUSE_AFTER_FAILURE
+                self.after_failure()
             }
         };
         ctx.run_later(pause, |indexer, ctx| indexer.look(ctx));

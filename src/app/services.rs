@@ -15,7 +15,7 @@ use tertulia_actors::ports::{
 use tertulia_actors::services::{
     ChannelService, ClassifierService, EmbeddingService, Engine, QueryFrontService, Services, VectorsService,
 };
-use tertulia_actors::settings::{FrontSettings, SupervisionSettings};
+use tertulia_actors::settings::{BatchSettings, FrontSettings, SupervisionSettings};
 use tertulia_actors::shard::{ChannelOut, ChannelsOut};
 use tertulia_actors::supervision::arbiter::{arbiter, start_on, stop};
 use tertulia_actors::supervision::policy::Strategy;
@@ -152,6 +152,9 @@ async fn embedding(
     }
 }
 
+/// Calls of an endpoint that embeds under way at the same time.
+const CALLS_MAX: usize = 4;
+
 /// The front of an endpoint that embeds.
 async fn embedding_elsewhere(
     config: &Config,
@@ -160,7 +163,8 @@ async fn embedding_elsewhere(
     let section = &config.embedding;
     let client = crate::channels::client(section.endpoint.connect_timeout())?;
     let embedder = OpenAiEmbedder::new(client, section.endpoint.clone());
-    let (batches, prefixes) = (section.batches(), section.prefixes());
+    let (batches, prefixes) =
+        (BatchSettings { batches_max: CALLS_MAX, ..section.batches() }, section.prefixes());
     let make = move |_: &Rc<Keeper>, _: &SupervisionSettings| {
         let (asked, refreshed, prefixes) = (embedder.clone(), embedder.clone(), prefixes.clone());
         let ask = move |texts: Vec<Embeddable>| -> PortFuture<_, _> {
@@ -238,28 +242,33 @@ async fn classifier(
 ) -> Result<FrontHandle<ClassifierService>, AppError> {
     let section = &config.classifier;
     let (threads, crew) = (section.threads, Crew::of(section.threads));
-    let model = model.cloned();
-    let taught = Arc::new((config.pipeline.languages.clone(), section.examples.clone()));
+    // Once, and before any thread is watched: a large model takes some seconds for them.
+    let vectors =
+        model.map_or_else(Vec::new, |model| meanings(model, &ExampleClassifier::texts(&section.examples)));
+    let taught = Arc::new((config.pipeline.languages.clone(), section.examples.clone(), vectors));
     let make = move |keeper: &Rc<Keeper>, limits: &SupervisionSettings| {
-        let (taught, model) = (Arc::clone(&taught), model.clone());
-        let make = move || {
-            let (languages, examples) = &*taught;
-            // Without what they mean, examples still tell by their words.
-            let embed =
-                |texts: &[Embeddable]| model.as_ref().map_or_else(Vec::new, |model| meanings(model, texts));
-            ExampleClassifier::with_meaning(languages, examples, embed)
-        };
+        let taught = Arc::clone(&taught);
+        let make = move || ExampleClassifier::with_meaning(&taught.0, &taught.1, &taught.2);
         ClassifierService(Engine::Threads(Threads::start(keeper, limits, &crew, make)))
     };
     services.front("services/classifier".into(), section.front.over(threads), make).await
 }
 
-/// What examples mean; nothing where the model fails.
+/// What examples mean, found on a thread of its own; nothing where the model fails, and then they tell by their words alone.
 fn meanings(model: &Arc<Model>, texts: &[Embeddable]) -> Vec<Option<Embedding>> {
-    ModelEmbedder::new(model).compute(texts.to_vec()).unwrap_or_else(|error| {
-        tracing::warn!(%error, "the examples of the classes cannot be embedded; they tell by their words alone");
-        vec![]
-    })
+    let embedded =
+        std::thread::scope(|scope| scope.spawn(|| ModelEmbedder::new(model).compute(texts.to_vec())).join());
+    match embedded {
+        Ok(Ok(vectors)) => vectors,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the examples of the classes cannot be embedded");
+            vec![]
+        }
+        Err(_) => {
+            tracing::warn!("the examples of the classes cannot be embedded: the model panicked");
+            vec![]
+        }
+    }
 }
 
 fn query_service(config: &Config) -> Result<Arc<dyn QueryService>, AppError> {

@@ -138,8 +138,15 @@ fn check_channels(config: &Config) -> Result<(), ConfigError> {
     if whatsapp.enabled {
         check_url("channels.whatsapp.graph_base_url", &whatsapp.graph_base_url)?;
     }
-    if config.embedding.backend == EmbeddingBackend::Openai {
-        check_url("embedding.endpoint.base_url", &config.embedding.endpoint.base_url)?;
+    let embedding = &config.embedding;
+    if embedding.backend == EmbeddingBackend::Openai {
+        let timeout = Relation::below(
+            ("embedding.endpoint.timeout_ms", embedding.endpoint.timeout_ms),
+            ("embedding.front.deadline_ms", embedding.front.deadline_ms),
+            "the service knows better than its front how a call ended",
+        );
+        timeout.check()?;
+        check_url("embedding.endpoint.base_url", &embedding.endpoint.base_url)?;
     }
     if !config.query.llm.base_url.is_empty() {
         check_url("query.llm.base_url", &config.query.llm.base_url)?;

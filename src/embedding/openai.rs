@@ -26,7 +26,7 @@ pub struct EndpointSettings {
     pub api_key: Secret,
     /// How long the vectors shall be, for a model that can shorten them; the model's own length where it is not given.
     pub dimensions: Option<usize>,
-    /// A call that takes longer than this is given up.
+    /// A call that takes longer than this is given up; people wait for it. Less than the front's deadline.
     pub timeout_ms: u64,
     /// A connection that is not made after this long is given up.
     pub connect_timeout_ms: u64,
@@ -42,8 +42,8 @@ impl Default for EndpointSettings {
             model: String::new(),
             api_key: Secret::default(),
             dimensions: None,
-            timeout_ms: 10_000,
-            connect_timeout_ms: 5_000,
+            timeout_ms: 1_500,
+            connect_timeout_ms: 1_000,
             response_limit_bytes: 16 * 1024 * 1024,
         }
     }
@@ -118,7 +118,7 @@ impl From<CallError> for EmbedderError {
         match error {
             CallError::Unavailable(reason) => Self::Unavailable(reason),
             CallError::Throttled { reason, retry_after } => Self::Throttled { reason, retry_after },
-            CallError::Failed(reason) => Self::Failed(reason),
+            CallError::Failed(reason) => Self::Refused(reason),
         }
     }
 }

@@ -32,8 +32,8 @@ impl Compute for ModelEmbedder {
     type Error = EmbedderError;
 
     fn compute(&mut self, texts: Vec<Embeddable>) -> Result<Vec<Option<Embedding>>, EmbedderError> {
-        for Embeddable { text, .. } in &texts {
-            failpoint!("embedding.compute", text: text, return Err(EmbedderError::Failed("failpoint".into())));
+        for Embeddable { text: _text, .. } in &texts {
+            failpoint!("embedding.compute", text: _text, return Err(EmbedderError::Failed("failpoint".into())));
         }
         let embedded = match &self.alone {
             Some(alone) => alone.install(|| self.model.meanings(&texts)),

@@ -167,6 +167,35 @@ fn an_entry_that_cannot_be_embedded_keeps_no_other_from_it_and_is_tried_again() 
 }
 
 #[test]
+fn an_entry_that_changes_behind_the_walk_is_embedded_too() {
+    Harness::run(async |_| {
+        let shelves = Arc::new(Shelves::default());
+        shelves.add(texts(40));
+        let _indexer = start(&shelves);
+        while shelves.embedded() < 16 {
+            tokio::time::sleep(Duration::from_micros(100)).await;
+        }
+        // The second page is not read yet, and the first entry lies behind.
+        shelves.0.lock().unwrap().entries.get_mut(&1).unwrap().1 = false;
+        shelves.0.lock().unwrap().generation += 1;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(shelves.embedded(), 40);
+    });
+}
+
+#[test]
+fn a_service_that_is_away_is_asked_for_one_page_at_a_time_and_less_and_less_often() {
+    Harness::run(async |_| {
+        let shelves = Arc::new(Shelves::default());
+        shelves.add((0..100).map(|n| format!("bad {n}")));
+        let _indexer = start(&shelves);
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        let reads = shelves.0.lock().unwrap().reads;
+        assert!((6..12).contains(&reads), "{reads}");
+    });
+}
+
+#[test]
 fn entries_that_cannot_be_read_are_tried_again_and_so_is_everything_by_one_that_is_started_anew() {
     Harness::run(async |_| {
         let shelves = Arc::new(Shelves::default());

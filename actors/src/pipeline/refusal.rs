@@ -67,12 +67,15 @@ pub enum Reaction {
 /// What a turn does that a service refused, while it has patience and when it has none left.
 ///
 /// A full queue and a late answer pass, so they are worth a wait; so is a service that is down, where an answer without it
-/// would be much worse. Without vectors knowledge is still found by words: that wait is worth nothing.
+/// would be much worse. Without vectors knowledge is still found by words: to wait for a service that is down, or slow, is worth
+/// nothing.
 #[must_use]
 pub const fn reaction(stage: Stage, refusal: Refusal, out_of_patience: bool) -> Reaction {
     match (stage, refusal) {
         _ if out_of_patience => Reaction::GoOnWithout,
-        (Stage::Embedding, Refusal::Down | Refusal::Failed) => Reaction::GoOnWithout,
+        (Stage::Embedding, Refusal::DeadlineExceeded | Refusal::Down | Refusal::Failed) => {
+            Reaction::GoOnWithout
+        }
         _ => Reaction::Wait,
     }
 }
@@ -88,7 +91,10 @@ mod tests {
         use Stage::{Classifier, Embedding, Knowledge, Query};
         for (refusal, expected) in [
             (Overloaded, [(Embedding, Wait), (Knowledge, Wait), (Classifier, Wait), (Query, Wait)]),
-            (DeadlineExceeded, [(Embedding, Wait), (Knowledge, Wait), (Classifier, Wait), (Query, Wait)]),
+            (
+                DeadlineExceeded,
+                [(Embedding, GoOnWithout), (Knowledge, Wait), (Classifier, Wait), (Query, Wait)],
+            ),
             (Down, [(Embedding, GoOnWithout), (Knowledge, Wait), (Classifier, Wait), (Query, Wait)]),
             (Failed, [(Embedding, GoOnWithout), (Knowledge, Wait), (Classifier, Wait), (Query, Wait)]),
         ] {

@@ -53,9 +53,12 @@ pub enum EmbedderError {
         /// How long the endpoint asked us to wait.
         retry_after: Duration,
     },
-    /// The model failed, refused these texts or answered nonsense.
+    /// The model failed, or answered nonsense.
     #[error("embedding failed: {0}")]
     Failed(String),
+    /// The model refused these texts, or failed at a batch of which another text was counted for it: not the service's fault.
+    #[error("embedding failed: {0}")]
+    Refused(String),
 }
 
 /// Turns texts into vectors of unit length, one for each in their order, on this machine; none for one that the model cannot

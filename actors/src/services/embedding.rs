@@ -114,6 +114,7 @@ impl Service for EmbeddingService {
         match error {
             EmbedderError::Unavailable(_) | EmbedderError::Failed(_) => Blame::Service,
             EmbedderError::Throttled { retry_after, .. } => Blame::NotBefore(*retry_after),
+            EmbedderError::Refused(_) => Blame::Request,
         }
     }
 
@@ -159,33 +160,58 @@ async fn drive(bench: Weak<Bench>) {
     }
 }
 
-/// Embeds a batch and answers its callers. One whose failure a single text may have caused is done again text by text, so that
-/// nobody pays for another's.
+/// Frees a place for the next batch, however one ends.
+struct Place(Rc<Bench>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.gathered.borrow_mut().done();
+        self.0.nudge.notify_one();
+    }
+}
+
+/// Embeds a batch and answers its callers, unless all of them have given up. One whose failure a single text may have caused is done
+/// again text by text, so that nobody pays for another's.
 async fn work(bench: Rc<Bench>, batch: Vec<Waiting>) {
-    let (texts, callers): (Vec<_>, Vec<_>) = batch.into_iter().map(|one| (one.text, one.caller)).unzip();
-    let result = bench.engine.call(texts.clone()).await;
+    let _place = Place(Rc::clone(&bench));
+    let (texts, mut callers): (Vec<_>, Vec<_>) = batch.into_iter().map(|one| (one.text, one.caller)).unzip();
+    let result = tokio::select! {
+        result = bench.engine.call(texts.clone()) => result,
+        () = all_gone(&mut callers) => return,
+    };
+    let calls = texts.into_iter().zip(callers);
     match result {
         Ok(vectors) => {
-            for ((text, caller), vector) in texts.into_iter().zip(callers).zip(vectors) {
+            for ((text, caller), vector) in calls.zip(vectors) {
                 bench.answer(text, caller, Ok(vector));
             }
         }
-        Err(fault) if texts.len() == 1 || !may_be_one_text(&fault) => {
-            for (text, caller) in texts.into_iter().zip(callers) {
-                bench.answer(text, caller, Err(fault.clone()));
-            }
+        Err(fault) if calls.len() == 1 || !may_be_one_text(&fault) => bench.fail(calls, &fault),
+        Err(_) => one_by_one(&bench, calls).await,
+    }
+}
+
+/// Waits until nobody waits any more.
+async fn all_gone(callers: &mut [oneshot::Sender<Answer>]) {
+    for caller in callers {
+        caller.closed().await;
+    }
+}
+
+/// Embeds texts one after another, until the service itself fails.
+async fn one_by_one(bench: &Bench, mut calls: impl Iterator<Item = (Embeddable, oneshot::Sender<Answer>)>) {
+    while let Some((text, caller)) = calls.next() {
+        if caller.is_closed() {
+            continue;
         }
-        Err(_) => {
-            for (text, caller) in texts.into_iter().zip(callers) {
-                if !caller.is_closed() {
-                    let alone = bench.engine.call(vec![text.clone()]).await;
-                    bench.answer(text, caller, alone.and_then(only));
-                }
+        let alone = bench.engine.call(vec![text.clone()]).await;
+        match alone {
+            Err(fault) if !may_be_one_text(&fault) => {
+                return bench.fail(std::iter::once((text, caller)).chain(calls), &fault);
             }
+            alone => bench.answer(text, caller, alone.and_then(only)),
         }
     }
-    bench.gathered.borrow_mut().done();
-    bench.nudge.notify_one();
 }
 
 /// The only vector of a batch of one.
@@ -195,10 +221,28 @@ fn only(vectors: Vec<Option<Embedding>>) -> Answer {
 
 /// Whether it may be a single text that the whole batch failed for.
 const fn may_be_one_text(fault: &Fault<EmbedderError>) -> bool {
-    matches!(fault, Fault::Failed(EmbedderError::Failed(_)) | Fault::Panicked(_))
+    matches!(fault, Fault::Failed(EmbedderError::Failed(_) | EmbedderError::Refused(_)) | Fault::Panicked(_))
 }
 
 impl Bench {
+    /// Tells callers that a batch failed. It counts against the service once, however many texts it had.
+    fn fail(
+        &self,
+        calls: impl Iterator<Item = (Embeddable, oneshot::Sender<Answer>)>,
+        fault: &Fault<EmbedderError>,
+    ) {
+        let shared = match fault {
+            Fault::Failed(error) => error.to_string(),
+            Fault::Panicked(_) => "the batch panicked".to_owned(),
+            Fault::Frozen(_) => "the batch took too long".to_owned(),
+            Fault::NoWorker => "there is no thread for it".to_owned(),
+        };
+        for (n, (text, caller)) in calls.enumerate() {
+            let others = || Fault::Failed(EmbedderError::Refused(shared.clone()));
+            self.answer(text, caller, Err(if n == 0 { fault.clone() } else { others() }));
+        }
+    }
+
     fn answer(&self, text: Embeddable, caller: oneshot::Sender<Answer>, answer: Answer) {
         if let Ok(vector) = &answer {
             self.cache.borrow_mut().put(text, vector.clone());

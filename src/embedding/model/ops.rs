@@ -79,13 +79,14 @@ fn erf(x: f32) -> f32 {
     (1.0 - tail * (-x * x).exp()).copysign(x)
 }
 
-/// Gives a vector unit length; one without any length gets it along the first axis.
+/// Gives a vector unit length; one that has none, or is no number, gets it along the first axis.
 pub(super) fn normalise(vector: &mut [f32]) {
     let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
-    if length > 0.0 {
+    if length > 0.0 && length.is_finite() {
         vector.iter_mut().for_each(|value| *value /= length);
-    } else if let Some(first) = vector.first_mut() {
-        *first = 1.0;
+    } else {
+        vector.fill(0.0);
+        vector.iter_mut().take(1).for_each(|first| *first = 1.0);
     }
 }
 
@@ -140,5 +141,8 @@ mod tests {
         normalise(&mut nothing);
         close(&vector, &[0.6, 0.8]);
         close(&nothing, &[1.0, 0.0]);
+        let mut nonsense = [f32::NAN, 1.0];
+        normalise(&mut nonsense);
+        close(&nonsense, &[1.0, 0.0]);
     }
 }

@@ -100,6 +100,7 @@ async fn only_what_may_pass_is_unavailable_and_nothing_secret_is_told() {
     let too_long = format!("the response is longer than {} bytes", 16 * 1024 * 1024);
     let unavailable = |told: &str| EmbedderError::Unavailable(told.into());
     let failed = |told: &str| EmbedderError::Failed(told.into());
+    let refused = |told: &str| EmbedderError::Refused(told.into());
     let cases: [(Respond, EmbedderError); 11] = [
         (|| status(500), unavailable("status 500")),
         (|| status(503), unavailable("status 503")),
@@ -107,11 +108,11 @@ async fn only_what_may_pass_is_unavailable_and_nothing_secret_is_told() {
         (|| status(403), unavailable("status 403")),
         (|| status(429), unavailable("status 429")),
         (|| HttpResponse::TooManyRequests().insert_header(("retry-after", "7")).finish(), throttled),
-        (|| status(400), failed("status 400")),
-        (|| status(413), failed("status 413")),
+        (|| status(400), refused("status 400")),
+        (|| status(413), refused("status 413")),
         (|| status(200), failed("the response is no list of embeddings, at byte 1")),
         (|| vectors(&[(0, json!([1])), (1, json!([1]))]), failed("2 embeddings came for 1 texts")),
-        (|| HttpResponse::Ok().body(vec![b' '; 16 * 1024 * 1024 + 1]), failed(&too_long)),
+        (|| HttpResponse::Ok().body(vec![b' '; 16 * 1024 * 1024 + 1]), refused(&too_long)),
     ];
     for (n, (respond, expected)) in cases.into_iter().enumerate() {
         let endpoint = Endpoint::start(respond);
@@ -146,7 +147,7 @@ fn neither_the_key_nor_an_unknown_setting_slips_through() {
     assert!(toml::from_str::<EndpointSettings>("modle = \"x\"").is_err());
     let settings: EndpointSettings = toml::from_str("model = \"x\"\ndimensions = 256").unwrap();
     assert_eq!((settings.model.as_str(), settings.dimensions), ("x", Some(256)));
-    assert_eq!((settings.timeout_ms, settings.connect_timeout()), (10_000, Duration::from_secs(5)));
+    assert_eq!((settings.timeout_ms, settings.connect_timeout()), (1_500, Duration::from_secs(1)));
 }
 
 #[actix_web::test]

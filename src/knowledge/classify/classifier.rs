@@ -29,25 +29,23 @@ impl ExampleClassifier {
     /// Languages are detected among `languages` alone.
     #[must_use]
     pub fn new(languages: &[Language], extra: &BTreeMap<Class, Vec<String>>) -> Self {
-        Self::with_meaning(languages, extra, |_| vec![])
+        Self::with_meaning(languages, extra, &[])
     }
 
-    /// Learns the same, and what the examples mean, too, by `embed`.
+    /// What the examples say, in the order in which their vectors are taken.
+    #[must_use]
+    pub fn texts(extra: &BTreeMap<Class, Vec<String>>) -> Vec<Embeddable> {
+        examples(extra).iter().map(|example| Embeddable::query(&example.text)).collect()
+    }
+
+    /// Learns the same, and what the examples mean, too, by the vectors of [`Self::texts`].
     #[must_use]
     pub fn with_meaning(
         languages: &[Language],
         extra: &BTreeMap<Class, Vec<String>>,
-        embed: impl FnOnce(&[Embeddable]) -> Vec<Option<Embedding>>,
+        vectors: &[Option<Embedding>],
     ) -> Self {
-        let built_in = EXAMPLES.map(parse);
-        let examples: Vec<Example> = built_in
-            .iter()
-            .chain([extra])
-            .flatten()
-            .flat_map(|(class, phrases)| phrases.iter().map(|phrase| example(*class, phrase)))
-            .collect();
-        let texts: Vec<_> = examples.iter().map(|example| Embeddable::query(&example.text)).collect();
-        let learnt = LabelClassifier::train(&examples, &embed(&texts));
+        let learnt = LabelClassifier::train(&examples(extra), vectors);
         Self { learnt, languages: Languages::new(languages) }
     }
 
@@ -77,6 +75,13 @@ impl Compute for ExampleClassifier {
         failpoint!("classifier.compute", text: &text, return Err(ClassifierError::Failed("failpoint".into())));
         Ok(self.classify_now(&text, embedding.as_deref()))
     }
+}
+
+/// The built-in examples and those of this business.
+fn examples(extra: &BTreeMap<Class, Vec<String>>) -> Vec<Example> {
+    let built_in = EXAMPLES.map(parse);
+    let all = built_in.iter().chain([extra]).flatten();
+    all.flat_map(|(class, phrases)| phrases.iter().map(|phrase| example(*class, phrase))).collect()
 }
 
 /// A file of examples: a list of phrases per class.

@@ -5,10 +5,16 @@
 
 use std::ops::Range;
 
-/// The step of the first pass; it falls with the passes.
-const STEP: f32 = 2.0;
-/// Shrinks the weights a little at each step, so that single examples do not rule.
-const DECAY: f32 = 2e-5;
+/// How it is learnt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// Passes over the examples.
+    pub(super) epochs: usize,
+    /// The step of the first pass; it falls with the passes.
+    pub(super) step: f32,
+    /// Shrinks the weights a little at each step, so that single examples do not rule.
+    pub(super) decay: f32,
+}
 
 /// A text as the learner sees it: dimensions and weights.
 pub(super) type Features = Vec<(usize, f32)>;
@@ -23,25 +29,25 @@ pub(super) struct Learner {
 }
 
 impl Learner {
-    /// Learns from examples, each with the index of its class, in so many passes. Deterministic. Classes with few examples count as much
+    /// Learns from examples, each with the index of its class. Deterministic. Classes with few examples count as much
     /// as those with many.
     pub(super) fn train(
         examples: &[(usize, Features)],
         classes: usize,
         dimensions: usize,
-        epochs: usize,
+        pace: Pace,
     ) -> Self {
         let mut learner = Self { weights: vec![0.0; dimensions * classes], bias: vec![0.0; classes] };
         let importance = importance(examples, classes);
         let mut order: Vec<usize> = (0..examples.len()).collect();
         let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-        for epoch in 0..epochs {
+        for epoch in 0..pace.epochs {
             shuffle(&mut order, &mut state);
             #[expect(clippy::cast_precision_loss, reason = "a few dozen epochs")]
-            let step = STEP / (1.0 + 0.1 * epoch as f32);
+            let step = pace.step / (1.0 + 0.1 * epoch as f32);
             for &at in &order {
                 let (class, features) = &examples[at];
-                learner.learn(*class, features, step * importance[*class]);
+                learner.learn(*class, features, step * importance[*class], pace.decay);
             }
         }
         learner
@@ -66,13 +72,13 @@ impl Learner {
     }
 
     /// One step of gradient descent.
-    fn learn(&mut self, class: usize, features: &Features, step: f32) {
+    fn learn(&mut self, class: usize, features: &Features, step: f32, decay: f32) {
         let mut error = self.predict(features);
         error[class] -= 1.0;
         for (dimension, weight) in features {
             let place = self.place(*dimension);
             for (learnt, error) in self.weights[place].iter_mut().zip(&error) {
-                *learnt -= step * (error * weight + DECAY * *learnt);
+                *learnt -= step * (error * weight + decay * *learnt);
             }
         }
         for (bias, error) in self.bias.iter_mut().zip(&error) {
@@ -115,11 +121,13 @@ fn shuffle(order: &mut [usize], state: &mut u64) {
 mod tests {
     use super::*;
 
+    const PACE: Pace = Pace { epochs: 60, step: 2.0, decay: 2e-5 };
+
     #[test]
     fn learns_what_tells_two_classes_apart() {
         let examples =
             [(0, vec![(0, 0.7), (1, 0.7)]), (0, vec![(0, 0.7), (2, 0.7)]), (1, vec![(0, 0.7), (3, 0.7)])];
-        let learner = Learner::train(&examples, 2, 4, 60);
+        let learner = Learner::train(&examples, 2, 4, PACE);
         for (class, features) in &examples {
             assert!(learner.predict(features)[*class] > 0.8);
         }
@@ -129,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_class_without_examples_is_not_preferred() {
-        let learner = Learner::train(&[(0, vec![(0, 1.0)]), (1, vec![(1, 1.0)])], 3, 2, 60);
+        let learner = Learner::train(&[(0, vec![(0, 1.0)]), (1, vec![(1, 1.0)])], 3, 2, PACE);
         let found = learner.predict(&vec![(0, 1.0)]);
         assert!(found[0] > found[2]);
     }

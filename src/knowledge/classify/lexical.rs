@@ -1,14 +1,14 @@
 //! Classification of texts without a model: by the words that the examples of each class have in common.
 
 use super::features::{Kind, fold, hash, pairs, words_and_pieces};
-use super::learner::{Features, Learner};
+use super::learner::{Features, Learner, Pace};
 use crate::knowledge::text::words::words;
 
 /// Words of a text that are read: what a person wants is said by then.
 const WORDS_MAX: usize = 256;
 
-/// Passes over the examples; 567 of them take 15 ms on one core.
-const EPOCHS: usize = 60;
+/// 567 examples take 15 ms on one core.
+const PACE: Pace = Pace { epochs: 60, step: 2.0, decay: 2e-5 };
 
 /// Dimensions of the features, a power of two: few examples have some 10,000 features, so that few of them collide; more
 /// examples get more room, as far as memory allows.
@@ -33,7 +33,7 @@ impl LexicalClassifier {
         let dimensions = if wanted > room { (room / 2).next_power_of_two().max(2) } else { wanted };
         let read: Vec<(usize, Features)> =
             examples.iter().map(|(class, text)| (*class, features(text, dimensions))).collect();
-        Self { learner: Learner::train(&read, classes, dimensions, EPOCHS), dimensions }
+        Self { learner: Learner::train(&read, classes, dimensions, PACE), dimensions }
     }
 
     /// The probability of each class.

@@ -1,12 +1,20 @@
 //! Classification of texts by what they mean.
 
-use super::learner::{Features, Learner};
-
-/// Passes over the examples.
-const EPOCHS: usize = 60;
+use super::learner::{Features, Learner, Pace};
 
 /// What vectors of unit length are multiplied by: their numbers are small, and steps are made for features that are not.
 const SCALE: f32 = 4.0;
+
+/// How much weights shrink at each step, for one example; the more there are, the less each step may. With 0.3 to 1.5, ten examples
+/// of each label of the development data gave the same share of right ones as logistic regression that is solved exactly.
+const DECAY: f32 = 0.8;
+
+/// The most that weights may shrink at a step, where there are few examples.
+const DECAY_MAX: f32 = 1e-3;
+
+/// Steps that are enough, and passes over the examples at the least and the most.
+const STEPS: usize = 100_000;
+const EPOCHS: (usize, usize) = (10, 40);
 
 /// Tells classes apart by the vectors of their examples.
 #[derive(Clone, Debug)]
@@ -21,7 +29,11 @@ impl MeaningClassifier {
         let dimensions = examples.first()?.1.len();
         let read: Vec<(usize, Features)> =
             examples.iter().map(|(class, vector)| (*class, features(vector))).collect();
-        Some(Self { learner: Learner::train(&read, classes, dimensions, EPOCHS), dimensions })
+        #[expect(clippy::cast_precision_loss, reason = "some thousand examples")]
+        let decay = (DECAY / examples.len() as f32).min(DECAY_MAX);
+        let epochs = (STEPS / examples.len()).clamp(EPOCHS.0, EPOCHS.1);
+        let learner = Learner::train(&read, classes, dimensions, Pace { epochs, step: 0.5, decay });
+        Some(Self { learner, dimensions })
     }
 
     /// The probability of each class; none for a vector of another model.

@@ -9,7 +9,7 @@ CREATE TABLE knowledge_vectors (
     PRIMARY KEY (entry, model)
 ) STRICT;
 
-CREATE INDEX knowledge_vectors_by_change ON knowledge_vectors (model, change);
+CREATE INDEX knowledge_vectors_by_change ON knowledge_vectors (model, change, entry);
 
 -- A number that changes with every change of the vectors.
 ALTER TABLE knowledge_state ADD COLUMN vectors INTEGER NOT NULL DEFAULT 0;
