@@ -13,7 +13,7 @@ const DECAY: f32 = 0.8;
 const DECAY_MAX: f32 = 1e-3;
 
 /// Steps that are enough, and passes over the examples at the least and the most.
-const STEPS: usize = 100_000;
+const STEPS: usize = 200_000;
 const EPOCHS: (usize, usize) = (10, 40);
 
 /// Tells classes apart by the vectors of their examples.
