@@ -32,13 +32,15 @@ type Answer = Result<Option<Embedding>, Fault<EmbedderError>>;
 /// A text that waits, and who waits for it.
 struct Waiting {
     text: Embeddable,
+    /// Counted once: it is asked for at each wake-up of the driver.
+    chars: usize,
     since: Instant,
     caller: oneshot::Sender<Answer>,
 }
 
 impl Waits for Waiting {
     fn chars(&self) -> usize {
-        self.text.text.chars().count()
+        self.chars
     }
 
     fn since(&self) -> Instant {
@@ -104,7 +106,8 @@ impl Service for EmbeddingService {
             return Box::pin(std::future::ready(Ok(known)));
         }
         let (caller, answer) = oneshot::channel();
-        self.bench.gathered.borrow_mut().push(Waiting { text, since: Instant::now(), caller });
+        let chars = text.text.chars().count();
+        self.bench.gathered.borrow_mut().push(Waiting { text, chars, since: Instant::now(), caller });
         self.bench.nudge.notify_one();
         // A caller that is let go without an answer had nobody to work for it.
         Box::pin(async move { answer.await.unwrap_or(Err(Fault::NoWorker)) })
