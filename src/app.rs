@@ -134,6 +134,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         operations: runtime.operations(),
         whatsapp: whatsapp_inbound(&config),
         settings: Arc::new(config.http()),
+        clock: Arc::clone(&ground.clock),
         entropy: Arc::clone(&ground.entropy),
         draining: is_draining,
         metrics,

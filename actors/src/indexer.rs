@@ -10,14 +10,14 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::ports::store::StoreError;
-use crate::ports::{Embedded, KnowledgeBase, Unembedded};
+use crate::ports::{Embeddable, Embedded, KnowledgeBase, Unembedded};
 use crate::services::EmbeddingService;
 use crate::supervision::FrontHandle;
 use crate::supervision::snapshot::{Act, Action, Inspect, Kind, Snapshot};
 use crate::supervision::supervised::{Keeper, unwind_for_restart};
 
-/// Entries that are embedded at a time: as many calls as one asker may have at a front, and few enough that those of turns never
-/// wait long.
+/// Entries that are embedded at a time, and texts: as many calls as one asker may have at a front, and few enough that those of
+/// turns never wait long.
 const PAGE: usize = 16;
 
 /// How long it waits before it looks whether entries have changed.
@@ -156,20 +156,16 @@ async fn page(parts: &IndexerParts, done: Option<i64>, behind: i64) -> Result<Pa
         return Ok(Page { generation, next: None, count: 0, kept: 0, failed: 0 });
     }
     let mut entries = parts.knowledge.unembedded(parts.model.clone(), behind, PAGE).await?;
-    let (found, mut chars) = (entries.len(), 0);
+    let (found, mut texts, mut chars) = (entries.len(), 0, 0);
     let fits = |entry: &&Unembedded| {
-        chars += entry.text.text.chars().count();
-        chars <= CHARS_MAX
+        texts += entry.texts.len();
+        chars += entry.texts.iter().map(|text| text.text.chars().count()).sum::<usize>();
+        texts <= PAGE && chars <= CHARS_MAX
     };
     let count = entries.iter().take_while(fits).count().max(1).min(found);
     entries.truncate(count);
     let next = entries.last().filter(|_| count < found || found == PAGE).map(|last| last.row);
-    let vectors = join_all(entries.iter().map(|entry| parts.embedding.call(None, entry.text.clone()))).await;
-    let embedded: Vec<Embedded> = entries
-        .into_iter()
-        .zip(vectors)
-        .filter_map(|(Unembedded { row, text }, vector)| Some(Embedded { row, text, vector: vector.ok()? }))
-        .collect();
+    let embedded = embed(&parts.embedding, entries).await;
     let failed = count - embedded.len();
     let kept = if embedded.is_empty() {
         0
@@ -177,6 +173,22 @@ async fn page(parts: &IndexerParts, done: Option<i64>, behind: i64) -> Result<Pa
         parts.knowledge.put_embedded(parts.model.clone(), embedded).await?
     };
     Ok(Page { generation, next, count, kept, failed })
+}
+
+/// Embeds entries, and leaves out those of which a text could not be embedded.
+async fn embed(embedding: &FrontHandle<EmbeddingService>, entries: Vec<Unembedded>) -> Vec<Embedded> {
+    let texts: Vec<&Embeddable> = entries.iter().flat_map(|entry| &entry.texts).collect();
+    let mut vectors = Vec::with_capacity(texts.len());
+    for some in texts.chunks(PAGE) {
+        vectors.extend(join_all(some.iter().map(|text| embedding.call(None, (*text).clone()))).await);
+    }
+    let mut vectors = vectors.into_iter();
+    let with_vectors = entries.into_iter().filter_map(|Unembedded { row, texts }| {
+        let own: Vec<_> = vectors.by_ref().take(texts.len()).collect();
+        let vectors = own.into_iter().collect::<Result<_, _>>().ok()?;
+        Some(Embedded { row, texts, vectors })
+    });
+    with_vectors.collect()
 }
 
 impl Actor for Indexer {

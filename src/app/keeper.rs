@@ -44,8 +44,6 @@ impl KnowledgeBase for Keeper {
 fn fault(error: KnowledgeError) -> WriteError {
     match error {
         KnowledgeError::Database(error) => error.into(),
-        error @ (KnowledgeError::Line { .. } | KnowledgeError::Field { .. }) => {
-            WriteError::Refused(error.to_string())
-        }
+        error => WriteError::Refused(error.to_string()),
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::Value;
-use tertulia_actors::domain::{Entry, Tick};
+use tertulia_actors::domain::{Entry, Filter, Tick, Timestamp};
 use tertulia_actors::ports::{Clock, Search};
 
 use super::Failure;
@@ -25,11 +25,12 @@ const PATH: &str = "/v1/knowledge";
 /// Entries that the server is sent at a time; far below its limit, so that messages do not wait for a long commit.
 const ENTRIES_PER_CALL: usize = 50;
 
-pub(super) fn search(config: &Config, question: String, limit: usize) -> Outcome {
+pub(super) fn search(config: &Config, question: String, limit: usize, filter: Filter) -> Outcome {
     let conn = open_to_search(config)?;
     let mut meaning = Meaning::by(super::model(config)?);
     let embedding = meaning.of(&question)?;
-    let search = Search { text: question, embedding, language: None, limit };
+    let filter = Filter { at: Some(now()), ..filter };
+    let search = Search { text: question, embedding, language: None, filter, limit };
     for hit in meaning.searcher().find(&conn, &search)? {
         say(serde_json::to_string(&hit)?)?;
     }
@@ -65,14 +66,17 @@ pub(super) fn import(config: &Config, file: &Path) -> Outcome {
     let lines = std::fs::read_to_string(file)
         .map_err(|error| format!("cannot read '{}': {error}", file.display()))?;
     let entries = entries::parse(&lines)?;
-    let now = SystemClock::anchored_behind(Tick(0)).now();
     let imported = change(
         config,
-        |conn| Ok(entries::import(conn, &entries, now)?),
+        |conn| Ok(entries::import(conn, &entries, now())?),
         |server| import_there(server, &entries),
     )?;
     say(format_args!("{imported} entries were imported"))?;
     done()
+}
+
+fn now() -> Timestamp {
+    SystemClock::anchored_behind(Tick(0)).now()
 }
 
 /// Sends entries in small calls; each is one commit, so that a failure leaves those before it imported.

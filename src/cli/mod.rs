@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use tertulia_actors::domain::{Filter, Language};
 
 use crate::config::{self, Config, EmbeddingBackend, Sources};
 use crate::embedding::{Model, ModelError};
@@ -149,6 +150,15 @@ enum Knowledge {
         /// At most this many.
         #[arg(short, default_value_t = 3)]
         n: usize,
+        /// Among entries in this language only.
+        #[arg(long)]
+        language: Option<Language>,
+        /// Among entries that have this tag; several: that have all of them.
+        #[arg(long = "tag")]
+        tags: Vec<String>,
+        /// Among entries that are for this account of the business.
+        #[arg(long)]
+        account: Option<String>,
     },
     /// List the entries.
     List,
@@ -261,7 +271,9 @@ fn carry_out(command: Command, config: Config, given: &[String]) -> Result<ExitC
         Command::Db(Db::Migrate) => acts::migrate(&config),
         Command::Db(Db::Check) => acts::check(&config),
         Command::Db(Db::Backup { destination }) => acts::back_up(&config, &destination),
-        Command::Knowledge(Knowledge::Search { question, n }) => knowledge::search(&config, question, n),
+        Command::Knowledge(Knowledge::Search { question, n, language, tags, account }) => {
+            knowledge::search(&config, question, n, Filter { language, tags, account, at: None })
+        }
         Command::Knowledge(Knowledge::List) => knowledge::list(&config),
         Command::Knowledge(Knowledge::Export) => knowledge::export(&config),
         Command::Knowledge(Knowledge::Import { file }) => knowledge::import(&config, &file),

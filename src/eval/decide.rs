@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 use serde::Serialize;
-use tertulia_actors::domain::{Entry, Hit, Timestamp};
+use tertulia_actors::domain::{Entry, Filter, Hit, Timestamp};
 use tertulia_actors::pipeline::decide::{Ask, Lookup, ask_texts, lookup};
 use tertulia_actors::ports::Search;
 use tertulia_actors::settings::PipelineSettings;
@@ -92,7 +92,10 @@ pub fn run(
                 let language = classifier.classify_now(&asked, None).language;
                 let limit = settings.knowledge_hits;
                 let embedding = meaning.of(&asked)?;
-                Some(searcher.find(&conn, &Search { text: asked, embedding, language, limit })?)
+                Some(searcher.find(
+                    &conn,
+                    &Search { text: asked, embedding, language, filter: Filter::default(), limit },
+                )?)
             }
         };
         judged.push((text.label.as_str(), hits));
@@ -178,12 +181,7 @@ mod tests {
     }
 
     fn decide(texts: &[Example]) -> Result<Report, EvalError> {
-        let entry = |id: &str, question: &str| Entry {
-            id: id.into(),
-            language: Language::ENGLISH,
-            question: question.into(),
-            answer: "Yes.".into(),
-        };
+        let entry = |id: &str, question: &str| Entry::new(id, Language::ENGLISH, question, "Yes.");
         let entries = [entry("a", "Do you deliver on Fridays?"), entry("b", "Can I pay by card?")];
         let classifier = ExampleClassifier::new(&[Language::ENGLISH], &BTreeMap::new());
         run(

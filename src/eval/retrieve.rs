@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 use serde::Serialize;
-use tertulia_actors::domain::{Entry, Language, Timestamp};
+use tertulia_actors::domain::{Entry, Filter, Language, Timestamp};
 use tertulia_actors::ports::Search;
 
 use super::measures::{Ranks, Recall, recall};
@@ -77,8 +77,13 @@ pub fn run(
     let began = std::time::Instant::now();
     for question in questions {
         let embedding = meaning.of(&question.text)?;
-        let search =
-            Search { text: question.text.clone(), embedding, language: question.language, limit: HITS };
+        let search = Search {
+            text: question.text.clone(),
+            embedding,
+            language: question.language,
+            filter: Filter::default(),
+            limit: HITS,
+        };
         let hits = searcher.find(&conn, &search)?;
         let relevant = (1..).zip(&hits).filter(|(_, hit)| question.relevant.contains(&hit.entry.id));
         let found =
@@ -102,12 +107,7 @@ pub fn run(
 
 /// A document as the knowledge base holds it: an entry that nobody has put a question to.
 fn passage(document: &Document) -> Entry {
-    Entry {
-        id: document.id.clone(),
-        language: document.language.unwrap_or(Language::ENGLISH),
-        question: String::new(),
-        answer: document.text.clone(),
-    }
+    Entry::new(&document.id, document.language.unwrap_or(Language::ENGLISH), "", &document.text)
 }
 
 impl Report {

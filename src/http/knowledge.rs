@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tertulia_actors::domain::{Entry, Hit, Language};
+use tertulia_actors::domain::{Entry, Filter, Hit, Language};
 use tertulia_actors::ports::{Embeddable, Search, VectorsError};
 use tertulia_actors::supervision::CallError;
 
@@ -36,6 +36,13 @@ struct Question {
     q: String,
     #[serde(default = "hits")]
     n: usize,
+    /// Entries in this language only.
+    language: Option<Language>,
+    /// Entries that have all of these tags, separated by commas.
+    #[serde(default)]
+    tags: String,
+    /// Entries that are for this account.
+    account: Option<String>,
 }
 
 const fn hits() -> usize {
@@ -64,10 +71,12 @@ pub(super) async fn search(
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
-    let Question { q, n } = query(&request)?;
+    let Question { q, n, language, tags, account } = query(&request)?;
     if !(1..=HITS_MAX).contains(&n) {
         return Err(Problem::query(format!("n is not within 1 to {HITS_MAX}")));
     }
+    let tags = tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
+    let filter = Filter { language, tags, account, at: Some(state.clock.now()) };
     let (embedding, degraded) = match &state.embedding {
         Some(front) => match front.call(None, Embeddable::query(&q)).await {
             Ok(embedding) => (embedding, None),
@@ -75,7 +84,7 @@ pub(super) async fn search(
         },
         None => (None, None),
     };
-    let found = state.vectors.call(None, Search { text: q, embedding, language: None, limit: n }).await;
+    let found = state.vectors.call(None, Search { text: q, embedding, language, filter, limit: n }).await;
     let hits = found.map_err(|error| refused(&error).retry_after(state.store.retry_after()))?;
     Ok(HttpResponse::Ok().json(Found { hits, degraded }))
 }

@@ -8,7 +8,7 @@ use tertulia_actors::feed::Feeds;
 use tertulia_actors::inbox::admission::Admissions;
 use tertulia_actors::operations::Operations;
 use tertulia_actors::ports::store::ConversationView;
-use tertulia_actors::ports::{Entropy, InboundChannel, KnowledgeBase, Store, StoreError};
+use tertulia_actors::ports::{Clock, Entropy, InboundChannel, KnowledgeBase, Store, StoreError};
 use tertulia_actors::services::{EmbeddingService, VectorsService};
 use tertulia_actors::supervision::FrontHandle;
 use tokio::sync::{Semaphore, watch};
@@ -41,6 +41,8 @@ pub struct Parts {
     pub whatsapp: Option<Arc<dyn InboundChannel>>,
     /// The limits.
     pub settings: Arc<HttpSettings>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
     /// Where ids come from.
     pub entropy: Arc<dyn Entropy>,
     /// True once the server drains.
@@ -61,6 +63,7 @@ pub struct HttpState {
     pub(super) operations: Operations,
     pub(super) whatsapp: Option<Arc<dyn InboundChannel>>,
     pub(super) settings: Arc<HttpSettings>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) draining: watch::Receiver<bool>,
     pub(super) metrics: MetricsText,
@@ -101,6 +104,7 @@ impl HttpState {
             operations: parts.operations,
             whatsapp: parts.whatsapp,
             settings: parts.settings,
+            clock: parts.clock,
             entropy: parts.entropy,
             draining: parts.draining,
             metrics: parts.metrics,

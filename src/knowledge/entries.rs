@@ -10,13 +10,14 @@ use thiserror::Error;
 use super::search::score::{indexed, sides};
 use super::text::stems::{INDEX_VERSION, Stems, Term};
 
-/// The tables of the knowledge base; five of the store's numbered migrations.
+/// The tables of the knowledge base; six of the store's numbered migrations.
 pub const KNOWLEDGE_MIGRATION: &str = concat!(
     include_str!("../store/migrations/0002_knowledge.sql"),
     include_str!("../store/migrations/0005_knowledge_state.sql"),
     include_str!("../store/migrations/0008_knowledge_generation.sql"),
     include_str!("../store/migrations/0010_knowledge_words.sql"),
-    include_str!("../store/migrations/0011_knowledge_vectors.sql")
+    include_str!("../store/migrations/0011_knowledge_vectors.sql"),
+    include_str!("../store/migrations/0012_knowledge_audience.sql")
 );
 
 /// The sample: a shop that delivers water, in English and Arabic, made up for this project. JSON Lines.
@@ -28,6 +29,10 @@ pub const ID_BYTES_MAX: usize = 128;
 pub const QUESTION_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of an answer at the most.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Other ways in which a question is put, at the most.
+pub const PHRASINGS_MAX: usize = 64;
+/// Tags and accounts of an entry, of each at the most.
+pub const NAMES_MAX: usize = 64;
 
 /// Why the knowledge base was not read or changed.
 #[derive(Debug, Error)]
@@ -49,6 +54,22 @@ pub enum KnowledgeError {
         field: &'static str,
         /// How long it may be.
         max: usize,
+    },
+    /// An entry has too many of something.
+    #[error("entry '{id}' has more than {max} {field}")]
+    TooMany {
+        /// The entry, its id cut to its first characters.
+        id: String,
+        /// Which field.
+        field: &'static str,
+        /// How many there may be.
+        max: usize,
+    },
+    /// An entry holds until a time before it begins to.
+    #[error("entry '{id}' would never hold: its valid_until is not after its valid_from")]
+    NeverHolds {
+        /// The entry, its id cut to its first characters.
+        id: String,
     },
     /// The database failed.
     #[error("knowledge base cannot be read or written: {0}")]
@@ -155,11 +176,11 @@ pub fn reindex(conn: &Connection) -> Result<usize, KnowledgeError> {
     atomically(conn, || {
         conn.execute("INSERT INTO knowledge_text (knowledge_text) VALUES ('delete-all')", [])?;
         conn.execute("DELETE FROM knowledge_words", [])?;
-        let mut select = conn.prepare("SELECT id, language, question, answer, rowid FROM knowledge")?;
+        let mut select = conn.prepare("SELECT rowid, * FROM knowledge")?;
         let mut rows = select.query([])?;
         let mut indexed = 0;
         while let Some(row) = rows.next()? {
-            index(conn, &stems, row.get(4)?, &entry(row)?)?;
+            index(conn, &stems, row.get(0)?, &entry(row)?)?;
             indexed += 1;
         }
         conn.execute(
@@ -183,7 +204,7 @@ pub fn list(
     let (id, language) = after.map_or((None, None), |(id, language)| (Some(id), Some(language.to_string())));
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut select = conn.prepare_cached(
-        "SELECT id, language, question, answer FROM knowledge
+        "SELECT * FROM knowledge
          WHERE ?1 IS NULL OR (id, language) > (?1, ?2) ORDER BY id, language LIMIT ?3",
     )?;
     let entries = select.query_map(params![id, language, limit], entry)?.collect::<Result<_, _>>()?;
@@ -210,61 +231,118 @@ pub fn export(conn: &Connection) -> Result<String, KnowledgeError> {
 /// The database failed.
 pub fn get(conn: &Connection, id: &str, language: Language) -> Result<Option<Entry>, KnowledgeError> {
     let found = conn
-        .prepare_cached(
-            "SELECT id, language, question, answer FROM knowledge WHERE id = ?1 AND language = ?2",
-        )?
+        .prepare_cached("SELECT * FROM knowledge WHERE id = ?1 AND language = ?2")?
         .query_row(params![id, language.as_str()], entry)
         .optional()?;
     Ok(found)
 }
 
-/// Reads an entry from the columns `id, language, question, answer`.
+/// Reads an entry from a row of the table.
 pub(in crate::knowledge) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    let language: String = row.get(1)?;
-    let language = language.parse().map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(error))
-    })?;
-    Ok(Entry { id: row.get(0)?, language, question: row.get(2)?, answer: row.get(3)? })
+    let language: String = row.get("language")?;
+    let language = language.parse().map_err(|error| unreadable(Box::new(error)))?;
+    Ok(Entry {
+        id: row.get("id")?,
+        language,
+        question: row.get("question")?,
+        phrasings: names(row, "phrasings")?,
+        answer: row.get("answer")?,
+        tags: names(row, "tags")?,
+        accounts: names(row, "accounts")?,
+        valid_from: row.get::<_, Option<i64>>("valid_from")?.map(Timestamp),
+        valid_until: row.get::<_, Option<i64>>("valid_until")?.map(Timestamp),
+    })
+}
+
+/// Reads a list of texts.
+pub(in crate::knowledge) fn names(row: &Row<'_>, column: &str) -> rusqlite::Result<Vec<String>> {
+    match row.get_ref(column)?.as_str()? {
+        "[]" => Ok(vec![]),
+        list => serde_json::from_str(list).map_err(|error| unreadable(Box::new(error))),
+    }
+}
+
+fn unreadable(error: Box<dyn std::error::Error + Send + Sync>) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error)
 }
 
 /// Whether an entry can be stored.
 fn check(entry: &Entry) -> Result<(), KnowledgeError> {
-    for (field, text, max) in [
+    let Entry { phrasings, tags, accounts, .. } = entry;
+    let id = || entry.id.chars().take(40).collect();
+    let texts = [
         ("id", &entry.id, ID_BYTES_MAX),
         ("question", &entry.question, QUESTION_BYTES_MAX),
         ("answer", &entry.answer, ANSWER_BYTES_MAX),
-    ] {
+    ];
+    let more = phrasings.iter().map(|text| ("phrasing", text, QUESTION_BYTES_MAX));
+    let tagged = tags.iter().map(|text| ("tag", text, ID_BYTES_MAX));
+    let meant = accounts.iter().map(|text| ("account", text, ID_BYTES_MAX));
+    for (field, text, max) in texts.into_iter().chain(more).chain(tagged).chain(meant) {
         if text.trim().is_empty() || text.len() > max {
-            return Err(KnowledgeError::Field { id: entry.id.chars().take(40).collect(), field, max });
+            return Err(KnowledgeError::Field { id: id(), field, max });
         }
     }
-    Ok(())
+    for (field, count, max) in [
+        ("phrasings", phrasings.len(), PHRASINGS_MAX),
+        ("tags", tags.len(), NAMES_MAX),
+        ("accounts", accounts.len(), NAMES_MAX),
+    ] {
+        if count > max {
+            return Err(KnowledgeError::TooMany { id: id(), field, max });
+        }
+    }
+    match (entry.valid_from, entry.valid_until) {
+        (Some(from), Some(until)) if until <= from => Err(KnowledgeError::NeverHolds { id: id() }),
+        _ => Ok(()),
+    }
 }
 
 fn write_all(conn: &Connection, entries: &[Entry], now: Timestamp) -> Result<usize, KnowledgeError> {
     let stems = Stems::new();
     for entry in entries {
-        let rowid = conn
-            .prepare_cached(
-                "INSERT INTO knowledge (id, language, question, answer, updated_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (id, language) DO UPDATE SET
-                     question = excluded.question, answer = excluded.answer, updated_at = excluded.updated_at
-                 RETURNING rowid",
-            )?
-            .query_row(
-                params![entry.id, entry.language.as_str(), entry.question, entry.answer, now.0],
-                |row| row.get(0),
-            )?;
+        let rowid = write(conn, entry, now)?;
         index(conn, &stems, rowid, entry)?;
     }
     Ok(entries.len())
 }
 
+/// Writes the row of an entry, and tells which it is.
+fn write(conn: &Connection, entry: &Entry, now: Timestamp) -> rusqlite::Result<i64> {
+    let list = |names: &[String]| serde_json::Value::from(names).to_string();
+    conn.prepare_cached(
+        "INSERT INTO knowledge
+             (id, language, question, answer, updated_at, phrasings, tags, accounts, valid_from, valid_until)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (id, language) DO UPDATE SET
+             question = excluded.question, answer = excluded.answer, updated_at = excluded.updated_at,
+             phrasings = excluded.phrasings, tags = excluded.tags, accounts = excluded.accounts,
+             valid_from = excluded.valid_from, valid_until = excluded.valid_until
+         RETURNING rowid",
+    )?
+    .query_row(
+        params![
+            entry.id,
+            entry.language.as_str(),
+            entry.question,
+            entry.answer,
+            now.0,
+            list(&entry.phrasings),
+            list(&entry.tags),
+            list(&entry.accounts),
+            entry.valid_from.map(|from| from.0),
+            entry.valid_until.map(|until| until.0),
+        ],
+        |row| row.get(0),
+    )
+}
+
 /// Writes an entry's stems into the search index, and its words beside them.
 fn index(conn: &Connection, stems: &Stems, rowid: i64, entry: &Entry) -> rusqlite::Result<()> {
-    let (question, answer) = sides(entry);
-    let [question, answer] = [question, answer].map(|text| stems.terms(text, Some(entry.language)));
+    let (questions, answer) = sides(entry);
+    let read = |text: &str| stems.terms(text, Some(entry.language));
+    let question: Vec<Term> = questions.into_iter().flat_map(read).collect();
+    let answer = read(answer);
     let words: BTreeSet<_> = question.iter().chain(&answer).map(|term| (&term.word, &term.stem)).collect();
     let mut insert =
         conn.prepare_cached("INSERT OR IGNORE INTO knowledge_words (word, stem) VALUES (?1, ?2)")?;

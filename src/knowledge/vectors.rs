@@ -6,14 +6,14 @@ use tertulia_actors::ports::{Embeddable, Embedded, Role, Unembedded};
 
 use super::entries::{KnowledgeError, entry};
 
-/// What stands for an entry: its question, or what it says where nobody put a question to it.
+/// What stands for an entry: each way in which its question is put, or what it says where nobody put a question to it.
 #[must_use]
-pub fn embeddable(entry: &Entry) -> Embeddable {
-    let (text, role) = match entry.question.as_str() {
-        "" => (&entry.answer, Role::Passage),
-        _ => (&entry.question, Role::Query),
+pub fn embeddable(entry: &Entry) -> Vec<Embeddable> {
+    let (texts, role) = match entry.questions().collect::<Vec<_>>() {
+        none if none.is_empty() => (vec![entry.answer.as_str()], Role::Passage),
+        questions => (questions, Role::Query),
     };
-    Embeddable { text: text.clone(), role }
+    texts.into_iter().map(|text| Embeddable { text: text.to_owned(), role }).collect()
 }
 
 /// A number that changes with the entries.
@@ -34,14 +34,14 @@ pub fn unembedded(
     behind: i64,
     limit: usize,
 ) -> Result<Vec<Unembedded>, KnowledgeError> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let limit = count(limit);
     let mut select = conn.prepare_cached(
-        "SELECT id, language, question, answer, rowid FROM knowledge WHERE rowid > ?2 AND NOT EXISTS
+        "SELECT rowid, * FROM knowledge WHERE rowid > ?2 AND NOT EXISTS
              (SELECT 1 FROM knowledge_vectors WHERE entry = knowledge.rowid AND model = ?1)
          ORDER BY rowid LIMIT ?3",
     )?;
     let found = select.query_map(params![model, behind, limit], |row| {
-        Ok(Unembedded { row: row.get(4)?, text: embeddable(&entry(row)?) })
+        Ok(Unembedded { row: row.get(0)?, texts: embeddable(&entry(row)?) })
     })?;
     Ok(found.collect::<Result<_, _>>()?)
 }
@@ -58,20 +58,21 @@ pub fn put(conn: &Connection, model: &str, embedded: &[Embedded]) -> Result<usiz
         .prepare_cached("UPDATE knowledge_state SET vectors = vectors + 1 RETURNING vectors")?
         .query_row([], |row| row.get(0))?;
     let mut kept = 0;
-    for Embedded { row, text, vector } in embedded {
+    for Embedded { row, texts, vectors } in embedded {
         let says = conn
-            .prepare_cached("SELECT id, language, question, answer FROM knowledge WHERE rowid = ?1")?
+            .prepare_cached("SELECT * FROM knowledge WHERE rowid = ?1")?
             .query_row([row], entry)
             .optional()?;
-        if says.as_ref().map(embeddable).as_ref() != Some(text) {
+        if says.as_ref().map(embeddable).as_ref() != Some(texts) {
             continue;
         }
-        let bytes = vector.as_deref().map(bytes);
+        let bytes = bytes(vectors);
         kept += conn
             .prepare_cached(
-                "INSERT OR REPLACE INTO knowledge_vectors (entry, model, vector, change) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT OR REPLACE INTO knowledge_vectors (entry, model, vector, change, ways)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
-            .execute(params![row, model, bytes, change])?;
+            .execute(params![row, model, bytes, change, count(texts.len())])?;
     }
     Ok(kept)
 }
@@ -92,13 +93,13 @@ pub fn embed_all<E: From<KnowledgeError>>(
         let found = unembedded(conn, model, behind, page)?;
         let Some(last) = found.last() else { return Ok(()) };
         behind = last.row;
-        let texts: Vec<_> = found.iter().map(|entry| entry.text.clone()).collect();
-        let vectors = embed(&texts)?.into_iter();
-        let embedded: Vec<Embedded> = found
-            .into_iter()
-            .zip(vectors)
-            .map(|(Unembedded { row, text }, vector)| Embedded { row, text, vector })
-            .collect();
+        let texts: Vec<_> = found.iter().flat_map(|entry| entry.texts.iter().cloned()).collect();
+        let mut vectors = embed(&texts)?.into_iter();
+        let own = |Unembedded { row, texts }| {
+            let vectors = vectors.by_ref().take(texts.len()).collect();
+            Embedded { row, texts, vectors }
+        };
+        let embedded: Vec<Embedded> = found.into_iter().map(own).collect();
         put(conn, model, &embedded)?;
         done(embedded.len());
     }
@@ -114,19 +115,28 @@ pub fn progress(conn: &Connection, model: &str) -> Result<(usize, usize), Knowle
         [model],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    let count = |count: i64| usize::try_from(count).unwrap_or_default();
-    Ok((count(all), count(embedded)))
+    let size = |count: i64| usize::try_from(count).unwrap_or_default();
+    Ok((size(all), size(embedded)))
 }
 
-fn bytes(vector: &[f32]) -> Vec<u8> {
-    vector.iter().flat_map(|value| value.to_le_bytes()).collect()
+fn count(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// A vector from its bytes; none where they are none.
-pub(super) fn read(bytes: &[u8]) -> Option<Embedding> {
+/// Vectors one behind the other, zeros for one that the model could not make; none where it could make none at all.
+fn bytes(vectors: &[Option<Embedding>]) -> Option<Vec<u8>> {
+    let dimensions = vectors.iter().flatten().map(|vector| vector.len()).next()?;
+    let zeros = Embedding::from(vec![0.0; dimensions]);
+    let all = vectors.iter().flat_map(|vector| vector.as_ref().unwrap_or(&zeros).iter());
+    Some(all.flat_map(|value| value.to_le_bytes()).collect())
+}
+
+/// So many vectors from their bytes, one behind the other; none where they are none.
+pub(super) fn read(bytes: &[u8], ways: usize) -> Option<Vec<f32>> {
     let (values, rest) = bytes.as_chunks::<4>();
-    let vector: Vec<f32> = values.iter().map(|value| f32::from_le_bytes(*value)).collect();
-    (rest.is_empty() && vector.iter().all(|value| value.is_finite())).then(|| vector.into())
+    let vectors: Vec<f32> = values.iter().map(|value| f32::from_le_bytes(*value)).collect();
+    let is_whole = rest.is_empty() && ways > 0 && vectors.len().is_multiple_of(ways);
+    (is_whole && vectors.iter().all(|value| value.is_finite())).then_some(vectors)
 }
 
 #[cfg(test)]

@@ -43,13 +43,7 @@ mod tests {
     use super::*;
 
     fn hit(answer: &str, score: f32) -> Hit {
-        let entry = Entry {
-            id: "a".into(),
-            language: Language::ENGLISH,
-            question: "q".into(),
-            answer: answer.into(),
-        };
-        Hit { entry, score }
+        Hit { entry: Entry::new("a", Language::ENGLISH, "q", answer), score }
     }
 
     #[test]

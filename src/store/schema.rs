@@ -50,6 +50,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "knowledge_vectors",
         sql: include_str!("migrations/0011_knowledge_vectors.sql"),
     },
+    Migration {
+        number: 12,
+        name: "knowledge_audience",
+        sql: include_str!("migrations/0012_knowledge_audience.sql"),
+    },
 ];
 
 /// SQLite's `application_id` of our databases: "TERT".

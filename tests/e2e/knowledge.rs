@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use crate::support::{Bench, run};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::support::{Bench, CONSOLE_TOKEN, client, run};
 
 const CAMELS: &str =
     r#"{"id":"camels","language":"en","question":"Do you have camels?","answer":"Two of them."}"#;
@@ -88,5 +91,48 @@ fn beside_a_server_what_writes_goes_through_it() {
         assert!(code == Some(1) && refused.contains("stop the server first"), "{refused}");
         let (_, found, _) = knowledge(&bench, &["search", "do you have camels"]);
         assert_eq!(found.lines().count(), 3, "{found}");
+    });
+}
+
+/// People who search at the same time.
+const SEARCHERS: usize = 1_000;
+
+/// The entry that only one person's account may see, put so that all of them are found by the same question.
+fn canary(person: usize) -> Value {
+    json!({"id": format!("canary {person}"), "language": "en", "question": "What is my secret word?",
+           "answer": format!("canary-{person}"), "accounts": [format!("account {person}")]})
+}
+
+/// The answers that a person finds.
+async fn ask(bench: &Bench, person: usize, question: &str) -> Vec<String> {
+    let mut url = reqwest::Url::parse(&bench.url("/v1/knowledge/search")).expect("an address");
+    let account = format!("account {person}");
+    url.query_pairs_mut().append_pair("q", question).append_pair("account", &account).append_pair("n", "10");
+    let found = client().get(url).bearer_auth(CONSOLE_TOKEN).send().await.expect("the server answers");
+    let found: Value = found.json().await.expect("JSON");
+    let hits = found["hits"].as_array().unwrap_or_else(|| panic!("{found}"));
+    hits.iter().map(|hit| hit["entry"]["answer"].as_str().expect("an answer").to_owned()).collect()
+}
+
+#[test]
+fn a_thousand_people_who_search_at_the_same_time_find_only_what_is_their_own() {
+    run(async {
+        let mut bench = Bench::new();
+        bench.set("vectors.threads", "2");
+        bench.set("embedding.backend", "hashed");
+        let mut server = bench.start().await;
+        let canaries: Vec<_> = (0..SEARCHERS).map(canary).collect();
+        for some in canaries.chunks(50) {
+            let put =
+                client().post(bench.url("/v1/knowledge")).bearer_auth(CONSOLE_TOKEN).json(some).send().await;
+            assert!(put.expect("the server answers").status().is_success());
+        }
+        for question in ["What is my secret word?", "secret word of canary please"] {
+            let found = join_all((0..SEARCHERS).map(|person| ask(&bench, person, question))).await;
+            for (person, found) in found.iter().enumerate() {
+                assert_eq!(found, &[format!("canary-{person}")], "{question}");
+            }
+        }
+        server.ends_clean(&bench).await;
     });
 }

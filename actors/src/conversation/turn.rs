@@ -353,6 +353,8 @@ impl Run<'_> {
         let waited = self.shard.clock.tick().since(last);
         TurnInput {
             conversation: self.job.conversation,
+            account: self.job.account.clone(),
+            now: self.shard.clock.now(),
             turn: turn.id,
             messages: turn.messages.clone(),
             language: self.job.language,

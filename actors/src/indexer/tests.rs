@@ -71,8 +71,8 @@ impl KnowledgeBase for Shelves {
         self.with(|shelf| {
             shelf.reads += 1;
             let wanting = shelf.entries.range(behind + 1..).filter(|(_, (_, is_embedded))| !is_embedded);
-            let found =
-                wanting.map(|(row, (text, _))| Unembedded { row: *row, text: Embeddable::query(text) });
+            let found = wanting
+                .map(|(row, (text, _))| Unembedded { row: *row, texts: vec![Embeddable::query(text)] });
             found.take(limit).collect()
         })
     }

@@ -155,8 +155,7 @@ mod tests {
     use crate::testkit::{classified, message};
 
     fn hit(score: f32) -> Hit {
-        let entry =
-            Entry { id: "e".into(), language: Language::ENGLISH, question: "q".into(), answer: "a".into() };
+        let entry = Entry::new("e", Language::ENGLISH, "q", "a");
         Hit { entry, score }
     }
 

@@ -15,8 +15,8 @@ use super::journal::Journal;
 use super::phrases::{self, phrase};
 use super::refusal::{self, Reaction, Refusal, Stage};
 use crate::domain::{
-    Class, ConversationId, Disposition, Embedding, HistoryItem, Hit, Journey, Language, PendingMessage,
-    Record, Route, TurnId,
+    Account, Class, ConversationId, Disposition, Embedding, Filter, HistoryItem, Hit, Journey, Language,
+    PendingMessage, Record, Route, Timestamp, TurnId,
 };
 use crate::ports::store::Turns;
 use crate::ports::{Answer, Classification, Embeddable, Query, QueryError, Search};
@@ -29,6 +29,10 @@ use crate::supervision::CallError;
 pub struct TurnInput {
     /// Whose.
     pub conversation: ConversationId,
+    /// The account that answers.
+    pub account: Account,
+    /// Wall time: what holds now is answered.
+    pub now: Timestamp,
     /// The turn.
     pub turn: TurnId,
     /// Its messages, in order.
@@ -244,7 +248,9 @@ impl Pipeline {
     ) -> Result<Vec<Hit>, TurnError> {
         let begun = Instant::now();
         let limit = self.settings.knowledge_hits;
-        let search = Search { text: text.to_owned(), embedding, language, limit };
+        let (account, at) = (Some(input.account.name.clone()), Some(input.now));
+        let filter = Filter { account, at, ..Filter::default() };
+        let search = Search { text: text.to_owned(), embedding, language, filter, limit };
         let result = self.services.vectors.call(Some(input.conversation), search).await;
         let found = settle(Stage::Knowledge, result, input, begun, journal, |hits: &Vec<Hit>| {
             hits.iter()

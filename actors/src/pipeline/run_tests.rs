@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::domain::{
-    Class, ConversationId, Disposition, Entry, Hit, Language, PendingMessage, Record, Route, TurnId,
+    Account, Channel, Class, ConversationId, Disposition, Entry, Hit, Language, PendingMessage, Record,
+    Route, Timestamp, TurnId,
 };
 use crate::ports::{Answer, QueryError, VectorsError};
 use crate::settings::{Phrases, PipelineSettings, Routes};
@@ -43,8 +44,7 @@ fn phrases() -> Phrases {
 }
 
 fn stored(score: f32) -> Hit {
-    let entry =
-        Entry { id: "e".into(), language: Language::ENGLISH, question: "q".into(), answer: "stored".into() };
+    let entry = Entry::new("e", Language::ENGLISH, "q", "stored");
     Hit { entry, score }
 }
 
@@ -69,6 +69,8 @@ fn run(case: Case) -> Result<TurnResult, TurnError> {
         };
         let input = TurnInput {
             conversation: ConversationId::new(uuid::Uuid::nil()),
+            account: Account::new(Channel::Web, "web"),
+            now: Timestamp(0),
             turn: TurnId::new(uuid::Uuid::nil()),
             messages: case.messages,
             language: None,

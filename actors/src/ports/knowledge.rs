@@ -9,8 +9,8 @@ use crate::domain::{Embedding, Entry, Language};
 pub struct Unembedded {
     /// Its row.
     pub row: i64,
-    /// What stands for it.
-    pub text: Embeddable,
+    /// What stands for it: each way in which its question is put.
+    pub texts: Vec<Embeddable>,
 }
 
 /// An entry that a model has embedded.
@@ -19,9 +19,9 @@ pub struct Embedded {
     /// Its row.
     pub row: i64,
     /// What stood for it then.
-    pub text: Embeddable,
-    /// Its vector; none where the model cannot read it.
-    pub vector: Option<Embedding>,
+    pub texts: Vec<Embeddable>,
+    /// The vector of each; none where the model cannot read it.
+    pub vectors: Vec<Option<Embedding>>,
 }
 
 /// The entries of the knowledge base. What a search finds is [`Vectors`](super::Vectors)' business.

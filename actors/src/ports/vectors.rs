@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::Compute;
-use crate::domain::{Embedding, Hit, Language};
+use crate::domain::{Embedding, Filter, Hit, Language};
 
 /// What to look for.
 #[derive(Clone, PartialEq, Debug)]
@@ -14,6 +14,8 @@ pub struct Search {
     pub embedding: Option<Embedding>,
     /// Entries in this language come before the same entry in another.
     pub language: Option<Language>,
+    /// Among which entries.
+    pub filter: Filter,
     /// How many hits at the most.
     pub limit: usize,
 }

@@ -103,8 +103,7 @@ impl TestApp {
         let mut settings = HttpSettings::default();
         change(&mut settings);
         let (store, world) = (Arc::new(FakeStore::default()), Arc::new(World::default()));
-        let (id, question, answer) = ("e".into(), "q".into(), "a".into());
-        let hit = Hit { entry: Entry { id, language: Language::ENGLISH, question, answer }, score: 0.5 };
+        let hit = Hit { entry: Entry::new("e", Language::ENGLISH, "q", "a"), score: 0.5 };
         let feed = Feed::new(silent_keeper("feed")).start();
         let monitor = supervision::start_monitor(&world);
         let (draining, drains) = watch::channel(false);
@@ -123,6 +122,7 @@ impl TestApp {
             operations: Operations::new(monitor.clone(), vec![]),
             whatsapp: Some(Arc::new(WhatsappInbound::new(&"verify me".into(), &APP_SECRET.into()))),
             settings: Arc::new(settings),
+            clock: world.clone(),
             entropy: world,
             draining: drains,
             metrics: Arc::new(|| "tertulia_up 1\n# EOF\n".to_owned()),

@@ -11,7 +11,7 @@ fn empty() -> Connection {
 }
 
 fn entry(id: &str, language: Language, question: &str) -> Entry {
-    Entry { id: id.into(), language, question: question.into(), answer: "yes".into() }
+    Entry::new(id, language, question, "yes")
 }
 
 /// Rows of the index that have a stem.

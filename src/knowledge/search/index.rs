@@ -104,41 +104,62 @@ impl Searcher {
         let transaction = conn.unchecked_transaction()?;
         self.memory.refresh(conn, &self.stems)?;
         let query = read(conn, &self.stems, &mut self.memory.vocabulary, search)?;
-        let mut hits = vec![];
-        let mut rows = candidates(conn, &query.full_text, limit)?;
-        let meaning = search.embedding.as_deref();
-        let count = (limit * CANDIDATES_PER_HIT).max(CANDIDATES_MIN);
-        rows.extend(
-            meaning.iter().flat_map(|meaning| self.memory.nearest.best(meaning, count)).map(|(row, _)| row),
-        );
-        rows.sort_unstable();
-        rows.dedup();
+        let rows = self.candidates(conn, search, &query.full_text)?;
+        let mut hits = Vec::with_capacity(rows.len());
         for row in rows {
             let Some(known) = self.memory.entry(conn, &self.stems, row)? else { continue };
             let words = score(&self.memory.vocabulary, &query.asked, &known.stored);
+            let meaning = search.embedding.as_deref();
             let cosine = meaning.and_then(|meaning| self.memory.nearest.cosine(row, meaning));
             hits.push(Hit { entry: known.entry.clone(), score: fused(words, cosine) });
         }
         let mut best = best_of_each(hits, search.language);
         best.truncate(limit);
-        let best = best.into_iter().map(|hit| in_language(conn, hit, search.language)).collect();
+        let best = best.into_iter().map(|hit| in_language(conn, hit, search)).collect();
         transaction.commit()?;
         best
     }
+
+    /// The rows that may be hits: the best by words, and the nearest in meaning.
+    fn candidates(
+        &mut self,
+        conn: &Connection,
+        search: &Search,
+        full_text: &str,
+    ) -> rusqlite::Result<Vec<i64>> {
+        let count = (search.limit.min(HITS_MAX) * CANDIDATES_PER_HIT).max(CANDIDATES_MIN);
+        let Memory { audiences, nearest, .. } = &mut self.memory;
+        let admitted = audiences.admitted(conn, &search.filter)?;
+        let admits = |row| admitted.as_ref().is_none_or(|admitted| admitted.has(row));
+        let is_for_all = admitted.is_none();
+        let mut rows = by_words(conn, full_text, (count, is_for_all), admits)?;
+        if let Some(meaning) = &search.embedding {
+            rows.extend(nearest.best(meaning, count, admits).into_iter().map(|(row, _)| row));
+        }
+        rows.sort_unstable();
+        rows.dedup();
+        Ok(rows)
+    }
 }
 
-/// The rows of the entries that BM25 finds the best, their question weighted above their answer. Not scored yet.
-fn candidates(conn: &Connection, query: &str, limit: usize) -> rusqlite::Result<Vec<i64>> {
+/// The admitted rows of the entries that BM25 finds the best, their question weighted above their answer. Not scored yet.
+fn by_words(
+    conn: &Connection,
+    query: &str,
+    (count, is_for_all): (usize, bool),
+    admits: impl Fn(i64) -> bool,
+) -> rusqlite::Result<Vec<i64>> {
     if query.is_empty() {
         return Ok(vec![]);
     }
-    let candidates = (limit * CANDIDATES_PER_HIT).max(CANDIDATES_MIN);
-    conn.prepare_cached(
+    // Where some are not admitted, all that are found have to be looked at, which costs more; -1: no limit.
+    let limit = if is_for_all { i64::try_from(count).unwrap_or(i64::MAX) } else { -1 };
+    let mut select = conn.prepare_cached(
         "SELECT rowid FROM knowledge_text WHERE knowledge_text MATCH ?1 AND rank MATCH 'bm25(4.0, 1.0)' \
          ORDER BY rank LIMIT ?2",
-    )?
-    .query_map(params![query, i64::try_from(candidates).unwrap_or(i64::MAX)], |row| row.get(0))?
-    .collect()
+    )?;
+    let rows = select.query_map(params![query, limit], |row| row.get(0))?;
+    rows.filter(|row| row.as_ref().map_or(true, |row| admits(*row))).take(count).collect()
 }
 
 /// The best version of each entry, best first; of equal ones that in the person's language.
@@ -156,11 +177,11 @@ fn best_of_each(mut hits: Vec<Hit>, language: Option<Language>) -> Vec<Hit> {
     hits
 }
 
-/// The hit in the person's language, where the entry has a version in it.
-fn in_language(conn: &Connection, hit: Hit, language: Option<Language>) -> Result<Hit, KnowledgeError> {
-    match language {
+/// The hit in the person's language, where the entry has a version in it that the search looks at.
+fn in_language(conn: &Connection, hit: Hit, search: &Search) -> Result<Hit, KnowledgeError> {
+    match search.language {
         Some(wanted) if wanted != hit.entry.language => {
-            let version = get(conn, &hit.entry.id, wanted)?;
+            let version = get(conn, &hit.entry.id, wanted)?.filter(|entry| search.filter.admits_entry(entry));
             Ok(Hit { entry: version.unwrap_or(hit.entry), score: hit.score })
         }
         _ => Ok(hit),
@@ -169,5 +190,7 @@ fn in_language(conn: &Connection, hit: Hit, language: Option<Language>) -> Resul
 
 #[cfg(test)]
 mod answers_tests;
+#[cfg(test)]
+mod audience_tests;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
 //! What a search remembers of the knowledge base from one time to the next: its vocabulary, and the entries it has found, read
-//! into stems, which hold for one generation of the entries and are forgotten when that has passed; and the vectors of the
+//! into stems, and for whom each entry is, which hold for one generation of the entries and are forgotten when that has passed; and the vectors of the
 //! entries, of which only what changed is read again.
 
 use std::collections::{HashMap, HashSet};
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 use tertulia_actors::domain::Entry;
 
+use super::audiences::Audiences;
 use super::nearest::Nearest;
 use super::score::Stored;
 use super::vocabulary::Vocabulary;
@@ -30,6 +31,7 @@ pub(super) struct Memory {
     generation: Option<i64>,
     pub(super) vocabulary: Vocabulary,
     entries: HashMap<i64, Arc<Known>>,
+    pub(super) audiences: Audiences,
     /// Of which model vectors are read; none where only words are searched.
     model: Option<String>,
     vectors_read: i64,
@@ -52,6 +54,7 @@ impl Memory {
             self.generation = None;
             self.entries.clear();
             self.vocabulary = Vocabulary::read(conn, stems)?;
+            self.audiences = Audiences::read(conn)?;
             self.generation = Some(generation);
         }
         if let Some(model) = &self.model
@@ -73,8 +76,7 @@ impl Memory {
         if let Some(known) = self.entries.get(&row) {
             return Ok(Some(Arc::clone(known)));
         }
-        let mut select =
-            conn.prepare_cached("SELECT id, language, question, answer FROM knowledge WHERE rowid = ?1")?;
+        let mut select = conn.prepare_cached("SELECT * FROM knowledge WHERE rowid = ?1")?;
         let mut rows = select.query(params![row])?;
         let Some(found) = rows.next()? else { return Ok(None) };
         let entry = entry(found)?;
@@ -92,16 +94,18 @@ impl Memory {
 fn read_changes(conn: &Connection, model: &str, since: i64, nearest: &mut Nearest) -> rusqlite::Result<()> {
     let mut select = conn.prepare_cached("SELECT entry FROM knowledge_vectors WHERE model = ?1")?;
     let left: HashSet<i64> = select.query_map([model], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    let gone: Vec<i64> = nearest.rows().iter().filter(|row| !left.contains(row)).copied().collect();
+    let gone: Vec<i64> = nearest.rows().filter(|row| !left.contains(row)).collect();
     gone.into_iter().for_each(|row| nearest.remove(row));
-    let mut select =
-        conn.prepare_cached("SELECT entry, vector FROM knowledge_vectors WHERE model = ?1 AND change > ?2")?;
+    let mut select = conn.prepare_cached(
+        "SELECT entry, vector, ways FROM knowledge_vectors WHERE model = ?1 AND change > ?2",
+    )?;
     let mut rows = select.query(params![model, since])?;
     while let Some(row) = rows.next()? {
         let entry = row.get(0)?;
-        let vector = row.get_ref(1)?.as_bytes_or_null()?.and_then(vectors::read);
-        if vector.is_none_or(|vector| !nearest.put(entry, &vector)) {
-            nearest.remove(entry);
+        let ways = usize::try_from(row.get::<_, i64>(2)?).unwrap_or_default();
+        match row.get_ref(1)?.as_bytes_or_null()?.and_then(|bytes| vectors::read(bytes, ways)) {
+            Some(vectors) => drop(nearest.put(entry, &vectors, ways)),
+            None => nearest.remove(entry),
         }
     }
     Ok(())

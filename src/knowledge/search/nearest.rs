@@ -14,32 +14,34 @@ const RESCORED: usize = 40;
 /// Up to so many vectors the first comparison saves nothing.
 const COMPARED_AT_ONCE_MAX: usize = 256;
 
-/// Vectors of unit length by the rows of their entries.
+/// Vectors of unit length by the rows of their entries, of which one may have several.
 #[derive(Default)]
 pub(super) struct Nearest {
     /// Of the first vector; those that have others are no vectors of the same model.
     dimensions: usize,
+    /// The row of each vector.
     rows: Vec<i64>,
-    places: HashMap<i64, usize>,
+    /// Where the vectors of each row are.
+    places: HashMap<i64, Vec<usize>>,
     exact: Vec<f32>,
     whole: Whole,
 }
 
 impl Nearest {
-    /// Adds the vector of a row, or replaces it; false where it has other dimensions than those that are there.
-    pub(super) fn put(&mut self, row: i64, vector: &[f32]) -> bool {
+    /// Adds the vectors of a row, `ways` of the same length one behind the other, or replaces them; false where they have other
+    /// dimensions than those that are there, and the row has none then.
+    pub(super) fn put(&mut self, row: i64, vectors: &[f32], ways: usize) -> bool {
+        self.remove(row);
+        let dimensions = vectors.len() / ways.max(1);
         if self.rows.is_empty() {
-            self.dimensions = vector.len();
-            self.whole = Whole::new(vector.len());
+            self.dimensions = dimensions;
+            self.whole = Whole::new(dimensions);
         }
-        if vector.is_empty() || vector.len() != self.dimensions {
+        if dimensions == 0 || dimensions != self.dimensions {
             return false;
         }
-        if let Some(place) = self.places.get(&row).copied() {
-            self.exact[place * self.dimensions..][..self.dimensions].copy_from_slice(vector);
-            self.whole.set(place, vector);
-        } else {
-            self.places.insert(row, self.rows.len());
+        for vector in vectors.chunks_exact(dimensions) {
+            self.places.entry(row).or_default().push(self.rows.len());
             self.rows.push(row);
             self.exact.extend_from_slice(vector);
             self.whole.push(vector);
@@ -47,13 +49,22 @@ impl Nearest {
         true
     }
 
-    /// Removes the vector of a row; the last one takes its place.
+    /// Removes the vectors of a row; the last ones take their places.
     pub(super) fn remove(&mut self, row: i64) {
-        let Some(place) = self.places.remove(&row) else { return };
+        let mut places = self.places.remove(&row).unwrap_or_default();
+        // From the last one on, so that none of them is moved.
+        places.sort_unstable_by_key(|place| Reverse(*place));
+        for place in places {
+            self.swap_remove(place);
+        }
+    }
+
+    fn swap_remove(&mut self, place: usize) {
         let last = self.rows.len() - 1;
         self.rows.swap_remove(place);
         if let Some(moved) = self.rows.get(place) {
-            self.places.insert(*moved, place);
+            let places = self.places.get_mut(moved).into_iter().flatten();
+            places.filter(|at| **at == last).for_each(|at| *at = place);
             let (from, to) = (last * self.dimensions, place * self.dimensions);
             self.exact.copy_within(from..from + self.dimensions, to);
         }
@@ -61,41 +72,47 @@ impl Nearest {
         self.whole.swap_remove(place);
     }
 
-    /// The rows that have a vector.
-    pub(super) fn rows(&self) -> &[i64] {
-        &self.rows
+    /// The rows that have vectors.
+    pub(super) fn rows(&self) -> impl Iterator<Item = i64> {
+        self.places.keys().copied()
     }
 
-    /// The cosine of a row's vector and another one; none where it has none.
+    /// The cosine of a row's vector that is nearest to another one; none where it has none.
     pub(super) fn cosine(&self, row: i64, vector: &[f32]) -> Option<f32> {
-        let place = self.places.get(&row)?;
-        (vector.len() == self.dimensions).then(|| self.cosine_at(*place, vector))
+        if vector.len() != self.dimensions {
+            return None;
+        }
+        let cosines = self.places.get(&row)?.iter().map(|place| self.cosine_at(*place, vector));
+        cosines.max_by(f32::total_cmp)
     }
 
-    /// The rows that are nearest to a vector, nearest first, with their cosines; of equal ones the lower row.
-    pub(super) fn best(&self, vector: &[f32], count: usize) -> Vec<(i64, f32)> {
+    /// The admitted rows that are nearest to a vector, nearest first, with their cosines; of equal ones the lower row.
+    pub(super) fn best(&self, vector: &[f32], count: usize, admits: impl Fn(i64) -> bool) -> Vec<(i64, f32)> {
         if vector.len() != self.dimensions || count == 0 {
             return vec![];
         }
-        let places = match self.rows.len() {
-            0..=COMPARED_AT_ONCE_MAX => (0..self.rows.len()).collect(),
-            _ => self.candidates(vector, count + RESCORED),
+        let places: Vec<usize> = match self.rows.len() {
+            all @ 0..=COMPARED_AT_ONCE_MAX => (0..all).filter(|place| admits(self.rows[*place])).collect(),
+            _ => self.candidates(vector, count + RESCORED, admits),
         };
         let cosine = |place| (self.rows[place], self.cosine_at(place, vector));
         let mut best: Vec<(i64, f32)> = places.into_iter().map(cosine).collect();
+        // Of each row the nearest vector.
+        best.sort_unstable_by(|(row, one), (other_row, other)| row.cmp(other_row).then(other.total_cmp(one)));
+        best.dedup_by_key(|(row, _)| *row);
         best.sort_unstable_by(|(row, one), (other_row, other)| other.total_cmp(one).then(row.cmp(other_row)));
         best.truncate(count);
         best
     }
 
-    /// The places that seem the nearest in whole numbers.
-    fn candidates(&self, vector: &[f32], count: usize) -> Vec<usize> {
+    /// The admitted places that seem the nearest in whole numbers.
+    fn candidates(&self, vector: &[f32], count: usize, admits: impl Fn(i64) -> bool) -> Vec<usize> {
         // The worst of the best on top. What whole numbers give is no NaN, so that bits order it.
         let mut best: BinaryHeap<Reverse<(OrderedScore, usize)>> = BinaryHeap::with_capacity(count + 1);
         let mut least = f32::NEG_INFINITY;
         scan(&self.whole, vector, |start, scores| {
             for (place, score) in (start..).zip(scores) {
-                if *score > least {
+                if *score > least && admits(self.rows[place]) {
                     best.push(Reverse((OrderedScore(*score), place)));
                     if best.len() > count {
                         best.pop();
@@ -175,11 +192,11 @@ mod tests {
         for (count, dimensions) in [(1, 384), (100, 30), (2_000, 384), (5_000, 100)] {
             let all: Vec<_> = (0..count).map(|n| (n * 3, vector(i64::unsigned_abs(n), dimensions))).collect();
             let mut nearest = Nearest::default();
-            assert!(all.iter().all(|(row, vector)| nearest.put(*row, vector)));
+            assert!(all.iter().all(|(row, vector)| nearest.put(*row, vector, 1)));
             let (mut found, mut wanted) = (0, 0);
             for asked in 0..50 {
                 let asked = vector(1_000_000 + asked, dimensions);
-                let best = nearest.best(&asked, 10);
+                let best = nearest.best(&asked, 10, |_| true);
                 assert!(best.windows(2).all(|two| two[0].1 >= two[1].1));
                 let exact = exact(&all, &asked, 10);
                 wanted += exact.len();
@@ -194,18 +211,18 @@ mod tests {
         let mut nearest = Nearest::default();
         let all: Vec<_> = (0..600).map(|n| (n, vector(i64::unsigned_abs(n) + 1, 40))).collect();
         for (row, vector) in &all {
-            nearest.put(*row, vector);
+            nearest.put(*row, vector, 1);
         }
         for row in (0..600).filter(|row| row % 2 == 0) {
             nearest.remove(row);
         }
         nearest.remove(12_345);
-        assert_eq!(nearest.rows().len(), 300);
+        assert_eq!(nearest.rows().count(), 300);
         let moved = vector(77_777, 40);
-        nearest.put(599, &moved);
+        nearest.put(599, &moved, 1);
         for (row, vector) in all.iter().filter(|(row, _)| row % 2 == 1) {
             let asked = if *row == 599 { &moved } else { vector };
-            let best = nearest.best(asked, 1);
+            let best = nearest.best(asked, 1, |_| true);
             assert_eq!(best[0].0, *row);
             assert!((best[0].1 - 1.0).abs() < 1e-4);
         }
@@ -216,12 +233,38 @@ mod tests {
     #[test]
     fn vectors_of_other_dimensions_are_refused_and_find_nothing() {
         let mut nearest = Nearest::default();
-        assert!(nearest.best(&[1.0], 3).is_empty());
-        assert!(nearest.put(1, &[1.0, 0.0]));
-        assert!(!nearest.put(2, &[1.0, 0.0, 0.0]));
-        assert!(nearest.best(&[1.0], 3).is_empty());
+        assert!(nearest.best(&[1.0], 3, |_| true).is_empty());
+        assert!(nearest.put(1, &[1.0, 0.0], 1));
+        assert!(!nearest.put(2, &[1.0, 0.0, 0.0], 1));
+        assert!(nearest.best(&[1.0], 3, |_| true).is_empty());
         assert_eq!(nearest.cosine(1, &[1.0]), None);
         nearest.remove(1);
-        assert!(nearest.put(2, &[1.0, 0.0, 0.0]), "none is left that has two");
+        assert!(nearest.put(2, &[1.0, 0.0, 0.0], 1), "none is left that has two");
+    }
+    #[test]
+    fn a_row_with_several_vectors_is_found_once_by_the_nearest_and_only_admitted_ones_are_found() {
+        for count in [100, 1_000] {
+            let mut nearest = Nearest::default();
+            for row in 0..count {
+                let ways: Vec<f32> = (0..3).flat_map(|way| vector(row * 3 + way + 1, 32)).collect();
+                assert!(nearest.put(i64::try_from(row).unwrap(), &ways, 3));
+            }
+            let asked = vector(7 * 3 + 2 + 1, 32);
+            let best = nearest.best(&asked, 5, |_| true);
+            assert_eq!(best[0].0, 7);
+            assert!(
+                (best[0].1 - 1.0).abs() < 1e-4 && (nearest.cosine(7, &asked).unwrap() - 1.0).abs() < 1e-4
+            );
+            assert_eq!(best.iter().filter(|(row, _)| *row == 7).count(), 1);
+            let odd = nearest.best(&asked, 20, |row| row % 2 == 0);
+            assert!(odd.len() == 20 && odd.iter().all(|(row, _)| row % 2 == 0), "{odd:?}");
+            for row in (0..count).filter(|row| row % 3 != 0) {
+                nearest.remove(i64::try_from(row).unwrap());
+            }
+            for row in (0..count).step_by(3) {
+                let asked = vector(row * 3 + 1 + 1, 32);
+                assert_eq!(nearest.best(&asked, 1, |_| true)[0].0, i64::try_from(row).unwrap());
+            }
+        }
     }
 }

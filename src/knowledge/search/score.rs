@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tertulia_actors::domain::Entry;
+use tertulia_actors::domain::{Entry, Language};
 
 use super::vocabulary::{StemId, Vocabulary};
 use crate::knowledge::text::stems::{Stems, Term, is_piece, pieces, sentences};
@@ -77,48 +77,65 @@ impl Asked {
 
 /// An entry, read into stems.
 pub(super) struct Stored {
-    /// The ways in which its question puts it: each of its sentences that has a subject, and the whole. Each sorted.
-    ways: Vec<Vec<StemId>>,
+    phrasings: Vec<Phrasing>,
     /// The subjects of the answer, sorted.
     answer: Vec<StemId>,
-    /// How often the question has each term and piece; sorted.
+}
+
+/// One way in which an entry's question is put.
+struct Phrasing {
+    /// Each of its sentences that has a subject, and the whole. Each sorted.
+    ways: Vec<Vec<StemId>>,
+    /// How often it has each term and piece; sorted.
     frequencies: Vec<(StemId, f32)>,
-    /// Terms of the question.
+    /// Its terms.
     length: f32,
 }
 
 impl Stored {
     /// Reads an entry. One without a question is a passage: what it says is compared like a question.
     pub(super) fn new(stems: &Stems, vocabulary: &Vocabulary, entry: &Entry) -> Self {
-        let (question, answer) = sides(entry);
+        let (questions, answer) = sides(entry);
+        let mut answer = ids(stems, vocabulary, answer, entry.language);
+        answer.retain(|id| vocabulary.is_subject(*id));
+        let read = |question: &str| Phrasing::new(stems, vocabulary, question, entry.language);
+        Self { phrasings: questions.into_iter().map(read).collect(), answer }
+    }
+}
+
+impl Phrasing {
+    fn new(stems: &Stems, vocabulary: &Vocabulary, question: &str, language: Language) -> Self {
         // What lies behind is not in the index either.
         let end = question.char_indices().nth(TEXT_CHARS_MAX).map_or(question.len(), |(end, _)| end);
         let question = &question[..end];
-        let language = Some(entry.language);
-        let ids = |text: &str| -> Vec<StemId> {
-            let terms = stems.terms(text, language);
-            let known: BTreeSet<_> = terms.iter().filter_map(|term| vocabulary.id(&term.stem)).collect();
-            known.into_iter().collect()
-        };
+        let ids = |text: &str| ids(stems, vocabulary, text, language);
         let has_subject = |way: &Vec<StemId>| way.iter().any(|id| vocabulary.is_subject(*id));
         let sentences = sentences(question).map(ids).filter(has_subject).take(WAYS_MAX);
         let ways = sentences.chain([ids(question)]).collect();
-        let mut answer_ids = ids(answer);
-        answer_ids.retain(|id| vocabulary.is_subject(*id));
         let (mut frequencies, mut length) = (BTreeMap::<StemId, f32>::new(), 0.0);
-        for held in indexed(&stems.terms(question, language)) {
+        for held in indexed(&stems.terms(question, Some(language))) {
             length += if is_piece(&held) { 0.0 } else { 1.0 };
             if let Some(id) = vocabulary.id(&held) {
                 *frequencies.entry(id).or_default() += 1.0;
             }
         }
-        Self { ways, answer: answer_ids, frequencies: frequencies.into_iter().collect(), length }
+        Self { ways, frequencies: frequencies.into_iter().collect(), length }
     }
 }
 
-/// The two sides of an entry as they are indexed: what it is asked by, and what it answers beside that.
-pub(in crate::knowledge) fn sides(entry: &Entry) -> (&str, &str) {
-    if entry.question.is_empty() { (&entry.answer, "") } else { (&entry.question, &entry.answer) }
+/// The known stems of a text, sorted.
+fn ids(stems: &Stems, vocabulary: &Vocabulary, text: &str, language: Language) -> Vec<StemId> {
+    let terms = stems.terms(text, Some(language));
+    let known: BTreeSet<_> = terms.iter().filter_map(|term| vocabulary.id(&term.stem)).collect();
+    known.into_iter().collect()
+}
+
+/// The two sides of an entry as they are indexed: the ways in which it is asked by, and what it answers beside that.
+pub(in crate::knowledge) fn sides(entry: &Entry) -> (Vec<&str>, &str) {
+    match entry.questions().collect::<Vec<_>>() {
+        none if none.is_empty() => (vec![&entry.answer], ""),
+        questions => (questions, &entry.answer),
+    }
 }
 
 /// What the index holds of terms: their stems, and the pieces of these.
@@ -126,16 +143,23 @@ pub(in crate::knowledge) fn indexed(terms: &[Term]) -> impl Iterator<Item = Stri
     terms.iter().flat_map(|term| pieces(&term.stem).into_iter().chain([term.stem.clone()]))
 }
 
-/// Scores an entry, 0 (nothing in common) to 1 (one of its ways has just the stems of a sentence of the query).
+/// Scores an entry by the way of putting its question that fits best, 0 (nothing in common) to 1 (one of its sentences has just
+/// the stems of a sentence of the query).
 ///
 /// How near the nearest ways of asking are, drawn up towards BM25 of the question the less they are the same, and as far as
 /// the query tells something: "water" alone is in half of the questions. What has no way of asking in common with the query
 /// is a passage at the best, by what question and answer have of it.
 pub(super) fn score(vocabulary: &Vocabulary, asked: &Asked, stored: &Stored) -> f32 {
+    let of = |phrasing| score_of(vocabulary, asked, phrasing, &stored.answer);
+    stored.phrasings.iter().map(of).fold(0.0, f32::max)
+}
+
+/// How well one way of putting the question fits.
+fn score_of(vocabulary: &Vocabulary, asked: &Asked, stored: &Phrasing, answer: &[StemId]) -> f32 {
     let pairs = asked.ways.iter().flat_map(|asked| stored.ways.iter().map(move |way| (asked, way)));
-    let near = pairs.map(|(asked, way)| nearness(vocabulary, asked, way, &stored.answer)).fold(0.0, f32::max);
+    let near = pairs.map(|(asked, way)| nearness(vocabulary, asked, way, answer)).fold(0.0, f32::max);
     let bm25 = bm25(vocabulary, asked, stored);
-    let passage = ANSWER_SCORE_MAX * bm25.max(coverage(asked, stored));
+    let passage = ANSWER_SCORE_MAX * bm25.max(coverage(asked, stored, answer));
     if near <= f32::EPSILON {
         return passage;
     }
@@ -182,16 +206,16 @@ fn evidence(vocabulary: &Vocabulary, squares: f32) -> f32 {
 }
 
 /// The share of the query's weight that question and answer cover together.
-fn coverage(asked: &Asked, stored: &Stored) -> f32 {
+fn coverage(asked: &Asked, stored: &Phrasing, answer: &[StemId]) -> f32 {
     let (Some(asked), Some(question)) = (asked.ways.last(), stored.ways.last()) else { return 0.0 };
     let all: f32 = asked.iter().map(|term| term.weight).sum();
-    let covered = asked.iter().filter(|term| term.is_in(question) || term.is_in(&stored.answer));
+    let covered = asked.iter().filter(|term| term.is_in(question) || term.is_in(answer));
     let covered: f32 = covered.map(|term| term.weight * term.certainty).sum();
     if all > f32::EPSILON { covered / all } else { 0.0 }
 }
 
 /// BM25 of the question as a share of what an entry of average length would have that has each term once; at most 1.
-fn bm25(vocabulary: &Vocabulary, asked: &Asked, stored: &Stored) -> f32 {
+fn bm25(vocabulary: &Vocabulary, asked: &Asked, stored: &Phrasing) -> f32 {
     let long = BM25_K1 * (1.0 - BM25_B + BM25_B * stored.length / vocabulary.average_length);
     let of_term = |term: &Meant| {
         let found = term.ids.iter().filter_map(|id| {

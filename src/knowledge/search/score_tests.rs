@@ -16,7 +16,7 @@ fn vocabulary(stems: &Stems, texts: &[&str]) -> Vocabulary {
     });
     let mut counts: BTreeMap<_, _> = all.map(|stem| (stem, 1)).collect();
     counts.insert("water".into(), 50);
-    Vocabulary::new(counts, 100, 800.0, stems)
+    Vocabulary::new(counts, 100, 8.0, stems)
 }
 
 fn asked(stems: &Stems, vocabulary: &Vocabulary, query: &str) -> Asked {
@@ -37,7 +37,7 @@ fn asked(stems: &Stems, vocabulary: &Vocabulary, query: &str) -> Asked {
 }
 
 fn entry(question: &str, answer: &str) -> Entry {
-    Entry { id: "e".into(), language: Language::ENGLISH, question: question.into(), answer: answer.into() }
+    Entry::new("e", Language::ENGLISH, question, answer)
 }
 
 fn check(query: &str, question: &str, answer: &str) -> f32 {
@@ -94,7 +94,7 @@ fn a_question_is_put_in_each_of_its_sentences_with_a_subject_and_in_all() {
             let names: BTreeSet<_> = way.iter().filter_map(|id| vocabulary.stem(*id)).collect();
             Vec::from_iter(names).join(" ")
         };
-        stored.ways.iter().map(name).collect()
+        stored.phrasings[0].ways.iter().map(name).collect()
     };
     assert_eq!(put("Water? 1.5 l. Bottles!"), ["water", "1 5 l", "bottl", "1 5 bottl l water"]);
     assert_eq!(put("A deposit? How much is it?"), ["deposit", "deposit much"]);

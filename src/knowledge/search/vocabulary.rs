@@ -54,13 +54,16 @@ impl Vocabulary {
                 length += if is_piece(row.get_ref(0)?.as_str()?) { 0.0 } else { row.get::<_, f64>(2)? };
             }
         }
-        Ok(Self { languages: languages(conn)?, ..Self::new(counts, total(conn)?, length, stems) })
+        let (entries, questions) = totals(conn)?;
+        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "an average")]
+        let average_length = (length / questions.max(1) as f64) as f32;
+        Ok(Self { languages: languages(conn)?, ..Self::new(counts, entries, average_length, stems) })
     }
 
-    /// Of stems and the number of questions that each occurs in. Sorted, so that the same entries give the same vocabulary
+    /// Of stems and the number of entries in whose questions each occurs. Sorted, so that the same entries give the same vocabulary
     /// and scores, to the last bit, in every process.
-    pub(super) fn new(counts: BTreeMap<String, u64>, total: u64, length: f64, stems: &Stems) -> Self {
-        let mut vocabulary = Self { total, ..Self::default() };
+    pub(super) fn new(counts: BTreeMap<String, u64>, total: u64, average_length: f32, stems: &Stems) -> Self {
+        let mut vocabulary = Self { total, average_length: average_length.max(1.0), ..Self::default() };
         for (id, (stem, count)) in (0..).zip(counts) {
             vocabulary.weights.push(weight(count, total));
             vocabulary.subjects.push(stems.is_subject(&stem));
@@ -68,9 +71,6 @@ impl Vocabulary {
             vocabulary.stems.push(Arc::clone(&stem));
             vocabulary.ids.insert(stem, id);
         }
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "an average")]
-        let average = (length / total.max(1) as f64) as f32;
-        vocabulary.average_length = average.max(1.0);
         vocabulary
     }
 
@@ -180,9 +180,14 @@ fn languages(conn: &Connection) -> rusqlite::Result<Vec<Language>> {
 }
 
 /// How many entries there are.
-fn total(conn: &Connection) -> rusqlite::Result<u64> {
-    let total: i64 = conn.query_row("SELECT count(*) FROM knowledge", [], |row| row.get(0))?;
-    Ok(total.unsigned_abs())
+/// How many entries there are, and in how many ways their questions are put.
+fn totals(conn: &Connection) -> rusqlite::Result<(u64, u64)> {
+    let (entries, more): (i64, i64) = conn.query_row(
+        "SELECT count(*), coalesce(sum(json_array_length(phrasings)), 0) FROM knowledge",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    Ok((entries.unsigned_abs(), (entries + more).unsigned_abs()))
 }
 
 /// The inverse document frequency of BM25, of a stem that `count` of `total` questions have.

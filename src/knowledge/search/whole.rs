@@ -30,19 +30,10 @@ impl Whole {
     }
 
     pub(super) fn push(&mut self, vector: &[f32]) {
-        let place = self.scales.len();
-        self.numbers.resize(self.numbers.len() + self.width, 0);
-        self.scales.push(0.0);
-        self.set(place, vector);
-    }
-
-    pub(super) fn set(&mut self, place: usize, vector: &[f32]) {
         let (numbers, scale) = rounded(vector, STORED_MAX);
-        let padded = numbers.chain(std::iter::repeat(0));
-        for (number, value) in self.numbers[place * self.width..][..self.width].iter_mut().zip(padded) {
-            *number = u8::try_from(value + ZERO).unwrap_or(u8::MAX);
-        }
-        self.scales[place] = scale;
+        let padded = numbers.chain(std::iter::repeat(0)).take(self.width);
+        self.numbers.extend(padded.map(|value| u8::try_from(value + ZERO).unwrap_or(u8::MAX)));
+        self.scales.push(scale);
     }
 
     /// Removes a vector; the last one takes its place.

@@ -1,6 +1,6 @@
 //! Vectors of entries that come, change and go.
 
-use tertulia_actors::domain::{Language, Timestamp};
+use tertulia_actors::domain::{Filter, Language, Timestamp};
 use tertulia_actors::ports::Search;
 
 use super::*;
@@ -14,8 +14,7 @@ fn base() -> Connection {
 }
 
 fn entry_of(id: &str, question: &str) -> Entry {
-    let (id, question) = (id.to_owned(), question.to_owned());
-    Entry { id, language: Language::ENGLISH, question, answer: "Yes.".into() }
+    Entry::new(id, Language::ENGLISH, question, "Yes.")
 }
 
 fn put_entries(conn: &Connection, entries: &[(&str, &str)]) {
@@ -59,7 +58,7 @@ fn a_text_that_changes_or_goes_loses_its_vectors_and_another_language_keeps_its_
     assert_eq!(progress(&conn, "one").unwrap(), (2, 2), "the same text means the same");
     put_entries(&conn, &[("a", "price?")]);
     assert_eq!(progress(&conn, "one").unwrap(), (2, 1));
-    assert_eq!(unembedded(&conn, "one", 0, 9).unwrap()[0].text, Embeddable::query("price?"));
+    assert_eq!(unembedded(&conn, "one", 0, 9).unwrap()[0].texts, [Embeddable::query("price?")]);
     remove(&conn, "b", None).unwrap();
     assert_eq!(progress(&conn, "one").unwrap(), (1, 0));
 }
@@ -71,7 +70,8 @@ fn a_vector_of_a_text_that_is_gone_or_says_something_else_by_now_is_not_kept() {
     let found = unembedded(&conn, "one", 0, 9).unwrap();
     put_entries(&conn, &[("a", "price?")]);
     remove(&conn, "b", None).unwrap();
-    let late = found.into_iter().map(|Unembedded { row, text }| Embedded { row, text, vector: None });
+    let late =
+        found.into_iter().map(|Unembedded { row, texts }| Embedded { row, texts, vectors: vec![None] });
     assert_eq!(put(&conn, "one", &late.collect::<Vec<_>>()).unwrap(), 0);
     assert_eq!(progress(&conn, "one").unwrap(), (1, 0));
 }
@@ -82,13 +82,13 @@ fn a_passage_stands_for_itself() {
     let passage = Entry { answer: "Our water comes from the hills.".into(), ..entry_of("a", "") };
     import_unchecked(&conn, &[passage], Timestamp(0)).unwrap();
     let found = unembedded(&conn, "one", 0, 9).unwrap();
-    assert_eq!(found[0].text, Embeddable::passage("Our water comes from the hills."));
+    assert_eq!(found[0].texts, [Embeddable::passage("Our water comes from the hills.")]);
 }
 
 /// What is found for a text, by the same model.
 fn find(conn: &Connection, searcher: &mut Searcher, text: &str) -> Vec<(String, f32)> {
     let embedding = embed(&[Embeddable::query(text)]).unwrap().pop().flatten();
-    let search = Search { text: text.into(), embedding, language: None, limit: 3 };
+    let search = Search { text: text.into(), embedding, language: None, filter: Filter::default(), limit: 3 };
     let hits = searcher.find(conn, &search).unwrap();
     hits.into_iter().map(|hit| (hit.entry.id, hit.score)).collect()
 }
@@ -116,10 +116,39 @@ fn a_search_finds_what_means_the_same_and_sees_every_change_at_once() {
 }
 
 #[test]
+fn each_way_of_putting_a_question_is_found_by_what_it_means_also_beside_one_that_cannot_be_read() {
+    let conn = base();
+    let phrased = |id: &str, question: &str, phrasings: &[&str]| Entry {
+        phrasings: phrasings.iter().map(|text| (*text).to_owned()).collect(),
+        ..entry_of(id, question)
+    };
+    let entries = [phrased("a", "[?", &["Is there water?", "What does it cost?"]), phrased("b", "Who?", &[])];
+    import(&conn, &entries, Timestamp(0)).unwrap();
+    embed_everything(&conn, "one");
+    let mut searcher = Searcher::new(Some("one".into()));
+    for text in ["I am thirsty", "any price"] {
+        let found = find(&conn, &mut searcher, text);
+        assert!(found[0].0 == "a" && found[0].1 > 0.7, "{text}: {found:?}");
+    }
+    import(&conn, &[phrased("a", "[?", &["What does it cost?"])], Timestamp(0)).unwrap();
+    assert_eq!(progress(&conn, "one").unwrap(), (2, 1), "other ways mean something else");
+    embed_everything(&conn, "one");
+    assert!(find(&conn, &mut searcher, "I am thirsty").iter().all(|(_, score)| *score < 0.5));
+}
+
+#[test]
 fn bytes_that_are_no_vector_are_as_if_there_were_none() {
-    assert_eq!(read(&bytes(&[1.0, -0.5])).as_deref(), Some(&[1.0, -0.5][..]));
-    assert_eq!(read(&[0, 0, 128]), None);
-    assert_eq!(read(&bytes(&[f32::NAN])), None);
+    let of = |values: &[f32]| Some(Embedding::from(values));
+    for (vectors, ways, read_back) in [
+        (vec![of(&[1.0, -0.5])], 1, Some(vec![1.0, -0.5])),
+        (vec![None, of(&[1.0, -0.5]), of(&[0.0, 1.0])], 3, Some(vec![0.0, 0.0, 1.0, -0.5, 0.0, 1.0])),
+        (vec![of(&[1.0, -0.5]), of(&[0.0, 1.0])], 3, None),
+        (vec![of(&[f32::NAN])], 1, None),
+        (vec![of(&[1.0])], 0, None),
+    ] {
+        assert_eq!(read(&bytes(&vectors).unwrap(), ways), read_back, "{vectors:?}");
+    }
+    assert_eq!((bytes(&[None, None]), read(&[0, 0, 128], 1)), (None, None));
     let conn = base();
     put_entries(&conn, &[("a", "Do you have water?"), ("b", "What is the price?")]);
     embed_everything(&conn, "one");

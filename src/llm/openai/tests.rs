@@ -29,9 +29,9 @@ fn conversation(n: u128) -> ConversationId {
 fn query() -> Query {
     let said =
         |speaker, text: &str| HistoryItem { conversation: conversation(1), speaker, text: text.into() };
-    let hit = |question: &str, answer: &str| {
-        let (question, answer) = (question.into(), answer.into());
-        Hit { entry: Entry { id: "x".into(), language: Language::ENGLISH, question, answer }, score: 0.3 }
+    let hit = |question: &str, answer: &str| Hit {
+        entry: Entry::new("x", Language::ENGLISH, question, answer),
+        score: 0.3,
     };
     Query {
         conversation: conversation(1),

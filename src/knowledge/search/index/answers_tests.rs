@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tertulia_actors::domain::{Class, ConversationId, Disposition, Entry, TurnId};
+use tertulia_actors::domain::{
+    Account, Channel, Class, ConversationId, Disposition, Entry, Timestamp, TurnId,
+};
 use tertulia_actors::pipeline::{Pipeline, TurnInput, TurnResult};
 use tertulia_actors::settings::{PipelineSettings, Routes};
 use tertulia_actors::testkit::{NoTurns, in_place, message, services};
@@ -44,6 +46,8 @@ impl Shop {
     async fn answer(&self, burst: &str) -> TurnResult {
         let input = TurnInput {
             conversation: ConversationId::new(uuid::Uuid::nil()),
+            account: Account::new(Channel::Web, "web"),
+            now: Timestamp(0),
             turn: TurnId::new(uuid::Uuid::nil()),
             messages: burst.lines().map(|line| message("text", Some(line))).collect(),
             language: None,

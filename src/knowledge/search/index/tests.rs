@@ -1,4 +1,4 @@
-use tertulia_actors::domain::{Entry, Timestamp};
+use tertulia_actors::domain::{Entry, Filter, Timestamp};
 
 use super::*;
 use crate::knowledge::entries::{self, KNOWLEDGE_MIGRATION, import, load_sample_once};
@@ -13,7 +13,7 @@ fn sample() -> Connection {
 }
 
 fn search(text: &str, language: Option<Language>) -> Search {
-    Search { text: text.into(), embedding: None, language, limit: 3 }
+    Search { text: text.into(), embedding: None, language, filter: Filter::default(), limit: 3 }
 }
 
 fn find(conn: &Connection, search: &Search) -> Vec<Hit> {
@@ -170,7 +170,7 @@ fn a_word_with_one_typing_error_finds_its_entry() {
 fn found_in(language: &str, question: &str, asked: &str) -> bool {
     let conn = sample();
     let language: Language = language.parse().unwrap();
-    let entry = Entry { id: "own".into(), language, question: question.into(), answer: "-".into() };
+    let entry = Entry::new("own", language, question, "-");
     import(&conn, &[entry], NOW).unwrap();
     ask(&conn, asked).first().is_some_and(|hit| hit.entry.id == "own")
 }
@@ -196,7 +196,7 @@ fn a_guessed_word_is_less_than_a_known_one() {
 fn how_long_entries_are_does_not_depend_on_those_that_were_removed() {
     let conn = sample();
     let before = ask(&conn, "delivery on friday please");
-    conn.execute("INSERT INTO knowledge VALUES (100000, 'x', 'en', 'q', 'a', 0)", []).unwrap();
+    conn.execute("INSERT INTO knowledge (rowid, id, language, question, answer, updated_at) VALUES (100000, 'x', 'en', 'q', 'a', 0)", []).unwrap();
     conn.execute("DELETE FROM knowledge WHERE id = 'x'", []).unwrap();
     let last = entries::list(&conn, None, usize::MAX).unwrap().remove(0);
     conn.execute(
@@ -249,12 +249,7 @@ fn searches_see_what_was_committed_before_them() {
     let mut vectors = SqliteVectors::new(&path, None);
     let mut camel = || vectors.compute(search("camels", None)).unwrap();
     assert!(camel().is_empty());
-    let entry = Entry {
-        id: "camel".into(),
-        language: Language::ENGLISH,
-        question: "Do you have camels?".into(),
-        answer: "No.".into(),
-    };
+    let entry = Entry::new("camel", Language::ENGLISH, "Do you have camels?", "No.");
     import(&conn, std::slice::from_ref(&entry), NOW).unwrap();
     let hits = camel();
     assert_eq!((hits.len(), &hits[0].entry), (1, &entry));
@@ -265,12 +260,7 @@ fn a_search_forgets_what_it_remembered_of_entries_that_changed() {
     let (_folder, path, conn) = file();
     let mut vectors = SqliteVectors::new(&path, None);
     let mut hits = || vectors.compute(search("Do you have camels?", None)).unwrap();
-    let camel = |answer: &str| Entry {
-        id: "camel".into(),
-        language: Language::ENGLISH,
-        question: "Do you have camels?".into(),
-        answer: answer.into(),
-    };
+    let camel = |answer: &str| Entry::new("camel", Language::ENGLISH, "Do you have camels?", answer);
     for answer in ["No.", "Two of them."] {
         import(&conn, &[camel(answer)], NOW).unwrap();
         assert_eq!(hits()[0].entry.answer, answer);
