@@ -28,6 +28,7 @@ use super::{AppError, Ground};
 use crate::channels::whatsapp::WhatsappOutbound;
 use crate::config::{Config, EmbeddingBackend};
 use crate::embedding::{Model, ModelEmbedder, OpenAiEmbedder};
+use crate::knowledge::vectors::VectorSpace;
 use crate::knowledge::{ExampleClassifier, HashedEmbedder, SqliteVectors};
 use crate::llm::{OpenAiQuery, StoredQuery};
 
@@ -177,11 +178,15 @@ async fn embedding_elsewhere(
     services.front("services/embedding".into(), section.front_settings(), make).await
 }
 
-/// The name by which the vectors of the configured model are kept; none where there is no model.
-fn vectors_of(config: &Config, model: Option<&Arc<Model>>) -> Option<String> {
+/// The vectors of the configured model; none where there is no model.
+fn space(config: &Config, model: Option<&Arc<Model>>) -> Option<VectorSpace> {
     match config.embedding.backend {
-        EmbeddingBackend::Model => model.map(|model| model.fingerprint().to_owned()),
-        EmbeddingBackend::Openai => Some(config.embedding.endpoint_name()),
+        EmbeddingBackend::Model => model
+            .map(|model| VectorSpace { model: model.fingerprint().to_owned(), unrelated: model.unrelated() }),
+        EmbeddingBackend::Openai => Some(VectorSpace {
+            model: config.embedding.endpoint_name(),
+            unrelated: config.embedding.endpoint.unrelated_cosine,
+        }),
         EmbeddingBackend::None | EmbeddingBackend::Hashed => None,
     }
 }
@@ -208,7 +213,9 @@ pub(super) async fn start_indexer(
     embedding: Option<FrontHandle<EmbeddingService>>,
     knowledge: Arc<dyn KnowledgeBase>,
 ) -> Result<(), AppError> {
-    let Some((embedding, model)) = embedding.zip(vectors_of(config, model)) else { return Ok(()) };
+    let Some((embedding, VectorSpace { model, .. })) = embedding.zip(space(config, model)) else {
+        return Ok(());
+    };
     let root = services.root.clone();
     let fronts = services.fronts();
     let started = start_on(&fronts, move || {
@@ -225,11 +232,11 @@ async fn vectors(
     model: Option<&Arc<Model>>,
 ) -> Result<FrontHandle<VectorsService>, AppError> {
     let (section, path) = (&config.vectors, config.storage.path.clone());
-    let model = vectors_of(config, model);
+    let space = space(config, model);
     let (threads, crew) = (section.threads, Crew::of(section.threads));
     let make = move |keeper: &Rc<Keeper>, limits: &SupervisionSettings| {
-        let (path, model) = (path.clone(), model.clone());
-        let make = move || SqliteVectors::new(&path, model.clone());
+        let (path, space) = (path.clone(), space.clone());
+        let make = move || SqliteVectors::new(&path, space.clone());
         VectorsService(Engine::Threads(Threads::start(keeper, limits, &crew, make)))
     };
     services.front("services/vectors".into(), section.front.over(threads), make).await

@@ -152,6 +152,7 @@ pub(super) const RANGES: &[Range] = &[
     because("query.front.queue_max", 0, MANY, "0 lets no call wait"),
     whole("query.front.deadline_ms", 1, DAY_MS),
     whole("embedding.endpoint.dimensions", 1, 16_384),
+    real("embedding.endpoint.unrelated_cosine", 0.95),
     because("embedding.endpoint.timeout_ms", 1, DAY_MS, "at 0 no answer would ever come"),
     because("embedding.endpoint.connect_timeout_ms", 1, DAY_MS, "at 0 no answer would ever come"),
     whole("embedding.endpoint.response_limit_bytes", 1_024, 1 << 30),

@@ -29,6 +29,12 @@ impl Model {
 
     /// Never called: there is no model.
     #[must_use]
+    pub const fn unrelated(&self) -> f32 {
+        match *self {}
+    }
+
+    /// Never called: there is no model.
+    #[must_use]
     pub const fn reads(&self, _: &str) -> bool {
         match *self {}
     }

@@ -26,6 +26,8 @@ pub struct EndpointSettings {
     pub api_key: Secret,
     /// How long the vectors shall be, for a model that can shorten them; the model's own length where it is not given.
     pub dimensions: Option<usize>,
+    /// The cosine of texts that have nothing to do with each other, by this model.
+    pub unrelated_cosine: f32,
     /// A call that takes longer than this is given up; people wait for it. Less than the front's deadline.
     pub timeout_ms: u64,
     /// A connection that is not made after this long is given up.
@@ -42,6 +44,7 @@ impl Default for EndpointSettings {
             model: String::new(),
             api_key: Secret::default(),
             dimensions: None,
+            unrelated_cosine: 0.0,
             timeout_ms: 1_500,
             connect_timeout_ms: 1_000,
             response_limit_bytes: 16 * 1024 * 1024,

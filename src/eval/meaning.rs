@@ -10,20 +10,24 @@ use super::EvalError;
 use crate::embedding::{Model, ModelEmbedder};
 use crate::knowledge::classify::labels::Example;
 use crate::knowledge::search::index::Searcher;
-use crate::knowledge::vectors::embed_all;
+use crate::knowledge::vectors::{VectorSpace, embed_all};
 
 /// Texts that are embedded at a time.
 const PAGE: usize = 64;
 
 /// A model behind its port, as the server has it; or none.
 #[derive(Default)]
-pub struct Meaning(Option<(ModelEmbedder, String)>);
+pub struct Meaning(Option<(ModelEmbedder, VectorSpace)>);
 
 impl Meaning {
     /// By a model, if there is one; on this thread.
     #[must_use]
     pub fn by(model: Option<Model>) -> Self {
-        Self(model.map(Arc::new).map(|model| (ModelEmbedder::new(&model), model.fingerprint().to_owned())))
+        let space = |model: &Model| VectorSpace {
+            model: model.fingerprint().to_owned(),
+            unrelated: model.unrelated(),
+        };
+        Self(model.map(Arc::new).map(|model| (ModelEmbedder::new(&model), space(&model))))
     }
 
     /// The meaning of what somebody says, if there is a model that can read it.
@@ -40,7 +44,7 @@ impl Meaning {
     /// A searcher by words, and by what the model has embedded.
     #[must_use]
     pub fn searcher(&self) -> Searcher {
-        Searcher::new(self.0.as_ref().map(|(_, name)| name.clone()))
+        Searcher::new(self.0.as_ref().map(|(_, space)| space.clone()))
     }
 
     /// What examples mean.
@@ -55,7 +59,7 @@ impl Meaning {
 
     /// Embeds all entries.
     pub(super) fn embed_entries(&mut self, conn: &Connection) -> Result<(), EvalError> {
-        let Some((embedder, name)) = &mut self.0 else { return Ok(()) };
-        embed_all(conn, name, PAGE, |texts| Ok(embedder.compute(texts.to_vec())?), |_| {})
+        let Some((embedder, VectorSpace { model, .. })) = &mut self.0 else { return Ok(()) };
+        embed_all(conn, model, PAGE, |texts| Ok(embedder.compute(texts.to_vec())?), |_| {})
     }
 }

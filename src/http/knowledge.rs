@@ -77,6 +77,8 @@ pub(super) async fn search(
     }
     let tags = tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
     let filter = Filter { language, tags, account, at: Some(state.clock.now()) };
+    // Never closed. Who hangs up no longer waits.
+    let _turn = state.searches.acquire().await;
     let (embedding, degraded) = match &state.embedding {
         Some(front) => match front.call(None, Embeddable::query(&q)).await {
             Ok(embedding) => (embedding, None),

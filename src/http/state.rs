@@ -51,6 +51,10 @@ pub struct Parts {
     pub metrics: MetricsText,
 }
 
+/// Searches of people who supervise that are under way at the same time. To the fronts they are one asker, of whom no more than
+/// some calls may wait.
+const SEARCHES_MAX: usize = 8;
+
 /// The state of the HTTP interface. Clones share everything.
 #[derive(Clone)]
 pub struct HttpState {
@@ -69,6 +73,8 @@ pub struct HttpState {
     pub(super) metrics: MetricsText,
     /// Streams of events that may still begin.
     pub(super) streams: Arc<Semaphore>,
+    /// Searches that may still begin; others wait.
+    pub(super) searches: Arc<Semaphore>,
     pub(super) rates: Arc<Rates>,
 }
 
@@ -109,6 +115,7 @@ impl HttpState {
             draining: parts.draining,
             metrics: parts.metrics,
             streams: Arc::new(streams),
+            searches: Arc::new(Semaphore::new(SEARCHES_MAX)),
             rates: Arc::new(rates),
         }
     }

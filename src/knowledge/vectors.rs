@@ -6,6 +6,15 @@ use tertulia_actors::ports::{Embeddable, Embedded, Role, Unembedded};
 
 use super::entries::{KnowledgeError, entry};
 
+/// The vectors of one model, which may be compared with each other.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct VectorSpace {
+    /// The name that they are kept by.
+    pub model: String,
+    /// The cosine of texts that have nothing to do with each other.
+    pub unrelated: f32,
+}
+
 /// What stands for an entry: each way in which its question is put, or what it says where nobody put a question to it.
 #[must_use]
 pub fn embeddable(entry: &Entry) -> Vec<Embeddable> {

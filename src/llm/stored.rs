@@ -23,7 +23,7 @@ impl StoredQuery {
         let best = passages.into_iter().max_by(|one, other| one.score.total_cmp(&other.score));
         match best {
             Some(hit) if hit.score >= self.score_min => {
-                Answer::Text { text: hit.entry.answer, prompt_tokens: None, completion_tokens: None }
+                Answer::Text { text: hit.entry.answer.clone(), prompt_tokens: None, completion_tokens: None }
             }
             _ => Answer::NotKnown,
         }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     fn hit(answer: &str, score: f32) -> Hit {
-        Hit { entry: Entry::new("a", Language::ENGLISH, "q", answer), score }
+        Hit::new(Entry::new("a", Language::ENGLISH, "q", answer), score)
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fs;
 
 use futures_util::future::join_all;
+use reqwest::Client;
 use serde_json::{Value, json};
 
 use crate::support::{Bench, CONSOLE_TOKEN, client, run};
@@ -104,11 +105,11 @@ fn canary(person: usize) -> Value {
 }
 
 /// The answers that a person finds.
-async fn ask(bench: &Bench, person: usize, question: &str) -> Vec<String> {
+async fn ask(bench: &Bench, client: &Client, person: usize, question: &str) -> Vec<String> {
     let mut url = reqwest::Url::parse(&bench.url("/v1/knowledge/search")).expect("an address");
     let account = format!("account {person}");
     url.query_pairs_mut().append_pair("q", question).append_pair("account", &account).append_pair("n", "10");
-    let found = client().get(url).bearer_auth(CONSOLE_TOKEN).send().await.expect("the server answers");
+    let found = client.get(url).bearer_auth(CONSOLE_TOKEN).send().await.expect("the server answers");
     let found: Value = found.json().await.expect("JSON");
     let hits = found["hits"].as_array().unwrap_or_else(|| panic!("{found}"));
     hits.iter().map(|hit| hit["entry"]["answer"].as_str().expect("an answer").to_owned()).collect()
@@ -120,15 +121,18 @@ fn a_thousand_people_who_search_at_the_same_time_find_only_what_is_their_own() {
         let mut bench = Bench::new();
         bench.set("vectors.threads", "2");
         bench.set("embedding.backend", "hashed");
+        // A slow machine may take longer for a thousand searches than one person would wait.
+        bench.set("vectors.front.deadline_ms", "60000");
+        let client = client();
         let mut server = bench.start().await;
         let canaries: Vec<_> = (0..SEARCHERS).map(canary).collect();
         for some in canaries.chunks(50) {
             let put =
-                client().post(bench.url("/v1/knowledge")).bearer_auth(CONSOLE_TOKEN).json(some).send().await;
+                client.post(bench.url("/v1/knowledge")).bearer_auth(CONSOLE_TOKEN).json(some).send().await;
             assert!(put.expect("the server answers").status().is_success());
         }
         for question in ["What is my secret word?", "secret word of canary please"] {
-            let found = join_all((0..SEARCHERS).map(|person| ask(&bench, person, question))).await;
+            let found = join_all((0..SEARCHERS).map(|person| ask(&bench, &client, person, question))).await;
             for (person, found) in found.iter().enumerate() {
                 assert_eq!(found, &[format!("canary-{person}")], "{question}");
             }

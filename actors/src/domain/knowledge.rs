@@ -124,10 +124,18 @@ impl Filter {
 /// One entry that a search found.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Hit {
-    /// What was found.
-    pub entry: Entry,
+    /// What was found. Shared with those that remember it.
+    pub entry: Arc<Entry>,
     /// How well its question matches, 0 (not at all) to 1 (the same words).
     pub score: f32,
+}
+
+impl Hit {
+    /// A hit with its score.
+    #[must_use]
+    pub fn new(entry: impl Into<Arc<Entry>>, score: f32) -> Self {
+        Self { entry: entry.into(), score }
+    }
 }
 
 fn from<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {

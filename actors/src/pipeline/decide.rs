@@ -156,7 +156,7 @@ mod tests {
 
     fn hit(score: f32) -> Hit {
         let entry = Entry::new("e", Language::ENGLISH, "q", "a");
-        Hit { entry, score }
+        Hit::new(entry, score)
     }
 
     #[test]

@@ -154,7 +154,7 @@ impl Pipeline {
         let needs_human = needs_human || found.is_none();
         let records = if record { vec![Record { class, text: text.clone() }] } else { vec![] };
         let next = match decide::lookup(hits, &self.settings) {
-            Lookup::Reply(hit) => Next::Say(hit.entry.answer),
+            Lookup::Reply(hit) => Next::Say(hit.entry.answer.clone()),
             Lookup::Continue(passages) => {
                 let is_sure = decide::is_sure(found.as_ref(), &self.settings);
                 let otherwise = decide::unanswered(class, is_sure, &text, &passages);

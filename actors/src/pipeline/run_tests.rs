@@ -45,7 +45,7 @@ fn phrases() -> Phrases {
 
 fn stored(score: f32) -> Hit {
     let entry = Entry::new("e", Language::ENGLISH, "q", "stored");
-    Hit { entry, score }
+    Hit::new(entry, score)
 }
 
 fn composed(text: &str) -> Result<Answer, QueryError> {

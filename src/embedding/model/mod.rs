@@ -31,7 +31,20 @@ pub struct Model {
     scripts: Scripts,
     encoder: Encoder,
     fingerprint: String,
+    unrelated: f32,
 }
+
+/// Sentences that have nothing to do with each other.
+const UNRELATED: [&str; 8] = [
+    "The cat sleeps on the sofa.",
+    "Interest rates rose by half a percent.",
+    "Boil the pasta for nine minutes.",
+    "Her flight to Lima leaves at dawn.",
+    "The engine needs new spark plugs.",
+    "He scored twice in the second half.",
+    "The court dismissed the appeal.",
+    "Photosynthesis turns light into sugar.",
+];
 
 impl Model {
     /// Reads the model in a folder; `prefixes` hold where its files name none.
@@ -54,7 +67,10 @@ impl Model {
         let fingerprint = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         let encoder = Encoder::new(bytes, &card).map_err(|error| unfit(&weights, error.to_string()))?;
         let scripts = Scripts::of(tokens.vocabulary().iter().map(String::as_str));
-        Ok(Self { card, tokens, scripts, encoder, fingerprint })
+        let mut model = Self { card, tokens, scripts, encoder, fingerprint, unrelated: 0.0 };
+        let vectors = model.meanings(&UNRELATED.map(Embeddable::query))?;
+        model.unrelated = average_cosine(&vectors.into_iter().flatten().collect::<Vec<_>>());
+        Ok(model)
     }
 
     /// Numbers of a vector.
@@ -91,6 +107,13 @@ impl Model {
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// The cosine of texts that have nothing to do with each other: near 0 for some models, above 0.7 for E5's. By some English
+    /// sentences; 0 for a model that cannot read them.
+    #[must_use]
+    pub const fn unrelated(&self) -> f32 {
+        self.unrelated
     }
 
     /// The vectors of texts, in their order, each of unit length.
@@ -148,6 +171,20 @@ fn parts(sequences: &[Vec<u32>]) -> impl Iterator<Item = &[Vec<u32>]> {
         rest = others;
         (!part.is_empty()).then_some(part)
     })
+}
+
+/// The average cosine of two of some vectors of unit length; 0 where there are not two.
+fn average_cosine(vectors: &[Embedding]) -> f32 {
+    let cosine =
+        |one: &Embedding, other: &Embedding| one.iter().zip(&**other).map(|(a, b)| a * b).sum::<f32>();
+    let pairs = vectors
+        .iter()
+        .enumerate()
+        .flat_map(|(n, one)| vectors[n + 1..].iter().map(move |other| (one, other)));
+    let cosines: Vec<f32> = pairs.map(|(one, other)| cosine(one, other)).collect();
+    #[expect(clippy::cast_precision_loss, reason = "some pairs")]
+    let count = cosines.len().max(1) as f32;
+    cosines.iter().sum::<f32>() / count
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]

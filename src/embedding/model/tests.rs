@@ -54,6 +54,16 @@ fn agree(model: &Model, references: &[Reference]) {
 }
 
 #[test]
+fn texts_that_have_nothing_to_do_with_each_other_are_far_apart_by_minilm() {
+    let Some(model) = minilm() else { return };
+    assert!(model.unrelated().abs() < 0.1, "{}", model.unrelated());
+    let two =
+        [Embedding::from(vec![1.0, 0.0]), Embedding::from(vec![0.6, 0.8]), Embedding::from(vec![0.0, 1.0])];
+    assert!((average_cosine(&two) - 1.4 / 3.0).abs() < 1e-6);
+    assert_eq!((average_cosine(&two[..1]), average_cosine(&[])), (0.0, 0.0));
+}
+
+#[test]
 fn vectors_of_minilm_are_those_of_sentence_transformers() {
     let Some(model) = minilm() else { return };
     assert_eq!((model.dimensions(), model.tokens_max()), (384, 256));

@@ -103,7 +103,7 @@ impl TestApp {
         let mut settings = HttpSettings::default();
         change(&mut settings);
         let (store, world) = (Arc::new(FakeStore::default()), Arc::new(World::default()));
-        let hit = Hit { entry: Entry::new("e", Language::ENGLISH, "q", "a"), score: 0.5 };
+        let hit = Hit::new(Entry::new("e", Language::ENGLISH, "q", "a"), 0.5);
         let feed = Feed::new(silent_keeper("feed")).start();
         let monitor = supervision::start_monitor(&world);
         let (draining, drains) = watch::channel(false);

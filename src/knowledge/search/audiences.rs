@@ -19,6 +19,8 @@ struct Meant {
 #[derive(Default)]
 pub(super) struct Audiences {
     some: HashMap<i64, Meant>,
+    /// The times at which an entry begins to hold or ceases to, in order.
+    boundaries: Vec<Timestamp>,
     /// The languages of all rows; read when a search first asks for one.
     languages: Option<HashMap<i64, Language>>,
 }
@@ -36,7 +38,16 @@ impl Audiences {
             let (tags, accounts) = (names(row, "tags")?, names(row, "accounts")?);
             Ok((row.get(0)?, Meant { tags, accounts, valid_from, valid_until }))
         })?;
-        Ok(Self { some: some.collect::<Result<_, _>>()?, languages: None })
+        let some: HashMap<i64, Meant> = some.collect::<Result<_, _>>()?;
+        let mut boundaries: Vec<_> =
+            some.values().flat_map(|meant| [meant.valid_from, meant.valid_until]).flatten().collect();
+        boundaries.sort_unstable();
+        Ok(Self { some, boundaries, languages: None })
+    }
+
+    /// A number of the stretch of time in which the same entries hold as at a time; one of its own without a time.
+    pub(super) fn stretch(&self, at: Option<Timestamp>) -> usize {
+        at.map_or(usize::MAX, |at| self.boundaries.partition_point(|boundary| *boundary <= at))
     }
 
     /// Which rows a search looks at; none where it looks at all.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -12,10 +13,11 @@ use tertulia_actors::ports::{Compute, Search, VectorsError};
 
 use super::fusion::fused;
 use super::memory::Memory;
-use super::query::read;
+use super::query::{Query, read};
 use super::score::score;
 use crate::knowledge::entries::{KnowledgeError, get};
 use crate::knowledge::text::stems::Stems;
+use crate::knowledge::vectors::VectorSpace;
 
 /// Candidates that the full-text index gives at the least; its order is not the score's.
 const CANDIDATES_MIN: usize = 30;
@@ -38,10 +40,10 @@ pub struct SqliteVectors {
 }
 
 impl SqliteVectors {
-    /// Searches in an existing database that has the knowledge tables; by the vectors of a model, too, where its name is given.
+    /// Searches in an existing database that has the knowledge tables; by the vectors of a model, too, where there is one.
     #[must_use]
-    pub fn new(path: impl Into<PathBuf>, model: Option<String>) -> Self {
-        Self { path: path.into(), conn: None, searcher: Searcher::new(model) }
+    pub fn new(path: impl Into<PathBuf>, space: Option<VectorSpace>) -> Self {
+        Self { path: path.into(), conn: None, searcher: Searcher::new(space) }
     }
 
     fn connect(&self) -> rusqlite::Result<Connection> {
@@ -85,10 +87,10 @@ pub struct Searcher {
 }
 
 impl Searcher {
-    /// By the vectors of a model, too, where its name is given.
+    /// By the vectors of a model, too, where there is one.
     #[must_use]
-    pub fn new(model: Option<String>) -> Self {
-        Self { memory: Memory::new(model), stems: Stems::default() }
+    pub fn new(space: Option<VectorSpace>) -> Self {
+        Self { memory: Memory::new(space), stems: Stems::default() }
     }
 
     /// Finds the best hits, best first.
@@ -103,21 +105,26 @@ impl Searcher {
         // One transaction: all is read as of one moment, and the database is locked once.
         let transaction = conn.unchecked_transaction()?;
         self.memory.refresh(conn, &self.stems)?;
+        let stretch = self.memory.audiences.stretch(search.filter.at);
+        if let Some(hits) = self.memory.results.get(search, stretch) {
+            return Ok(hits);
+        }
         let query = read(conn, &self.stems, &mut self.memory.vocabulary, search)?;
-        let rows = self.candidates(conn, search, &query.full_text)?;
+        let rows = self.candidates(conn, search, &query)?;
         let mut hits = Vec::with_capacity(rows.len());
         for row in rows {
             let Some(known) = self.memory.entry(conn, &self.stems, row)? else { continue };
             let words = score(&self.memory.vocabulary, &query.asked, &known.stored);
-            let meaning = search.embedding.as_deref();
-            let cosine = meaning.and_then(|meaning| self.memory.nearest.cosine(row, meaning));
-            hits.push(Hit { entry: known.entry.clone(), score: fused(words, cosine) });
+            let cosine = self.memory.cosine(row, search.embedding.as_deref());
+            hits.push(Hit::new(Arc::clone(&known.entry), fused(words, cosine)));
         }
         let mut best = best_of_each(hits, search.language);
         best.truncate(limit);
-        let best = best.into_iter().map(|hit| in_language(conn, hit, search)).collect();
+        let best: Vec<_> =
+            best.into_iter().map(|hit| in_language(conn, hit, search)).collect::<Result<_, _>>()?;
         transaction.commit()?;
-        best
+        self.memory.results.put(search, stretch, &best);
+        Ok(best)
     }
 
     /// The rows that may be hits: the best by words, and the nearest in meaning.
@@ -125,13 +132,15 @@ impl Searcher {
         &mut self,
         conn: &Connection,
         search: &Search,
-        full_text: &str,
+        query: &Query,
     ) -> rusqlite::Result<Vec<i64>> {
         let count = (search.limit.min(HITS_MAX) * CANDIDATES_PER_HIT).max(CANDIDATES_MIN);
         let Memory { audiences, nearest, .. } = &mut self.memory;
         let admitted = audiences.admitted(conn, &search.filter)?;
         let admits = |row| admitted.as_ref().is_none_or(|admitted| admitted.has(row));
         let is_for_all = admitted.is_none();
+        // Among those that are admitted, none may have a telling term.
+        let full_text = if is_for_all { &query.telling } else { &query.full_text };
         let mut rows = by_words(conn, full_text, (count, is_for_all), admits)?;
         if let Some(meaning) = &search.embedding {
             rows.extend(nearest.best(meaning, count, admits).into_iter().map(|(row, _)| row));
@@ -182,7 +191,7 @@ fn in_language(conn: &Connection, hit: Hit, search: &Search) -> Result<Hit, Know
     match search.language {
         Some(wanted) if wanted != hit.entry.language => {
             let version = get(conn, &hit.entry.id, wanted)?.filter(|entry| search.filter.admits_entry(entry));
-            Ok(Hit { entry: version.unwrap_or(hit.entry), score: hit.score })
+            Ok(version.map_or(hit.clone(), |version| Hit::new(version, hit.score)))
         }
         _ => Ok(hit),
     }

@@ -9,19 +9,21 @@ use rusqlite::{Connection, params};
 use tertulia_actors::domain::Entry;
 
 use super::audiences::Audiences;
+use super::fusion::beyond;
 use super::nearest::Nearest;
+use super::results::Results;
 use super::score::Stored;
 use super::vocabulary::Vocabulary;
 use crate::knowledge::entries::entry;
 use crate::knowledge::text::stems::Stems;
-use crate::knowledge::vectors;
+use crate::knowledge::vectors::{self, VectorSpace};
 
 /// Entries that are remembered at the most; the whole base of most businesses.
 const ENTRIES_MAX: usize = 4_096;
 
 /// An entry as a search needs it.
 pub(super) struct Known {
-    pub(super) entry: Entry,
+    pub(super) entry: Arc<Entry>,
     pub(super) stored: Stored,
 }
 
@@ -31,35 +33,49 @@ pub(super) struct Memory {
     generation: Option<i64>,
     pub(super) vocabulary: Vocabulary,
     entries: HashMap<i64, Arc<Known>>,
+    pub(super) results: Results,
     pub(super) audiences: Audiences,
-    /// Of which model vectors are read; none where only words are searched.
-    model: Option<String>,
+    /// Which vectors are read; none where only words are searched.
+    space: Option<VectorSpace>,
     vectors_read: i64,
+    vectors_removed: i64,
     pub(super) nearest: Nearest,
 }
 
 impl Memory {
-    /// Of the vectors of a model, too, where there is one.
-    pub(super) fn new(model: Option<String>) -> Self {
-        Self { model, ..Self::default() }
+    /// Of vectors, too, where there are some.
+    pub(super) fn new(space: Option<VectorSpace>) -> Self {
+        Self { space, ..Self::default() }
+    }
+
+    /// How near a row and what is asked are in meaning, beyond what any texts have in common; none where that is not known.
+    pub(super) fn cosine(&self, row: i64, meaning: Option<&[f32]>) -> Option<f32> {
+        let cosine = self.nearest.cosine(row, meaning?)?;
+        Some(beyond(cosine, self.space.as_ref()?.unrelated))
     }
 
     /// Forgets what no longer holds. To be called in the transaction of the search.
     pub(super) fn refresh(&mut self, conn: &Connection, stems: &Stems) -> rusqlite::Result<()> {
-        let (generation, vectors): (i64, i64) = conn
-            .prepare_cached("SELECT generation, vectors FROM knowledge_state")?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (generation, vectors, removed): (i64, i64, i64) = conn
+            .prepare_cached("SELECT generation, vectors, vectors_removed FROM knowledge_state")?
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         if self.generation != Some(generation) {
             // Not of this generation before all of it was read.
             self.generation = None;
             self.entries.clear();
+            self.results.clear();
             self.vocabulary = Vocabulary::read(conn, stems)?;
             self.audiences = Audiences::read(conn)?;
             self.generation = Some(generation);
         }
-        if let Some(model) = &self.model
+        if let Some(VectorSpace { model, .. }) = &self.space
             && self.vectors_read != vectors
         {
+            self.results.clear();
+            if self.vectors_removed != removed {
+                forget_removed(conn, model, &mut self.nearest)?;
+                self.vectors_removed = removed;
+            }
             read_changes(conn, model, self.vectors_read, &mut self.nearest)?;
             self.vectors_read = vectors;
         }
@@ -81,7 +97,7 @@ impl Memory {
         let Some(found) = rows.next()? else { return Ok(None) };
         let entry = entry(found)?;
         let stored = Stored::new(stems, &self.vocabulary, &entry);
-        let known = Arc::new(Known { entry, stored });
+        let known = Arc::new(Known { entry: Arc::new(entry), stored });
         if self.entries.len() >= ENTRIES_MAX {
             self.entries.clear();
         }
@@ -90,12 +106,17 @@ impl Memory {
     }
 }
 
-/// Brings vectors up to what the database has, from the state `since` on.
-fn read_changes(conn: &Connection, model: &str, since: i64, nearest: &mut Nearest) -> rusqlite::Result<()> {
+/// Forgets the vectors that the database has no more.
+fn forget_removed(conn: &Connection, model: &str, nearest: &mut Nearest) -> rusqlite::Result<()> {
     let mut select = conn.prepare_cached("SELECT entry FROM knowledge_vectors WHERE model = ?1")?;
     let left: HashSet<i64> = select.query_map([model], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let gone: Vec<i64> = nearest.rows().filter(|row| !left.contains(row)).collect();
     gone.into_iter().for_each(|row| nearest.remove(row));
+    Ok(())
+}
+
+/// Reads the vectors that were written since the state `since`.
+fn read_changes(conn: &Connection, model: &str, since: i64, nearest: &mut Nearest) -> rusqlite::Result<()> {
     let mut select = conn.prepare_cached(
         "SELECT entry, vector, ways FROM knowledge_vectors WHERE model = ?1 AND change > ?2",
     )?;

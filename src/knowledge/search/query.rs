@@ -21,6 +21,12 @@ const DOUBTFUL: f32 = 0.4;
 /// Letters from which on a word that begins alike is likely to be the one that is meant.
 const LIKELY_CHARS_MIN: usize = 6;
 
+/// Entries that the index ranks, about, if they can be told from others by the most telling terms.
+const RANKED_MAX: u64 = 1_000;
+
+/// Terms that are always among the telling ones.
+const TELLING_MIN: usize = 2;
+
 /// Sentences of a query that are compared one by one, the first ones: a batch has at most some twenty messages.
 const SENTENCES_MAX: usize = 32;
 
@@ -32,6 +38,8 @@ pub(super) struct Query {
     pub(super) asked: Asked,
     /// The full-text query: any of the stems that occur at all. Each is quoted, so that nothing in it is an operator.
     pub(super) full_text: String,
+    /// The same for the entries that have one of the telling stems.
+    pub(super) telling: String,
 }
 
 /// Reads a query.
@@ -56,8 +64,8 @@ pub(super) fn read(
     }
     ways.push(whole);
     let pieces = reader.pieces(&terms);
-    let full_text = reader.full_text(&terms);
-    Ok(Query { asked: Asked::new(vocabulary, ways, pieces), full_text })
+    let (full_text, telling) = reader.full_text(&terms);
+    Ok(Query { asked: Asked::new(vocabulary, ways, pieces), full_text, telling })
 }
 
 struct Reader<'a> {
@@ -128,8 +136,8 @@ impl Reader<'_> {
     }
 
     /// Asks for what the terms mean, the most telling ones of many, wherever in the query they stand; where the index has
-    /// none of a term, for its pieces.
-    fn full_text(&self, terms: &[Term]) -> String {
+    /// none of a term, for its pieces. Then the same for what has one of the telling terms.
+    fn full_text(&self, terms: &[Term]) -> (String, String) {
         let mut asked = BTreeSet::new();
         for term in distinct(terms) {
             let meant = self.meant.get(&term.stem).map_or(&[][..], |meant| &meant.ids);
@@ -144,13 +152,57 @@ impl Reader<'_> {
         asked.sort_by(|one, other| {
             self.vocabulary.weight(*other).total_cmp(&self.vocabulary.weight(*one)).then(one.cmp(other))
         });
-        let stems = asked.iter().take(TERMS_MAX).filter_map(|id| self.vocabulary.stem(*id));
+        asked.truncate(TERMS_MAX);
+        let all = self.any_of(&asked);
+        let telling = match telling(&asked, |id| self.vocabulary.occurrences(id)) {
+            few if few == asked.len() => all.clone(),
+            few => format!("({}) AND ({all})", self.any_of(&asked[..few])),
+        };
+        (all, telling)
+    }
+
+    /// Asks for any of some stems.
+    fn any_of(&self, ids: &[StemId]) -> String {
+        let stems = ids.iter().filter_map(|id| self.vocabulary.stem(*id));
         stems.map(|stem| format!("\"{}\"", stem.replace('"', ""))).collect::<Vec<_>>().join(" OR ")
     }
+}
+
+/// How many of the terms, the most telling ones first, an entry must have any of: as many as few entries have, at least two. What has
+/// none of them, but only words that half of a large base has, is not worth being ranked.
+fn telling(asked: &[StemId], occurrences: impl Fn(StemId) -> u64) -> usize {
+    let mut sum = 0;
+    let few = asked.iter().take_while(|id| {
+        sum += occurrences(**id);
+        sum <= RANKED_MAX
+    });
+    few.count().max(TELLING_MIN).min(asked.len())
 }
 
 /// Terms with different stems, in order.
 fn distinct(terms: &[Term]) -> impl Iterator<Item = &Term> {
     let mut seen = HashSet::new();
     terms.iter().filter(move |term| seen.insert(term.stem.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_few_entries_have_must_be_in_what_is_ranked_and_all_of_a_small_base_is() {
+        for (occurrences, expected) in [
+            (&[][..], 0),
+            (&[5_000], 1),
+            (&[400, 400, 200], 3),
+            (&[1, 900, 100, 5_000], 2),
+            (&[700, 5_000], 2),
+            (&[5_000, 5_000, 5_000], 2),
+            (&[1, 2, 3, 5_000, 4], 3),
+        ] {
+            let ids: Vec<StemId> = (0..).take(occurrences.len()).collect();
+            let found = telling(&ids, |id| occurrences[usize::try_from(id).unwrap()]);
+            assert_eq!(found, expected, "{occurrences:?}");
+        }
+    }
 }

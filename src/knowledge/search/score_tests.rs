@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tertulia_actors::domain::Language;
 
+use super::super::vocabulary::Count;
 use super::*;
 
 const NONE: &str = "";
@@ -14,8 +15,9 @@ fn vocabulary(stems: &Stems, texts: &[&str]) -> Vocabulary {
         held.push(term.stem);
         held
     });
-    let mut counts: BTreeMap<_, _> = all.map(|stem| (stem, 1)).collect();
-    counts.insert("water".into(), 50);
+    let of = |questions| Count { questions, all: questions };
+    let mut counts: BTreeMap<_, _> = all.map(|stem| (stem, of(1))).collect();
+    counts.insert("water".into(), of(50));
     Vocabulary::new(counts, 100, 8.0, stems)
 }
 

@@ -21,6 +21,15 @@ pub(super) type StemId = u32;
 /// Words, in characters, with their stems, by their length.
 type Words = HashMap<usize, Vec<(Vec<char>, StemId)>>;
 
+/// In how many entries a stem occurs.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Count {
+    /// In their questions.
+    pub(super) questions: u64,
+    /// In their questions and in their answers, together.
+    pub(super) all: u64,
+}
+
 /// The stems of the index.
 #[derive(Default)]
 pub(super) struct Vocabulary {
@@ -28,6 +37,8 @@ pub(super) struct Vocabulary {
     stems: Vec<Arc<str>>,
     /// By stem: how telling it is.
     weights: Vec<f32>,
+    /// By stem: in how many questions and answers it occurs.
+    occurrences: Vec<u64>,
     /// By stem: whether it says what is asked about.
     subjects: Vec<bool>,
     /// Words that entries have; read when one is first looked for.
@@ -45,12 +56,14 @@ impl Vocabulary {
     pub(super) fn read(conn: &Connection, stems: &Stems) -> rusqlite::Result<Self> {
         let mut select = conn.prepare("SELECT term, doc, cnt, col = 'question' FROM knowledge_stems")?;
         let mut rows = select.query([])?;
-        let (mut counts, mut length) = (BTreeMap::<String, u64>::new(), 0.0_f64);
+        let (mut counts, mut length) = (BTreeMap::<String, Count>::new(), 0.0_f64);
         while let Some(row) = rows.next()? {
             let is_in_questions: bool = row.get(3)?;
             let count = counts.entry(row.get(0)?).or_default();
+            let entries = row.get::<_, i64>(1)?.unsigned_abs();
+            count.all += entries;
             if is_in_questions {
-                *count += row.get::<_, i64>(1)?.unsigned_abs();
+                count.questions += entries;
                 length += if is_piece(row.get_ref(0)?.as_str()?) { 0.0 } else { row.get::<_, f64>(2)? };
             }
         }
@@ -60,12 +73,18 @@ impl Vocabulary {
         Ok(Self { languages: languages(conn)?, ..Self::new(counts, entries, average_length, stems) })
     }
 
-    /// Of stems and the number of entries in whose questions each occurs. Sorted, so that the same entries give the same vocabulary
+    /// Of stems and the number of entries in which each occurs. Sorted, so that the same entries give the same vocabulary
     /// and scores, to the last bit, in every process.
-    pub(super) fn new(counts: BTreeMap<String, u64>, total: u64, average_length: f32, stems: &Stems) -> Self {
+    pub(super) fn new(
+        counts: BTreeMap<String, Count>,
+        total: u64,
+        average_length: f32,
+        stems: &Stems,
+    ) -> Self {
         let mut vocabulary = Self { total, average_length: average_length.max(1.0), ..Self::default() };
         for (id, (stem, count)) in (0..).zip(counts) {
-            vocabulary.weights.push(weight(count, total));
+            vocabulary.weights.push(weight(count.questions, total));
+            vocabulary.occurrences.push(count.all);
             vocabulary.subjects.push(stems.is_subject(&stem));
             let stem: Arc<str> = stem.into();
             vocabulary.stems.push(Arc::clone(&stem));
@@ -87,6 +106,11 @@ impl Vocabulary {
     /// How telling a stem is; one that only a query has is the most telling: it says that something else is asked.
     pub(super) fn weight(&self, id: StemId) -> f32 {
         at(&self.weights, id).copied().unwrap_or_else(|| weight(0, self.total))
+    }
+
+    /// In how many questions and answers a stem occurs.
+    pub(super) fn occurrences(&self, id: StemId) -> u64 {
+        at(&self.occurrences, id).copied().unwrap_or(0)
     }
 
     /// The weight of a stem that one question has.

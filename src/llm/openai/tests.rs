@@ -29,10 +29,8 @@ fn conversation(n: u128) -> ConversationId {
 fn query() -> Query {
     let said =
         |speaker, text: &str| HistoryItem { conversation: conversation(1), speaker, text: text.into() };
-    let hit = |question: &str, answer: &str| Hit {
-        entry: Entry::new("x", Language::ENGLISH, question, answer),
-        score: 0.3,
-    };
+    let hit =
+        |question: &str, answer: &str| Hit::new(Entry::new("x", Language::ENGLISH, question, answer), 0.3);
     Query {
         conversation: conversation(1),
         text: "  how much\nis it? كم  ".into(),

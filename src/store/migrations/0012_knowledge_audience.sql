@@ -21,3 +21,12 @@ WHEN old.question <> new.question OR old.phrasings <> new.phrasings OR old.answe
 BEGIN
     DELETE FROM knowledge_vectors WHERE entry = old.rowid;
 END;
+
+-- A number that changes when vectors are removed, so that a search looks for those that are gone only then.
+ALTER TABLE knowledge_state ADD COLUMN vectors_removed INTEGER NOT NULL DEFAULT 0;
+
+DROP TRIGGER knowledge_vector_removed;
+
+CREATE TRIGGER knowledge_vector_removed AFTER DELETE ON knowledge_vectors BEGIN
+    UPDATE knowledge_state SET vectors = vectors + 1, vectors_removed = vectors_removed + 1;
+END;

@@ -27,7 +27,7 @@ fn find(
 ) -> Vec<(String, Language)> {
     let search = Search { text: text.into(), embedding: None, language, filter, limit: 3 };
     let hits = Searcher::default().find(conn, &search).unwrap();
-    hits.into_iter().map(|hit| (hit.entry.id, hit.entry.language)).collect()
+    hits.into_iter().map(|hit| (hit.entry.id.clone(), hit.entry.language)).collect()
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn only_what_is_meant_for_a_search_is_found() {
         let search =
             Search { text: "how much is a bottle".into(), embedding: None, language: None, filter, limit: 9 };
         let hits = Searcher::default().find(&conn, &search).unwrap();
-        hits.into_iter().map(|hit| hit.entry.id).collect()
+        hits.into_iter().map(|hit| hit.entry.id.clone()).collect()
     };
     let some = Filter::default;
     for (filter, expected) in [

@@ -85,7 +85,7 @@ fn every_stored_question_finds_itself_with_full_score() {
     let conn = sample();
     for entry in entries::list(&conn, None, usize::MAX).unwrap() {
         let hits = find(&conn, &search(&entry.question, Some(entry.language)));
-        assert_eq!(hits[0].entry, entry);
+        assert_eq!(*hits[0].entry, entry);
         assert!(hits[0].score > 0.999, "{} {}", entry.id, hits[0].score);
     }
 }
@@ -252,7 +252,7 @@ fn searches_see_what_was_committed_before_them() {
     let entry = Entry::new("camel", Language::ENGLISH, "Do you have camels?", "No.");
     import(&conn, std::slice::from_ref(&entry), NOW).unwrap();
     let hits = camel();
-    assert_eq!((hits.len(), &hits[0].entry), (1, &entry));
+    assert_eq!((hits.len(), &*hits[0].entry), (1, &entry));
 }
 
 #[test]
