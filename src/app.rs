@@ -130,6 +130,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         knowledge,
         embedding,
         vectors,
+        model: services::space(&config, model.as_ref()).map(|space| space.model),
         feeds: runtime.feeds(),
         operations: runtime.operations(),
         whatsapp: whatsapp_inbound(&config),
@@ -143,8 +144,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         .map_err(|source| AppError::Listen { address: config.server.bind.clone(), source })?;
     lock.say(Some(address))?;
     tracing::info!(%address, shards = config.shards(), "listening; the chat page is at http://{address}/");
-    let handle = server.handle();
-    let mut server = actix_rt::spawn(server);
+    let (handle, mut server) = (server.handle(), actix_rt::spawn(server));
     let ended = tokio::select! {
         signal = shutdown::asked(|| hangup(&config, &probes)) => {
             tracing::info!(signal, "draining");

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use tertulia_actors::domain::{Entry, Language};
+use tertulia_actors::domain::{Entry, Language, Version};
 use tertulia_actors::ports::store::StoreFuture;
-use tertulia_actors::ports::{Embedded, KnowledgeBase, Unembedded};
+use tertulia_actors::ports::{Embedded, KnowledgeBase, KnowledgeStatus, Unembedded};
 
-use crate::knowledge::{KnowledgeError, entries, vectors};
+use crate::knowledge::{KnowledgeError, entries, history, vectors};
 use crate::store::{SqliteStore, WriteError};
 
 /// Reads on the store's readers, and writes through its writer.
@@ -24,8 +24,28 @@ impl KnowledgeBase for Keeper {
         self.0.write_with(move |conn, now| entries::import(conn, &entries, now).map_err(fault))
     }
 
-    fn remove(&self, id: String) -> StoreFuture<usize> {
-        self.0.write_with(move |conn, _| entries::remove(conn, &id, None).map_err(fault))
+    fn remove(&self, id: String, language: Option<Language>) -> StoreFuture<usize> {
+        self.0.write_with(move |conn, _| entries::remove(conn, &id, language).map_err(fault))
+    }
+
+    fn get(&self, id: String, language: Option<Language>) -> StoreFuture<Vec<Entry>> {
+        self.0.read_with(move |conn| entries::get_in(conn, &id, language).map_err(fault))
+    }
+
+    fn history(&self, id: String, language: Option<Language>) -> StoreFuture<Vec<Version>> {
+        self.0.read_with(move |conn| history::versions(conn, &id, language).map_err(fault))
+    }
+
+    fn restore(&self, version: i64) -> StoreFuture<Option<Entry>> {
+        self.0.write_with(move |conn, now| history::restore(conn, version, now).map_err(fault))
+    }
+
+    fn status(&self) -> StoreFuture<KnowledgeStatus> {
+        self.0.read_with(|conn| vectors::status(conn).map_err(fault))
+    }
+
+    fn remove_vectors(&self, but: Option<String>, limit: usize) -> StoreFuture<usize> {
+        self.0.write_with(move |conn, _| vectors::remove_but(conn, but.as_deref(), limit).map_err(fault))
     }
 
     fn generation(&self) -> StoreFuture<i64> {

@@ -179,7 +179,7 @@ async fn embedding_elsewhere(
 }
 
 /// The vectors of the configured model; none where there is no model.
-fn space(config: &Config, model: Option<&Arc<Model>>) -> Option<VectorSpace> {
+pub(super) fn space(config: &Config, model: Option<&Arc<Model>>) -> Option<VectorSpace> {
     match config.embedding.backend {
         EmbeddingBackend::Model => model
             .map(|model| VectorSpace { model: model.fingerprint().to_owned(), unrelated: model.unrelated() }),

@@ -1,12 +1,16 @@
-//! What the commands of the knowledge base do. Those that read want a database that exists; those that write ask the
-//! running server, or take the lock where there is none.
+//! `tertulia knowledge`. Commands that read want a database that exists; those that write ask the running server, or take the
+//! lock where there is none.
 
-use std::path::Path;
+mod dedupe;
+mod history;
+mod import;
+mod vectors;
 
+use clap::Subcommand;
 use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::Value;
-use tertulia_actors::domain::{Entry, Filter, Tick, Timestamp};
+use tertulia_actors::domain::{Filter, Language, Tick, Timestamp};
 use tertulia_actors::ports::{Clock, Search};
 
 use super::Failure;
@@ -14,10 +18,84 @@ use super::acts::{Outcome, Server, done};
 use super::output::say;
 use crate::config::Config;
 use crate::eval::Meaning;
+use crate::knowledge::documents::to_csv;
 use crate::knowledge::entries;
 use crate::lock_file::{LockError, LockFile};
 use crate::store::{OpenError, db};
 use crate::system::SystemClock;
+
+pub(super) const HELP: &str = "\
+Examples:
+  tertulia knowledge import faq.csv                     columns question, answer, and id, language if there are any
+  tertulia knowledge import guide.md manual.pdf         cut into questions and passages; again after a change
+  tertulia knowledge import guide.md --dry-run          show what that would change
+  tertulia knowledge export --format csv > entries.csv
+  tertulia knowledge dedupe
+  tertulia knowledge search 'do you deliver on Friday'
+
+Exit codes:
+  0  fine
+  1  failed; standard error says what is wrong, and with which file and line
+  2  wrong usage or configuration";
+
+/// The knowledge base.
+#[derive(Debug, Subcommand)]
+pub(super) enum Knowledge {
+    /// Show the best hits for a question, with their scores.
+    Search {
+        /// The question.
+        question: String,
+        /// At most this many.
+        #[arg(short, default_value_t = 3)]
+        n: usize,
+        /// Among entries in this language only.
+        #[arg(long)]
+        language: Option<Language>,
+        /// Among entries that have this tag; several: that have all of them.
+        #[arg(long = "tag")]
+        tags: Vec<String>,
+        /// Among entries that are for this account of the business.
+        #[arg(long)]
+        account: Option<String>,
+    },
+    /// List the entries.
+    List,
+    /// Print all entries, so that `import` reads them back.
+    Export {
+        /// As lines of JSON, or as a table.
+        #[arg(long, default_value = "jsonl", value_parser = ["jsonl", "csv"])]
+        format: String,
+    },
+    /// Add or replace entries from files: tables (csv, tsv, jsonl), or documents (md, txt, html, pdf).
+    Import(import::Import),
+    /// List entries that say the same, or nearly.
+    Dedupe(dedupe::Dedupe),
+    /// Remove entries, in all their languages.
+    Remove {
+        /// Their ids.
+        #[arg(required = true)]
+        ids: Vec<String>,
+    },
+    /// Say how many entries there are, and how many of them each model has embedded, as JSON.
+    Status,
+    /// Embed all entries that the configured model has not embedded yet. Not while a server runs, which does so by itself.
+    Embed,
+    /// Remove the vectors of all models but the configured one.
+    Vacuum {
+        /// Remove all vectors where no model is configured.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show what an entry said before, newest first, as lines of JSON; as much of it as is kept.
+    History(history::History),
+    /// Let an entry say again what it said in a version, also after it was removed.
+    Restore {
+        /// Its number, as `history` shows it.
+        version: i64,
+    },
+    /// Make the search index anew, after an update whose notes ask for it. Not while a server runs.
+    Reindex,
+}
 
 /// Where the server serves the knowledge base.
 const PATH: &str = "/v1/knowledge";
@@ -25,7 +103,32 @@ const PATH: &str = "/v1/knowledge";
 /// Entries that the server is sent at a time; far below its limit, so that messages do not wait for a long commit.
 const ENTRIES_PER_CALL: usize = 50;
 
-pub(super) fn search(config: &Config, question: String, limit: usize, filter: Filter) -> Outcome {
+pub(super) fn run(asked: &Knowledge, config: &Config) -> Outcome {
+    match asked {
+        Knowledge::Search { question, n, language, tags, account } => {
+            let filter =
+                Filter { language: *language, tags: tags.clone(), account: account.clone(), at: None };
+            search(config, question.clone(), *n, filter)
+        }
+        Knowledge::List => list(config),
+        Knowledge::Export { format } => export(config, format),
+        Knowledge::Import(asked) => import::import(config, asked),
+        Knowledge::Dedupe(asked) => dedupe::dedupe(config, asked),
+        Knowledge::Remove { ids } => remove(config, ids),
+        Knowledge::Status => vectors::status(config),
+        Knowledge::Embed => vectors::embed(config),
+        Knowledge::Vacuum { all } => vectors::vacuum(config, *all),
+        Knowledge::History(asked) => history::show(config, asked),
+        Knowledge::Restore { version } => history::restore(config, *version),
+        Knowledge::Reindex => reindex(config),
+    }
+}
+
+fn now() -> Timestamp {
+    SystemClock::anchored_behind(Tick(0)).now()
+}
+
+fn search(config: &Config, question: String, limit: usize, filter: Filter) -> Outcome {
     let conn = open_to_search(config)?;
     let mut meaning = Meaning::by(super::model(config)?);
     let embedding = meaning.of(&question)?;
@@ -48,63 +151,42 @@ pub(super) fn open_to_search(config: &Config) -> Result<Connection, Failure> {
     Ok(conn)
 }
 
-pub(super) fn list(config: &Config) -> Outcome {
+fn list(config: &Config) -> Outcome {
     for entry in entries::list(&db::open_to_read(&config.storage.path)?, None, usize::MAX)? {
         say(format_args!("{}\t{}\t{}", entry.id, entry.language, entry.question))?;
     }
     done()
 }
 
-pub(super) fn export(config: &Config) -> Outcome {
-    for line in entries::export(&db::open_to_read(&config.storage.path)?)?.lines() {
-        say(line)?;
+fn export(config: &Config, format: &str) -> Outcome {
+    let conn = db::open_to_read(&config.storage.path)?;
+    match format {
+        "csv" => say(to_csv(&entries::list(&conn, None, usize::MAX)?).trim_end())?,
+        _ => entries::export(&conn)?.lines().try_for_each(say)?,
     }
     done()
 }
 
-pub(super) fn import(config: &Config, file: &Path) -> Outcome {
-    let lines = std::fs::read_to_string(file)
-        .map_err(|error| format!("cannot read '{}': {error}", file.display()))?;
-    let entries = entries::parse(&lines)?;
-    let imported = change(
-        config,
-        |conn| Ok(entries::import(conn, &entries, now())?),
-        |server| import_there(server, &entries),
-    )?;
-    say(format_args!("{imported} entries were imported"))?;
-    done()
-}
-
-fn now() -> Timestamp {
-    SystemClock::anchored_behind(Tick(0)).now()
-}
-
-/// Sends entries in small calls; each is one commit, so that a failure leaves those before it imported.
-fn import_there(server: &Server, entries: &[Entry]) -> Result<usize, Failure> {
-    let mut imported = 0;
-    for some in entries.chunks(ENTRIES_PER_CALL) {
-        let call = server.call(Method::POST, PATH, &[], Some(&serde_json::to_value(some)?));
-        imported +=
-            count(&call.map_err(|error| format!("{error} ({imported} entries are imported)"))?, "imported");
-    }
-    Ok(imported)
-}
-
-pub(super) fn remove(config: &Config, ids: &[String]) -> Outcome {
+fn remove(config: &Config, ids: &[String]) -> Outcome {
     must_exist(config)?;
     let removed = change(
         config,
         |conn| Ok(ids.iter().map(|id| entries::remove(conn, id, None)).sum::<Result<usize, _>>()?),
-        |server| {
-            let calls = ids.iter().map(|id| server.call(Method::DELETE, PATH, &[("id", id)], None));
-            calls.map(|answer| Ok(count(&answer?, "removed"))).sum()
-        },
+        |server| ids.iter().map(|id| remove_there(server, id, None)).sum(),
     )?;
     say(format_args!("{removed} entries were removed"))?;
     if removed == 0 { Err("there are no such entries".into()) } else { done() }
 }
 
-pub(super) fn reindex(config: &Config) -> Outcome {
+/// Asks the server to remove an entry, in one language or in all.
+fn remove_there(server: &Server, id: &str, language: Option<Language>) -> Result<usize, Failure> {
+    let language = language.map(|language| language.to_string());
+    let query: Vec<_> =
+        [("id", id)].into_iter().chain(language.iter().map(|code| ("language", code.as_str()))).collect();
+    Ok(count(&server.call(Method::DELETE, PATH, &query, None)?, "removed"))
+}
+
+fn reindex(config: &Config) -> Outcome {
     must_exist(config)?;
     let indexed = change(
         config,
@@ -119,11 +201,11 @@ pub(super) fn reindex(config: &Config) -> Outcome {
 }
 
 /// Changes the knowledge base: with the lock held where no server runs, else by asking the server.
-fn change(
+fn change<T>(
     config: &Config,
-    here: impl FnOnce(&Connection) -> Result<usize, Failure>,
-    there: impl FnOnce(&Server) -> Result<usize, Failure>,
-) -> Result<usize, Failure> {
+    here: impl FnOnce(&Connection) -> Result<T, Failure>,
+    there: impl FnOnce(&Server) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     match LockFile::acquire(&config.storage.path) {
         Ok(_lock) => {
             db::migrate(&config.storage)?;

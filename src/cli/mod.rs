@@ -12,7 +12,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use tertulia_actors::domain::{Filter, Language};
 
 use crate::config::{self, Config, EmbeddingBackend, Sources};
 use crate::embedding::{Model, ModelError};
@@ -89,9 +88,9 @@ enum Command {
     /// Migrate, check or copy the database.
     #[command(subcommand, after_help = DB_HELP)]
     Db(Db),
-    /// Search, list, export or import the knowledge base.
-    #[command(subcommand)]
-    Knowledge(Knowledge),
+    /// Search, list, import, export or tidy the knowledge base.
+    #[command(subcommand, after_help = knowledge::HELP)]
+    Knowledge(knowledge::Knowledge),
     /// Measure how well texts are classified, entries found and answers decided, on your own data.
     #[command(subcommand, after_help = eval::HELP)]
     Eval(eval::Eval),
@@ -138,45 +137,6 @@ enum Db {
         /// The copy's path; must not exist.
         destination: PathBuf,
     },
-}
-
-/// The knowledge base.
-#[derive(Debug, Subcommand)]
-enum Knowledge {
-    /// Show the best hits for a question, with their scores.
-    Search {
-        /// The question.
-        question: String,
-        /// At most this many.
-        #[arg(short, default_value_t = 3)]
-        n: usize,
-        /// Among entries in this language only.
-        #[arg(long)]
-        language: Option<Language>,
-        /// Among entries that have this tag; several: that have all of them.
-        #[arg(long = "tag")]
-        tags: Vec<String>,
-        /// Among entries that are for this account of the business.
-        #[arg(long)]
-        account: Option<String>,
-    },
-    /// List the entries.
-    List,
-    /// Print all entries as JSON lines.
-    Export,
-    /// Add or replace entries from a file of JSON lines ({"id", "language", "question", "answer"}).
-    Import {
-        /// The file.
-        file: PathBuf,
-    },
-    /// Remove entries, in all their languages.
-    Remove {
-        /// Their ids.
-        #[arg(required = true)]
-        ids: Vec<String>,
-    },
-    /// Make the search index anew, after an update whose notes ask for it. Not while a server runs.
-    Reindex,
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
@@ -271,14 +231,7 @@ fn carry_out(command: Command, config: Config, given: &[String]) -> Result<ExitC
         Command::Db(Db::Migrate) => acts::migrate(&config),
         Command::Db(Db::Check) => acts::check(&config),
         Command::Db(Db::Backup { destination }) => acts::back_up(&config, &destination),
-        Command::Knowledge(Knowledge::Search { question, n, language, tags, account }) => {
-            knowledge::search(&config, question, n, Filter { language, tags, account, at: None })
-        }
-        Command::Knowledge(Knowledge::List) => knowledge::list(&config),
-        Command::Knowledge(Knowledge::Export) => knowledge::export(&config),
-        Command::Knowledge(Knowledge::Import { file }) => knowledge::import(&config, &file),
-        Command::Knowledge(Knowledge::Remove { ids }) => knowledge::remove(&config, &ids),
-        Command::Knowledge(Knowledge::Reindex) => knowledge::reindex(&config),
+        Command::Knowledge(asked) => knowledge::run(&asked, &config),
         Command::Simulate(asked) => simulate::run(&asked, &config, given),
     }
 }
@@ -298,7 +251,7 @@ mod tests {
         use clap::CommandFactory;
         let mut program = Cli::command();
         let mut helps = vec![program.render_help().to_string()];
-        let written_elsewhere = ["serve", "knowledge", "help"];
+        let written_elsewhere = ["serve", "help"];
         let commands = program.get_subcommands_mut();
         helps.extend(
             commands

@@ -29,6 +29,7 @@ struct Page {
 #[derive(Deserialize)]
 struct Named {
     id: String,
+    language: Option<Language>,
 }
 
 #[derive(Deserialize)]
@@ -123,15 +124,15 @@ pub(super) async fn import(
     Ok(HttpResponse::Ok().json(json!({"imported": imported})))
 }
 
-/// Removes an entry in all its languages, and tells how many versions that were. Its id is in the query, since it may hold
+/// Removes an entry, in one language or in all, and tells in how many that was. Its id is in the query, since it may hold
 /// what means something in a path.
 pub(super) async fn remove(
     request: HttpRequest,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
-    let Named { id } = query(&request)?;
-    let removed = state.knowledge.remove(id).await.map_err(|error| state.problem(&error))?;
+    let Named { id, language } = query(&request)?;
+    let removed = state.knowledge.remove(id, language).await.map_err(|error| state.problem(&error))?;
     Ok(HttpResponse::Ok().json(json!({"removed": removed})))
 }
 

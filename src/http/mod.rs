@@ -3,6 +3,7 @@
 mod auth;
 mod body;
 mod conversations;
+mod entries;
 mod events;
 mod knowledge;
 mod limiter;
@@ -55,6 +56,15 @@ pub fn configure(config: &mut web::ServiceConfig, state: HttpState) {
                 .route(web::delete().to(knowledge::remove)),
         )
         .service(resource("/v1/knowledge/search").route(web::get().to(knowledge::search)))
+        .service(resource("/v1/knowledge/status").route(web::get().to(entries::status)))
+        .service(
+            resource("/v1/knowledge/entry")
+                .route(web::get().to(entries::show))
+                .route(web::put().to(entries::put)),
+        )
+        .service(resource("/v1/knowledge/history").route(web::get().to(entries::history)))
+        .service(resource("/v1/knowledge/restore").route(web::post().to(entries::restore)))
+        .service(resource("/v1/knowledge/vectors").route(web::delete().to(entries::vacuum)))
         .service(resource("/v1/supervision/tree").route(web::get().to(supervision::tree)))
         .service(resource("/v1/supervision/events").route(web::get().to(supervision::events)))
         .service(

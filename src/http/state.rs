@@ -33,6 +33,8 @@ pub struct Parts {
     pub vectors: FrontHandle<VectorsService>,
     /// Texts to vectors; none where knowledge is searched by words alone.
     pub embedding: Option<FrontHandle<EmbeddingService>>,
+    /// The name by which the vectors of the configured model are kept; none where there is no model.
+    pub model: Option<String>,
     /// The live events.
     pub feeds: Feeds,
     /// The tree of supervision.
@@ -63,6 +65,7 @@ pub struct HttpState {
     pub(super) knowledge: Arc<dyn KnowledgeBase>,
     pub(super) vectors: FrontHandle<VectorsService>,
     pub(super) embedding: Option<FrontHandle<EmbeddingService>>,
+    pub(super) model: Option<String>,
     pub(super) feeds: Feeds,
     pub(super) operations: Operations,
     pub(super) whatsapp: Option<Arc<dyn InboundChannel>>,
@@ -106,6 +109,7 @@ impl HttpState {
             knowledge: parts.knowledge,
             vectors: parts.vectors,
             embedding: parts.embedding,
+            model: parts.model,
             feeds: parts.feeds,
             operations: parts.operations,
             whatsapp: parts.whatsapp,

@@ -10,14 +10,15 @@ use thiserror::Error;
 use super::search::score::{indexed, sides};
 use super::text::stems::{INDEX_VERSION, Stems, Term};
 
-/// The tables of the knowledge base; six of the store's numbered migrations.
+/// The tables of the knowledge base; seven of the store's numbered migrations.
 pub const KNOWLEDGE_MIGRATION: &str = concat!(
     include_str!("../store/migrations/0002_knowledge.sql"),
     include_str!("../store/migrations/0005_knowledge_state.sql"),
     include_str!("../store/migrations/0008_knowledge_generation.sql"),
     include_str!("../store/migrations/0010_knowledge_words.sql"),
     include_str!("../store/migrations/0011_knowledge_vectors.sql"),
-    include_str!("../store/migrations/0012_knowledge_audience.sql")
+    include_str!("../store/migrations/0012_knowledge_audience.sql"),
+    include_str!("../store/migrations/0013_knowledge_history.sql")
 );
 
 /// The sample: a shop that delivers water, in English and Arabic, made up for this project. JSON Lines.
@@ -126,7 +127,8 @@ pub fn is_outdated(conn: &Connection) -> Result<bool, KnowledgeError> {
     Ok(version != INDEX_VERSION)
 }
 
-/// Adds entries, or replaces those of the same id and language; all or none. Tells how many were written.
+/// Adds entries, or replaces those of the same id and language; all or none. Tells how many were written. One without a question is a
+/// passage: it is compared by what it says.
 ///
 /// # Errors
 /// An entry is not acceptable or the database failed; nothing was changed.
@@ -135,7 +137,7 @@ pub fn import(conn: &Connection, entries: &[Entry], now: Timestamp) -> Result<us
     import_unchecked(conn, entries, now)
 }
 
-/// Imports entries as they are: also passages, which have no question and are compared by what they say.
+/// Imports entries as they are, of whatever length.
 ///
 /// # Errors
 /// The database failed; nothing was changed.
@@ -145,6 +147,30 @@ pub fn import_unchecked(
     now: Timestamp,
 ) -> Result<usize, KnowledgeError> {
     atomically(conn, || write_all(conn, entries, now))
+}
+
+/// Entries that are written between two reports of progress.
+const ENTRIES_PER_REPORT: usize = 100;
+
+/// Adds or replaces entries, and removes others; all or nothing. `done` is told how many were written since it was told last.
+///
+/// # Errors
+/// An entry is not acceptable or the database failed; nothing was changed.
+pub fn replace(
+    conn: &Connection,
+    entries: &[Entry],
+    gone: &[(String, Language)],
+    now: Timestamp,
+    mut done: impl FnMut(usize),
+) -> Result<usize, KnowledgeError> {
+    entries.iter().try_for_each(check)?;
+    atomically(conn, || {
+        for some in entries.chunks(ENTRIES_PER_REPORT) {
+            done(write_all(conn, some, now)?);
+        }
+        gone.iter().try_for_each(|(id, language)| remove(conn, id, Some(*language)).map(drop))?;
+        Ok(entries.len())
+    })
 }
 
 /// Removes an entry, in one language or in all; tells how many versions were removed.
@@ -237,6 +263,18 @@ pub fn get(conn: &Connection, id: &str, language: Language) -> Result<Option<Ent
     Ok(found)
 }
 
+/// An entry in one language, or in every language that it has.
+///
+/// # Errors
+/// The database failed.
+pub fn get_in(conn: &Connection, id: &str, language: Option<Language>) -> Result<Vec<Entry>, KnowledgeError> {
+    let language = language.map(|language| language.to_string());
+    let mut select = conn.prepare_cached(
+        "SELECT * FROM knowledge WHERE id = ?1 AND (?2 IS NULL OR language = ?2) ORDER BY language",
+    )?;
+    Ok(select.query_map(params![id, language], entry)?.collect::<Result<_, _>>()?)
+}
+
 /// Reads an entry from a row of the table.
 pub(in crate::knowledge) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let language: String = row.get("language")?;
@@ -266,7 +304,7 @@ fn unreadable(error: Box<dyn std::error::Error + Send + Sync>) -> rusqlite::Erro
     rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error)
 }
 
-/// Whether an entry can be stored.
+/// Whether an entry can be stored. A passage has no question.
 fn check(entry: &Entry) -> Result<(), KnowledgeError> {
     let Entry { phrasings, tags, accounts, .. } = entry;
     let id = || entry.id.chars().take(40).collect();
@@ -279,7 +317,8 @@ fn check(entry: &Entry) -> Result<(), KnowledgeError> {
     let tagged = tags.iter().map(|text| ("tag", text, ID_BYTES_MAX));
     let meant = accounts.iter().map(|text| ("account", text, ID_BYTES_MAX));
     for (field, text, max) in texts.into_iter().chain(more).chain(tagged).chain(meant) {
-        if text.trim().is_empty() || text.len() > max {
+        let is_passage = field == "question" && text.is_empty() && phrasings.is_empty();
+        if (text.trim().is_empty() && !is_passage) || text.len() > max {
             return Err(KnowledgeError::Field { id: id(), field, max });
         }
     }

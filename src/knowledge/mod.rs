@@ -2,8 +2,11 @@
 //! classifier, and the phrases that are built in. Adapters of the ports, without actors.
 
 pub mod classify;
+pub mod documents;
+pub mod duplicates;
 pub mod embedder;
 pub mod entries;
+pub mod history;
 pub mod phrases;
 pub mod search;
 mod text;

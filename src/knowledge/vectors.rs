@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tertulia_actors::domain::{Embedding, Entry};
-use tertulia_actors::ports::{Embeddable, Embedded, Role, Unembedded};
+use tertulia_actors::ports::{Embeddable, Embedded, KnowledgeStatus, ModelStatus, Role, Unembedded};
 
 use super::entries::{KnowledgeError, entry};
 
@@ -126,6 +126,40 @@ pub fn progress(conn: &Connection, model: &str) -> Result<(usize, usize), Knowle
     )?;
     let size = |count: i64| usize::try_from(count).unwrap_or_default();
     Ok((size(all), size(embedded)))
+}
+
+/// How many entries there are, and how far models have embedded them.
+///
+/// # Errors
+/// The database failed.
+pub fn status(conn: &Connection) -> Result<KnowledgeStatus, KnowledgeError> {
+    let size = |count: i64| usize::try_from(count).unwrap_or_default();
+    let mut select =
+        conn.prepare_cached("SELECT model, count(*) FROM knowledge_vectors GROUP BY model ORDER BY model")?;
+    let models =
+        select.query_map([], |row| Ok(ModelStatus { model: row.get(0)?, embedded: size(row.get(1)?) }))?;
+    let models = models.collect::<Result<_, _>>()?;
+    let (entries, passages, generation): (i64, i64, i64) = conn.query_row(
+        "SELECT (SELECT count(*) FROM knowledge), (SELECT count(*) FROM knowledge WHERE question = ''), generation
+         FROM knowledge_state",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )?;
+    Ok(KnowledgeStatus { entries: size(entries), passages: size(passages), generation, models })
+}
+
+/// Removes some of the vectors of all models but one, and tells how many; of all models where none is named.
+///
+/// # Errors
+/// The database failed; nothing was changed.
+pub fn remove_but(conn: &Connection, model: Option<&str>, limit: usize) -> Result<usize, KnowledgeError> {
+    let removed = conn
+        .prepare_cached(
+            "DELETE FROM knowledge_vectors WHERE rowid IN
+                 (SELECT rowid FROM knowledge_vectors WHERE model IS NOT ?1 LIMIT ?2)",
+        )?
+        .execute(params![model, count(limit)])?;
+    Ok(removed)
 }
 
 fn count(count: usize) -> i64 {

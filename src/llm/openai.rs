@@ -171,7 +171,12 @@ fn system(prompt: &str, passages: &[Hit]) -> String {
         text.push_str("\n\nWhat the business knows:");
     }
     for (n, Hit { entry, .. }) in passages.iter().enumerate() {
-        text.push_str(&format!("\n{}. Question: {}\n   Answer: {}", n + 1, entry.question, entry.answer));
+        let number = n + 1;
+        text.push_str(&if entry.is_passage() {
+            format!("\n{number}. {}", entry.answer)
+        } else {
+            format!("\n{number}. Question: {}\n   Answer: {}", entry.question, entry.answer)
+        });
     }
     text
 }

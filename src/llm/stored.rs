@@ -5,7 +5,8 @@ use std::future::ready;
 use tertulia_actors::domain::Hit;
 use tertulia_actors::ports::{Answer, PortFuture, Query, QueryError, QueryService};
 
-/// Gives the best passage's stored answer if it fits well enough, and otherwise says that it does not know.
+/// Gives the best stored answer if it fits well enough, and otherwise says that it does not know. A piece of a document is no
+/// answer: it takes a model to make one of it.
 #[derive(Clone, Copy, Debug)]
 pub struct StoredQuery {
     score_min: f32,
@@ -20,7 +21,8 @@ impl StoredQuery {
 
     /// The answer that the passages hold.
     fn choose(self, passages: Vec<Hit>) -> Answer {
-        let best = passages.into_iter().max_by(|one, other| one.score.total_cmp(&other.score));
+        let answers = passages.into_iter().filter(|hit| !hit.entry.is_passage());
+        let best = answers.max_by(|one, other| one.score.total_cmp(&other.score));
         match best {
             Some(hit) if hit.score >= self.score_min => {
                 Answer::Text { text: hit.entry.answer.clone(), prompt_tokens: None, completion_tokens: None }
@@ -61,5 +63,13 @@ mod tests {
             };
             assert_eq!(text, expected);
         }
+    }
+
+    #[test]
+    fn a_piece_of_a_document_is_no_answer() {
+        let piece = Hit::new(Entry::new("p", Language::ENGLISH, "", "piece"), 0.9);
+        assert_eq!(StoredQuery::new(0.5).choose(vec![piece.clone()]), Answer::NotKnown);
+        let answer = StoredQuery::new(0.5).choose(vec![piece, hit("answer", 0.6)]);
+        assert!(matches!(answer, Answer::Text { text, .. } if text == "answer"));
     }
 }

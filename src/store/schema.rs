@@ -55,6 +55,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "knowledge_audience",
         sql: include_str!("migrations/0012_knowledge_audience.sql"),
     },
+    Migration {
+        number: 13,
+        name: "knowledge_history",
+        sql: include_str!("migrations/0013_knowledge_history.sql"),
+    },
 ];
 
 /// SQLite's `application_id` of our databases: "TERT".

@@ -42,7 +42,10 @@ fn commands_that_read_want_a_database_that_exists_and_create_none() {
 fn without_a_server_the_commands_work_on_the_database_alone() {
     let bench = bench();
     let (code, said, _) = knowledge(&bench, &["import", "entries.jsonl"]);
-    assert_eq!((code, said.as_str()), (Some(0), "1 entries were imported\n"));
+    assert_eq!(
+        (code, said.as_str()),
+        (Some(0), "1 entries were imported: 1 new, 0 changed, 0 as before; 0 removed\n")
+    );
     let (_, found, _) = knowledge(&bench, &["search", "have you got camels"]);
     assert!(found.contains("Two of them."), "{found}");
     assert_eq!(knowledge(&bench, &["export"]).1, format!("{CAMELS}\n"));
@@ -81,7 +84,11 @@ fn beside_a_server_what_writes_goes_through_it() {
             (0..120).map(|n| CAMELS.replace("\"camels\"", &format!("\"camels {n}\""))).collect();
         fs::write(bench.folder().join("entries.jsonl"), many.join("\n")).expect("a file");
         let (code, said, refused) = knowledge(&bench, &["import", "entries.jsonl"]);
-        assert_eq!((code, said.as_str()), (Some(0), "120 entries were imported\n"), "{refused}");
+        assert_eq!(
+            (code, said.as_str()),
+            (Some(0), "120 entries were imported: 120 new, 0 changed, 0 as before; 0 removed\n"),
+            "{refused}"
+        );
         assert_eq!(bench.count("SELECT count(*) FROM knowledge"), 120);
         assert_eq!(
             knowledge(&bench, &["remove", "camels 7", "../?x", "camels 8"]).1,
@@ -138,5 +145,152 @@ fn a_thousand_people_who_search_at_the_same_time_find_only_what_is_their_own() {
             }
         }
         server.ends_clean(&bench).await;
+    });
+}
+
+/// A guide of three sections, the second of which says this.
+fn guide(prices: &str, rest: &str) -> String {
+    format!(
+        "# Guide\n\nWe deliver water to every house in the old town.\n\n## Prices\n\n{prices}\n\n{rest}\n"
+    )
+}
+
+/// The lines of what a command printed, each cut to its first three fields.
+fn fields(said: &str) -> Vec<String> {
+    said.lines().map(|line| line.split('\t').take(3).collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[test]
+fn a_document_that_changed_replaces_what_it_brought_while_a_server_runs() {
+    run(async {
+        let bench = bench();
+        let mut server = bench.start().await;
+        let write = |text: &str| fs::write(bench.folder().join("guide.md"), text).expect("a file");
+        assert_eq!(knowledge(&bench, &["import", "entries.jsonl"]).0, Some(0));
+        write(&guide("A bottle costs ten dirhams.", "## Do you deliver at night?\n\nNo, never."));
+        let (code, said, refused) = knowledge(&bench, &["import", "guide.md"]);
+        let expected = "3 entries were imported: 3 new, 0 changed, 0 as before; 0 removed\n";
+        assert_eq!((code, said.as_str()), (Some(0), expected), "{refused}");
+        let (_, found, _) = knowledge(&bench, &["search", "what does a bottle cost", "-n", "1"]);
+        assert!(found.contains("guide.md#guide/prices") && found.contains("ten dirhams"), "{found}");
+        let (_, found, _) = knowledge(&bench, &["search", "do you deliver at night", "-n", "1"]);
+        assert!(found.contains("No, never."), "{found}");
+        let vectors = bench.count("SELECT generation FROM knowledge_state");
+
+        write(&guide("A bottle costs twelve dirhams.", "## Opening hours\n\nWe open at nine."));
+        let (code, said, _) = knowledge(&bench, &["import", "guide.md", "--dry-run"]);
+        assert_eq!(code, Some(0));
+        let expected = [
+            "= guide.md#guide en",
+            "~ guide.md#guide/prices en",
+            "+ guide.md#guide/opening-hours en",
+            "- guide.md#guide/do-you-deliver-at-night en",
+            "3 entries would be imported: 1 new, 1 changed, 1 as before; 1 removed",
+        ];
+        assert_eq!(fields(&said), expected);
+        assert_eq!(
+            bench.count("SELECT generation FROM knowledge_state"),
+            vectors,
+            "a dry run changes nothing"
+        );
+
+        let (code, said, refused) = knowledge(&bench, &["import", "guide.md"]);
+        let expected = "3 entries were imported: 1 new, 1 changed, 1 as before; 1 removed\n";
+        assert_eq!((code, said.as_str()), (Some(0), expected), "{refused}");
+        let ids = fields(&knowledge(&bench, &["list"]).1);
+        let ids: Vec<_> = ids.iter().filter_map(|line| line.split(' ').next()).collect();
+        assert_eq!(
+            ids,
+            ["camels", "guide.md#guide", "guide.md#guide/opening-hours", "guide.md#guide/prices"]
+        );
+        let (_, found, _) = knowledge(&bench, &["search", "what does a bottle cost", "-n", "1"]);
+        assert!(found.contains("twelve dirhams"), "{found}");
+        server.ends_clean(&bench).await;
+    });
+}
+
+#[test]
+fn what_is_exported_in_either_format_is_imported_as_it_was() {
+    let bench = bench();
+    let special = r#"{"id":"b","language":"ar","question":"كم \"السعر\"؟","phrasings":["بكم, هذا","[x"],"answer":"عشرة\nدراهم","tags":["t"],"valid_from":"2026-01-01"}"#;
+    fs::write(bench.folder().join("entries.jsonl"), format!("{CAMELS}\n{special}")).expect("a file");
+    assert_eq!(knowledge(&bench, &["import", "entries.jsonl"]).0, Some(0));
+    let exported = knowledge(&bench, &["export"]).1;
+    assert_eq!(exported.lines().count(), 2);
+    for format in ["csv", "jsonl"] {
+        let (_, text, _) = knowledge(&bench, &["export", "--format", format]);
+        let file = format!("copy.{format}");
+        fs::write(bench.folder().join(&file), text).expect("a file");
+        assert_eq!(knowledge(&bench, &["remove", "b", "camels"]).0, Some(0));
+        let (code, _, refused) = knowledge(&bench, &["import", &file]);
+        assert_eq!(code, Some(0), "{refused}");
+        assert_eq!(knowledge(&bench, &["export"]).1, exported, "{format}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_what_it_should_be_is_refused_by_name_and_changes_nothing() {
+    let bench = bench();
+    let write = |name: &str, bytes: &[u8]| fs::write(bench.folder().join(name), bytes).expect("a file");
+    write("labelled.csv", b"text,category\nwhere is my card,card_arrival\n");
+    write("latin.txt", b"caf\xE9");
+    write("broken.pdf", b"%PDF-1.7\nnothing");
+    write("notes.docx", b"PK");
+    write("good.md", b"# Hours\n\nNine.");
+    for (file, expected) in [
+        ("labelled.csv", "'labelled.csv': line 1: there is no column question among: text, category"),
+        ("latin.txt", "'latin.txt': it is not UTF-8 (byte 4)"),
+        ("broken.pdf", "'broken.pdf': the PDF cannot be read"),
+        ("notes.docx", "'notes.docx': its kind is not read"),
+        ("absent.md", "'absent.md': cannot read it"),
+    ] {
+        let (code, said, refused) = knowledge(&bench, &["import", "good.md", file]);
+        assert_eq!((code, said.as_str()), (Some(1), ""), "{file}");
+        assert!(refused.contains(expected), "{refused}");
+    }
+    assert!(!bench.database().exists(), "nothing was imported");
+}
+
+#[test]
+fn entries_say_again_what_they_said_and_the_same_ones_are_kept_once() {
+    run(async {
+        let bench = bench();
+        let write = |text: &str| fs::write(bench.folder().join("entries.jsonl"), text).expect("a file");
+        let twin = CAMELS.replace("\"camels\"", "\"twin\"").replace("Do you", "do  you");
+        let other = CAMELS.replace("\"camels\"", "\"other\"").replace("Two", "Three");
+        let first = format!("{CAMELS}\n{twin}\n{other}\n");
+        let restored = |bench: &Bench| {
+            let version =
+                bench.count("SELECT max(version) FROM knowledge_history WHERE id = 'camels'").to_string();
+            let (code, said, refused) = knowledge(bench, &["restore", &version]);
+            assert_eq!(code, Some(0), "{refused}");
+            said
+        };
+        // Alone, and beside a server.
+        for is_served in [false, true] {
+            let mut server = if is_served { Some(bench.start().await) } else { None };
+            write(&first);
+            assert_eq!(knowledge(&bench, &["import", "entries.jsonl"]).0, Some(0));
+            write(&CAMELS.replace("Two", "Nine"));
+            assert_eq!(knowledge(&bench, &["import", "entries.jsonl"]).0, Some(0));
+            let (_, history, _) = knowledge(&bench, &["history", "camels", "--language", "en"]);
+            let newest = history.lines().next().expect("a version");
+            assert!(newest.contains("Two of them.") && newest.contains("replaced_at"), "{history}");
+            assert_eq!(restored(&bench), format!("{CAMELS}\n"));
+
+            let (_, said, _) = knowledge(&bench, &["dedupe"]);
+            assert!(said.starts_with("the same:\n  camels\ten\tDo you have camels?\n  twin\ten\t"), "{said}");
+            let (code, said, refused) = knowledge(&bench, &["dedupe", "--remove"]);
+            assert_eq!(code, Some(0), "{refused}");
+            assert!(said.ends_with("1 groups say the same, 0 nearly\n1 entries were removed\n"), "{said}");
+            assert_eq!(fields(&knowledge(&bench, &["list"]).1).len(), 2);
+            assert_eq!(knowledge(&bench, &["remove", "camels"]).0, Some(0));
+            assert_eq!(restored(&bench), format!("{CAMELS}\n"), "also what was removed");
+            let (code, _, refused) = knowledge(&bench, &["restore", "999999"]);
+            assert!(code == Some(1) && refused.contains("no version 999999"), "{refused}");
+            if let Some(server) = &mut server {
+                server.ends_clean(&bench).await;
+            }
+        }
     });
 }

@@ -151,3 +151,58 @@ fn an_endpoint_embeds_and_while_it_is_away_words_alone_find() {
         endpoint.stop.stop(false).await;
     });
 }
+
+#[test]
+fn a_model_embeds_without_a_server_and_what_another_one_left_is_listed_and_removed() {
+    run(async {
+        let endpoint = Endpoint::start();
+        let mut bench = Bench::new();
+        bench.set("embedding.backend", "openai");
+        bench.set("embedding.endpoint.base_url", &endpoint.url);
+        bench.set("embedding.endpoint.model", "two-things");
+        let lines: Vec<String> = entries().as_array().expect("a list").iter().map(Value::to_string).collect();
+        std::fs::write(bench.folder().join("entries.jsonl"), lines.join("\n")).expect("a file");
+        let knowledge = |bench: &Bench, words: &[&str]| {
+            let words: Vec<&str> = ["knowledge"].iter().chain(words).copied().collect();
+            let done = bench.command(&words).output().expect("the binary runs");
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            (done.status.success(), text(&done.stdout), text(&done.stderr))
+        };
+        let status = |bench: &Bench| -> Value {
+            serde_json::from_str(&knowledge(bench, &["status"]).1).expect("JSON")
+        };
+        assert!(knowledge(&bench, &["import", "entries.jsonl"]).0);
+        for embedded in [3, 0] {
+            let (is_done, said, refused) = knowledge(&bench, &["embed"]);
+            assert_eq!((is_done, said), (true, format!("{embedded} entries were embedded\n")), "{refused}");
+        }
+        let told = status(&bench);
+        assert_eq!(
+            (&told["entries"], &told["embedded"], &told["models"][0]["model"]),
+            (&json!(3), &json!(3), &told["model"])
+        );
+
+        bench.set("embedding.endpoint.model", "two-things-anew");
+        assert_eq!(status(&bench)["embedded"], 0, "another model has its own vectors");
+        let mut server = bench.start().await;
+        let begun = Instant::now();
+        while status(&bench)["embedded"] != 3 {
+            assert!(begun.elapsed() < PATIENCE, "{}", bench.log());
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        let asked = client().get(bench.url("/v1/knowledge/status")).bearer_auth(CONSOLE_TOKEN).send().await;
+        let there: Value = asked.expect("the server answers").json().await.expect("JSON");
+        assert_eq!(there, status(&bench));
+        assert_eq!(there["models"].as_array().map(Vec::len), Some(2));
+        let (is_done, _, refused) = knowledge(&bench, &["embed"]);
+        assert!(!is_done && refused.contains("the server embeds the entries by itself"), "{refused}");
+        assert_eq!(knowledge(&bench, &["vacuum"]).1, "3 vectors were removed\n");
+        let told = status(&bench);
+        assert_eq!((&told["embedded"], told["models"].as_array().map(Vec::len)), (&json!(3), Some(1)));
+        server.ends_clean(&bench).await;
+        bench.set("embedding.backend", "none");
+        let (is_done, _, refused) = knowledge(&bench, &["vacuum"]);
+        assert!(!is_done && refused.contains("no model is configured"), "{refused}");
+        endpoint.stop.stop(false).await;
+    });
+}

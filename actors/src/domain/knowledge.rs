@@ -18,12 +18,12 @@ pub struct Entry {
     pub id: String,
     /// The language of question and answer.
     pub language: Language,
-    /// The question, as a person might put it. Empty for a passage, which is compared by what it says.
+    /// The question, as a person might put it; empty in a passage.
     pub question: String,
     /// Other ways in which people put it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub phrasings: Vec<String>,
-    /// The answer that is given.
+    /// The answer that is given, or what the passage says.
     pub answer: String,
     /// What it is about, for searches among some entries only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -66,6 +66,26 @@ impl Entry {
         let questions = std::iter::once(&self.question).chain(&self.phrasings);
         questions.map(String::as_str).filter(|question| !question.is_empty())
     }
+
+    /// Whether it is a passage: a piece of a text to which nobody has put a question, found by what it says. It is something to
+    /// answer from, and no answer itself.
+    #[must_use]
+    pub fn is_passage(&self) -> bool {
+        self.questions().next().is_none()
+    }
+}
+
+/// What an entry said before.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Version {
+    /// Its number, which grows.
+    pub version: i64,
+    /// What it said.
+    pub entry: Entry,
+    /// When it began to say so.
+    pub written_at: Timestamp,
+    /// When something else took its place; none where it was removed.
+    pub replaced_at: Option<Timestamp>,
 }
 
 /// For which searches something is meant.
@@ -247,6 +267,8 @@ mod tests {
     fn a_passage_has_no_questions_and_others_have_all_their_phrasings() {
         let entry = Entry { phrasings: vec!["r".into()], ..Entry::new("a", Language::ENGLISH, "q", "a") };
         assert_eq!(entry.questions().collect::<Vec<_>>(), ["q", "r"]);
-        assert_eq!(Entry::new("a", Language::ENGLISH, "", "a").questions().count(), 0);
+        let passage = Entry::new("a", Language::ENGLISH, "", "a");
+        assert_eq!(passage.questions().count(), 0);
+        assert!(passage.is_passage() && !entry.is_passage());
     }
 }

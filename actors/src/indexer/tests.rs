@@ -6,9 +6,9 @@ use std::future::ready;
 use std::sync::Mutex;
 
 use super::*;
-use crate::domain::{Embedding, Entry, Language};
+use crate::domain::{Embedding, Entry, Language, Version};
 use crate::ports::store::StoreFuture;
-use crate::ports::{Embeddable, EmbedderError};
+use crate::ports::{Embeddable, EmbedderError, KnowledgeStatus};
 use crate::services::Engine;
 use crate::settings::{BatchSettings, FrontSettings, SupervisionSettings};
 use crate::supervision::Front;
@@ -59,7 +59,27 @@ impl KnowledgeBase for Shelves {
         self.with(|_| 0)
     }
 
-    fn remove(&self, _: String) -> StoreFuture<usize> {
+    fn remove(&self, _: String, _: Option<Language>) -> StoreFuture<usize> {
+        self.with(|_| 0)
+    }
+
+    fn get(&self, _: String, _: Option<Language>) -> StoreFuture<Vec<Entry>> {
+        self.with(|_| vec![])
+    }
+
+    fn history(&self, _: String, _: Option<Language>) -> StoreFuture<Vec<Version>> {
+        self.with(|_| vec![])
+    }
+
+    fn restore(&self, _: i64) -> StoreFuture<Option<Entry>> {
+        self.with(|_| None)
+    }
+
+    fn status(&self) -> StoreFuture<KnowledgeStatus> {
+        self.with(|_| KnowledgeStatus::default())
+    }
+
+    fn remove_vectors(&self, _: Option<String>, _: usize) -> StoreFuture<usize> {
         self.with(|_| 0)
     }
 

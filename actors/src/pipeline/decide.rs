@@ -70,12 +70,14 @@ pub enum Lookup {
     Continue(Vec<Hit>),
 }
 
-/// Decides between a stored answer and going on.
+/// Decides between a stored answer and going on. A passage is never an answer, however well it fits: it says something about what is
+/// asked, and nobody has said that it answers it.
 #[must_use]
 pub fn lookup(hits: Vec<Hit>, settings: &PipelineSettings) -> Lookup {
-    match hits.first() {
-        Some(best) if best.score >= settings.reply_score_min => Lookup::Reply(Box::new(best.clone())),
-        _ => {
+    let answers = |hit: &&Hit| hit.score >= settings.reply_score_min && !hit.entry.is_passage();
+    match hits.iter().find(answers) {
+        Some(best) => Lookup::Reply(Box::new(best.clone())),
+        None => {
             Lookup::Continue(hits.into_iter().filter(|hit| hit.score >= settings.passage_score_min).collect())
         }
     }
@@ -209,6 +211,17 @@ mod tests {
         assert_eq!(lookup(vec![hit(0.6), hit(0.5)], &settings), Lookup::Reply(Box::new(hit(0.6))));
         assert_eq!(lookup(vec![hit(0.59), hit(0.1)], &settings), Lookup::Continue(vec![hit(0.59)]));
         assert_eq!(lookup(vec![], &settings), Lookup::Continue(vec![]));
+    }
+
+    #[test]
+    fn a_passage_is_shown_and_never_given_as_an_answer() {
+        let settings = PipelineSettings::default();
+        let passage = Hit::new(Entry::new("p", Language::ENGLISH, "", "a"), 0.95);
+        assert_eq!(lookup(vec![passage.clone()], &settings), Lookup::Continue(vec![passage.clone()]));
+        let behind = lookup(vec![passage.clone(), hit(0.7)], &settings);
+        assert_eq!(behind, Lookup::Reply(Box::new(hit(0.7))), "an answer that fits is given");
+        let doubtful = vec![passage, hit(0.5)];
+        assert_eq!(lookup(doubtful.clone(), &settings), Lookup::Continue(doubtful));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The knowledge base as people manage it.
 
+use serde::Serialize;
+
 use super::Embeddable;
 use super::store::StoreFuture;
-use crate::domain::{Embedding, Entry, Language};
+use crate::domain::{Embedding, Entry, Language, Version};
 
 /// An entry that a model has not embedded yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,6 +26,37 @@ pub struct Embedded {
     pub vectors: Vec<Option<Embedding>>,
 }
 
+/// How many entries there are, and how far models have embedded them.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct KnowledgeStatus {
+    /// All entries, each in each of its languages.
+    pub entries: usize,
+    /// Those of them that are passages.
+    pub passages: usize,
+    /// A number that changes with the entries.
+    pub generation: i64,
+    /// Every model that has embedded some of them, by the name by which its vectors are kept.
+    pub models: Vec<ModelStatus>,
+}
+
+/// How far a model is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ModelStatus {
+    /// Its name.
+    pub model: String,
+    /// Entries that it has looked at, also those that it cannot read.
+    pub embedded: usize,
+}
+
+impl KnowledgeStatus {
+    /// How many entries a model has embedded; none where there is no model.
+    #[must_use]
+    pub fn embedded_by(&self, model: Option<&str>) -> usize {
+        let found = self.models.iter().find(|known| Some(known.model.as_str()) == model);
+        found.map_or(0, |known| known.embedded)
+    }
+}
+
 /// The entries of the knowledge base. What a search finds is [`Vectors`](super::Vectors)' business.
 pub trait KnowledgeBase: Send + Sync + 'static {
     /// One page of entries, in the order of id and language, behind `after`.
@@ -35,8 +68,26 @@ pub trait KnowledgeBase: Send + Sync + 'static {
     /// [`StoreError::Refused`](super::StoreError) when an entry is not acceptable.
     fn put(&self, entries: Vec<Entry>) -> StoreFuture<usize>;
 
-    /// Removes an entry in all its languages; tells how many versions that were.
-    fn remove(&self, id: String) -> StoreFuture<usize>;
+    /// Removes an entry, in one language or in all; tells in how many that was.
+    fn remove(&self, id: String, language: Option<Language>) -> StoreFuture<usize>;
+
+    /// What an entry says, in one language or in all.
+    fn get(&self, id: String, language: Option<Language>) -> StoreFuture<Vec<Entry>>;
+
+    /// What an entry said before, in one language or in all, newest first; as much of it as is kept.
+    fn history(&self, id: String, language: Option<Language>) -> StoreFuture<Vec<Version>>;
+
+    /// Lets an entry say again what it said in a version, and tells what that is; none where there is no such version.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`](super::StoreError) when it is not acceptable any more.
+    fn restore(&self, version: i64) -> StoreFuture<Option<Entry>>;
+
+    /// How many entries there are, and how far models have embedded them.
+    fn status(&self) -> StoreFuture<KnowledgeStatus>;
+
+    /// Removes some of the vectors of all models but one, in one commit; of all models where none is named. Tells how many.
+    fn remove_vectors(&self, but: Option<String>, limit: usize) -> StoreFuture<usize>;
 
     /// A number that changes with the entries.
     fn generation(&self) -> StoreFuture<i64>;

@@ -22,7 +22,7 @@ pub use clock::{Clock, ReceiptSource};
 pub use compute::Compute;
 pub use embedder::{Embeddable, Embedder, EmbedderError, Role};
 pub use entropy::Entropy;
-pub use knowledge::{Embedded, KnowledgeBase, Unembedded};
+pub use knowledge::{Embedded, KnowledgeBase, KnowledgeStatus, ModelStatus, Unembedded};
 pub use query::{Answer, Query, QueryError, QueryService};
 pub use store::{Store, StoreError};
 pub use tells::{Admitted, Tells};

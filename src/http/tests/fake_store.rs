@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use tertulia_actors::domain::{
     Account, Books, ConversationId, Entry, HistoryItem, InboundMessage, Language, OutboxPart, PartId,
-    PartState, Speaker, Tick, Timestamp, TurnId,
+    PartState, Speaker, Tick, Timestamp, TurnId, Version,
 };
 use tertulia_actors::ports::store::{
     Admission, CommitOutcome, CommitTurn, ConversationState, ConversationView, DeadLetter, Inbox, Mark,
     MessageView, Outbox, Overdue, QuarantineView, RecordView, ReleaseTurn, ReplyView, StartOutcome,
     StartTurn, Store, StoreError, StoreFuture, Stored, TurnView, Turns, Views,
 };
-use tertulia_actors::ports::{Embedded, KnowledgeBase, Unembedded};
+use tertulia_actors::ports::{Embedded, KnowledgeBase, KnowledgeStatus, Unembedded};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) dead_letters: Vec<DeadLetter>,
     pub(super) replayed: Vec<i64>,
     pub(super) entries: Vec<Entry>,
+    pub(super) versions: Vec<Version>,
+    pub(super) status: KnowledgeStatus,
     pub(super) records: Vec<RecordView>,
     /// Conversations that need a person.
     pub(super) flagged: Vec<ConversationId>,
@@ -279,11 +281,46 @@ impl KnowledgeBase for FakeStore {
         })
     }
 
-    fn remove(&self, id: String) -> StoreFuture<usize> {
+    fn remove(&self, id: String, language: Option<Language>) -> StoreFuture<usize> {
         self.with(|state| {
             let before = state.entries.len();
-            state.entries.retain(|entry| entry.id != id);
+            let is_other = |entry: &Entry| language.is_some_and(|language| language != entry.language);
+            state.entries.retain(|entry| entry.id != id || is_other(entry));
             before - state.entries.len()
+        })
+    }
+
+    fn get(&self, id: String, language: Option<Language>) -> StoreFuture<Vec<Entry>> {
+        self.with(|state| {
+            let is_asked =
+                |entry: &&Entry| entry.id == id && language.is_none_or(|language| language == entry.language);
+            state.entries.iter().filter(is_asked).cloned().collect()
+        })
+    }
+
+    fn history(&self, id: String, _: Option<Language>) -> StoreFuture<Vec<Version>> {
+        self.with(|state| state.versions.iter().filter(|version| version.entry.id == id).cloned().collect())
+    }
+
+    fn restore(&self, version: i64) -> StoreFuture<Option<Entry>> {
+        self.with(|state| {
+            state.versions.iter().find(|kept| kept.version == version).map(|kept| kept.entry.clone())
+        })
+    }
+
+    fn status(&self) -> StoreFuture<KnowledgeStatus> {
+        self.with(|state| KnowledgeStatus { entries: state.entries.len(), ..state.status.clone() })
+    }
+
+    fn remove_vectors(&self, but: Option<String>, limit: usize) -> StoreFuture<usize> {
+        self.with(|state| {
+            let mut left = limit;
+            for model in state.status.models.iter_mut().filter(|model| Some(&model.model) != but.as_ref()) {
+                let some = left.min(model.embedded);
+                model.embedded -= some;
+                left -= some;
+            }
+            limit - left
         })
     }
 

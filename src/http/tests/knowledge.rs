@@ -2,7 +2,8 @@
 
 use actix_web::test::TestRequest;
 use serde_json::json;
-use tertulia_actors::ports::VectorsError;
+use tertulia_actors::domain::{Timestamp, Version};
+use tertulia_actors::ports::{ModelStatus, VectorsError};
 
 use super::*;
 
@@ -34,6 +35,11 @@ async fn entries_are_imported_listed_page_by_page_and_removed() {
     assert_eq!(second, json!({"entries": [entry("c")], "next": null}));
     assert_eq!(app.call(remove("b")).await.json(), json!({"removed": 1}));
     assert_eq!(app.call(remove("b")).await.json(), json!({"removed": 0}));
+    for (language, removed) in [("ar", 0), ("en", 1)] {
+        let uri = format!("/v1/knowledge?id=c&language={language}");
+        let one = bearer(TestRequest::delete().uri(&uri), CONSOLE_TOKEN);
+        assert_eq!(app.call(one).await.json(), json!({ "removed": removed }));
+    }
     let nameless = bearer(TestRequest::delete().uri("/v1/knowledge"), CONSOLE_TOKEN);
     app.call(nameless).await.assert_problem(400, "invalid_query");
     app.call(read("/v1/knowledge?after=b")).await.assert_problem(400, "invalid_query");
@@ -79,13 +85,73 @@ async fn what_is_no_list_of_entries_is_refused() {
 async fn the_knowledge_base_is_for_the_console_only() {
     let app = TestApp::with_tokens();
     let visitor = app.visit().await;
-    for uri in ["/v1/knowledge", "/v1/knowledge/search?q=x"] {
+    for uri in [
+        "/v1/knowledge",
+        "/v1/knowledge/search?q=x",
+        "/v1/knowledge/entry?id=a",
+        "/v1/knowledge/history?id=a",
+        "/v1/knowledge/status",
+    ] {
         for request in [get(uri), bearer(get(uri), API_TOKEN), cookie(get(uri), &visitor)] {
             app.call(request).await.assert_problem(401, "unauthorized");
         }
     }
     let write = bearer(post("/v1/knowledge", &json!([entry("a")])), API_TOKEN);
     app.call(write).await.assert_problem(401, "unauthorized");
-    let delete = bearer(TestRequest::delete().uri("/v1/knowledge?id=a"), API_TOKEN);
-    app.call(delete).await.assert_problem(401, "unauthorized");
+    for uri in ["/v1/knowledge?id=a", "/v1/knowledge/vectors"] {
+        let delete = bearer(TestRequest::delete().uri(uri), API_TOKEN);
+        app.call(delete).await.assert_problem(401, "unauthorized");
+    }
+    let put = bearer(TestRequest::put().uri("/v1/knowledge/entry").set_json(entry("a")), API_TOKEN);
+    app.call(put).await.assert_problem(401, "unauthorized");
+    let restore = bearer(post("/v1/knowledge/restore", &json!({"version": 1})), API_TOKEN);
+    app.call(restore).await.assert_problem(401, "unauthorized");
+}
+
+#[actix_web::test]
+async fn one_entry_is_written_read_and_says_again_what_it_said() {
+    let app = TestApp::with_tokens();
+    let put =
+        |body: &Value| bearer(TestRequest::put().uri("/v1/knowledge/entry").set_json(body), CONSOLE_TOKEN);
+    assert_eq!(app.call(put(&entry("a/b"))).await.json(), json!({"entry": entry("a/b")}));
+    let shown = app.call(read("/v1/knowledge/entry?id=a%2Fb")).await.json();
+    assert_eq!(shown, json!({"entries": [entry("a/b")]}));
+    for absent in ["/v1/knowledge/entry?id=c", "/v1/knowledge/entry?id=a%2Fb&language=ar"] {
+        app.call(read(absent)).await.assert_problem(404, "not_found");
+    }
+    app.call(put(&json!({"id": "a"}))).await.assert_problem(422, "invalid_entries");
+    app.call(read("/v1/knowledge/entry")).await.assert_problem(400, "invalid_query");
+    let before = serde_json::from_value(entry("a")).unwrap();
+    let kept = Version { version: 7, entry: before, written_at: Timestamp(0), replaced_at: None };
+    app.store.state().versions.push(kept);
+    let versions = app.call(read("/v1/knowledge/history?id=a")).await.json();
+    assert_eq!(
+        (&versions["versions"][0]["version"], &versions["versions"][0]["entry"]),
+        (&json!(7), &entry("a"))
+    );
+    let restore = |body: Value| app.call(bearer(post("/v1/knowledge/restore", &body), CONSOLE_TOKEN));
+    assert_eq!(restore(json!({"version": 7})).await.json(), json!({"entry": entry("a")}));
+    restore(json!({"version": 8})).await.assert_problem(404, "not_found");
+    restore(json!({"number": 7})).await.assert_problem(422, "invalid_entries");
+}
+
+#[actix_web::test]
+async fn the_status_tells_how_far_models_are_and_vectors_of_others_go() {
+    let mut app = TestApp::with_tokens();
+    let model = |name: &str, embedded| ModelStatus { model: name.into(), embedded };
+    app.store.state().status.models = vec![model("current", 3), model("old", 2_500)];
+    let status = app.call(read("/v1/knowledge/status")).await.json();
+    assert_eq!(
+        (&status["model"], &status["embedded"], &status["entries"]),
+        (&json!("current"), &json!(3), &json!(0))
+    );
+    assert_eq!(status["models"][1], json!({"model": "old", "embedded": 2_500}));
+    let vacuum = |query: &str| {
+        let uri = format!("/v1/knowledge/vectors{query}");
+        bearer(TestRequest::delete().uri(&uri), CONSOLE_TOKEN)
+    };
+    assert_eq!(app.call(vacuum("")).await.json(), json!({"removed": 2_500}));
+    app.state.model = None;
+    app.call(vacuum("")).await.assert_problem(409, "refused");
+    assert_eq!(app.call(vacuum("?all=true")).await.json(), json!({"removed": 3}));
 }

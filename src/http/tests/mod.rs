@@ -118,6 +118,7 @@ impl TestApp {
             knowledge: store.clone(),
             vectors: vectors(Ok(vec![hit])),
             embedding: None,
+            model: Some("current".into()),
             feeds: Feeds::new(vec![feed.clone()]),
             operations: Operations::new(monitor.clone(), vec![]),
             whatsapp: Some(Arc::new(WhatsappInbound::new(&"verify me".into(), &APP_SECRET.into()))),

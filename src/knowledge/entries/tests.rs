@@ -69,11 +69,45 @@ fn an_import_with_a_bad_entry_changes_nothing() {
     let conn = empty();
     let good = entry("good", Language::ENGLISH, "good?");
     let long = "x".repeat(QUESTION_BYTES_MAX + 1);
-    for bad in ["", "  \n", long.as_str()] {
+    for bad in [" ", "  \n", long.as_str()] {
         let error = import(&conn, &[good.clone(), entry("bad", Language::ENGLISH, bad)], NOW).unwrap_err();
-        assert!(error.to_string().contains("'bad' has a question"), "{error}");
+        assert!(error.to_string().contains("'bad' has a question that is blank"), "{error}");
     }
     assert!(list(&conn, None, 10).unwrap().is_empty());
+}
+
+#[test]
+fn a_passage_needs_no_question_and_says_something() {
+    let conn = empty();
+    let passage = |answer: &str| Entry { answer: answer.into(), ..entry("p", Language::ENGLISH, "") };
+    import(&conn, &[passage("Camels live in the garden.")], NOW).unwrap();
+    assert_eq!(indexed(&conn, "camel"), 1);
+    assert!(
+        import(&conn, &[passage(" ")], NOW)
+            .unwrap_err()
+            .to_string()
+            .contains("'p' has a answer that is blank")
+    );
+    let copy = empty();
+    import(&copy, &parse(&export(&conn).unwrap()).unwrap(), NOW).unwrap();
+    assert_eq!(export(&conn).unwrap(), export(&copy).unwrap());
+}
+
+#[test]
+fn entries_are_replaced_and_others_removed_all_or_nothing() {
+    let conn = empty();
+    let one = |id: &str| entry(id, Language::ENGLISH, "camels");
+    import(&conn, &[one("a"), one("b")], NOW).unwrap();
+    let gone = [("a".to_owned(), Language::ENGLISH), ("b".to_owned(), Language::ARABIC)];
+    replace(&conn, &[one("c"), entry("bad", Language::ENGLISH, " ")], &gone, NOW, |_| {}).unwrap_err();
+    let ids = || list(&conn, None, 10).unwrap().into_iter().map(|entry| entry.id).collect::<Vec<_>>();
+    assert_eq!(ids(), ["a", "b"]);
+    let many: Vec<Entry> = (0..250).map(|n| one(&n.to_string())).collect();
+    let mut told = vec![];
+    assert_eq!(replace(&conn, &many, &gone, NOW, |count| told.push(count)).unwrap(), 250);
+    assert_eq!((told, list(&conn, None, 999).unwrap().len()), (vec![100, 100, 50], 251));
+    assert!(get(&conn, "a", Language::ENGLISH).unwrap().is_none());
+    assert!(get(&conn, "b", Language::ENGLISH).unwrap().is_some(), "another language of it went");
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod audiences;
 mod fusion;
 pub mod index;
 mod memory;
-mod nearest;
+pub(in crate::knowledge) mod nearest;
 mod query;
 mod results;
 pub(super) mod score;

@@ -16,7 +16,7 @@ const COMPARED_AT_ONCE_MAX: usize = 256;
 
 /// Vectors of unit length by the rows of their entries, of which one may have several.
 #[derive(Default)]
-pub(super) struct Nearest {
+pub(in crate::knowledge) struct Nearest {
     /// Of the first vector; those that have others are no vectors of the same model.
     dimensions: usize,
     /// The row of each vector.
@@ -30,7 +30,7 @@ pub(super) struct Nearest {
 impl Nearest {
     /// Adds the vectors of a row, `ways` of the same length one behind the other, or replaces them; false where they have other
     /// dimensions than those that are there, and the row has none then.
-    pub(super) fn put(&mut self, row: i64, vectors: &[f32], ways: usize) -> bool {
+    pub(in crate::knowledge) fn put(&mut self, row: i64, vectors: &[f32], ways: usize) -> bool {
         self.remove(row);
         let dimensions = vectors.len() / ways.max(1);
         if self.rows.is_empty() {
@@ -87,7 +87,12 @@ impl Nearest {
     }
 
     /// The admitted rows that are nearest to a vector, nearest first, with their cosines; of equal ones the lower row.
-    pub(super) fn best(&self, vector: &[f32], count: usize, admits: impl Fn(i64) -> bool) -> Vec<(i64, f32)> {
+    pub(in crate::knowledge) fn best(
+        &self,
+        vector: &[f32],
+        count: usize,
+        admits: impl Fn(i64) -> bool,
+    ) -> Vec<(i64, f32)> {
         if vector.len() != self.dimensions || count == 0 {
             return vec![];
         }

@@ -96,11 +96,25 @@ impl Languages {
         Self { incomplete: known.len() < languages.len(), known }
     }
 
+    /// The language of a longer text among all that the detector knows, where it is sure.
+    pub(in crate::knowledge) fn sure(text: &str) -> Option<Language> {
+        let found = whatlang::detect(beginning(text)).filter(whatlang::Info::is_reliable)?;
+        let (code, _) = CODES.iter().find(|(_, code)| *code == found.lang().code())?;
+        code.parse().ok()
+    }
+
+    /// Whether a language is written as a text is; so is a text without letters.
+    pub(in crate::knowledge) fn writes(language: Language, text: &str) -> bool {
+        match (detect_script(beginning(text)), by_code(language.as_str())) {
+            (Some(script), Some(lang)) => script.langs().contains(&lang),
+            _ => true,
+        }
+    }
+
     /// The language of a text. The script comes first: where only one configured language uses it, even "hi" is sure.
     /// Between several of one script the detector must be sure, which it seldom is of a few words; then there is none.
     pub(in crate::knowledge) fn detect(&self, text: &str) -> Option<Language> {
-        let end = text.char_indices().nth(TEXT_CHARS_MAX).map_or(text.len(), |(at, _)| at);
-        let text = &text[..end];
+        let text = beginning(text);
         let script = detect_script(text)?;
         let writers: Vec<_> = self.known.iter().filter(|(_, lang)| script.langs().contains(lang)).collect();
         match writers[..] {
@@ -114,6 +128,12 @@ impl Languages {
             }
         }
     }
+}
+
+/// As much of a text as is read.
+fn beginning(text: &str) -> &str {
+    let end = text.char_indices().nth(TEXT_CHARS_MAX).map_or(text.len(), |(at, _)| at);
+    &text[..end]
 }
 
 fn by_code(two_letters: &str) -> Option<Lang> {
@@ -171,6 +191,41 @@ mod tests {
             ),
         ] {
             assert_eq!(detect(languages, text).as_deref(), expected, "{languages}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_longer_text_tells_its_language_among_all() {
+        for (text, expected) in [
+            (
+                "Nous livrons de l'eau tous les jours de la semaine, entre neuf heures et cinq heures du soir.",
+                "fr",
+            ),
+            (
+                "نوصل الماء كل يوم من أيام الأسبوع بين التاسعة صباحا والخامسة مساء إلى جميع أحياء المدينة.",
+                "ar",
+            ),
+            ("我们每天从早上九点到下午五点送水，节假日除外。", "zh"),
+        ] {
+            assert_eq!(
+                Languages::sure(text).map(|found| found.to_string()).as_deref(),
+                Some(expected),
+                "{text}"
+            );
+        }
+        assert_eq!(Languages::sure("ok"), None);
+    }
+
+    #[test]
+    fn a_text_in_another_script_is_not_written_in_a_language() {
+        for (language, text, expected) in [
+            ("en", "water", true),
+            ("en", "ماء", false),
+            ("ar", "ماء", true),
+            ("zh", "水", true),
+            ("en", "12 - 3", true),
+        ] {
+            assert_eq!(Languages::writes(language.parse().unwrap(), text), expected, "{language} {text}");
         }
     }
 

@@ -109,7 +109,7 @@ pub(in crate::knowledge) const fn is_arabic(c: char) -> bool {
 
 /// Whether a character belongs to a script that is written without spaces between words, or, as Hangul, with endings that
 /// no stemmer here takes off: Thai, Lao, Burmese, Khmer, kana, Han, Hangul.
-pub(super) const fn is_unspaced(c: char) -> bool {
+pub(in crate::knowledge) const fn is_unspaced(c: char) -> bool {
     matches!(c,
         '\u{0E00}'..='\u{0EFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}' | '\u{3040}'..='\u{30FF}'
         | '\u{31F0}'..='\u{31FF}' | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7AF}'

@@ -161,3 +161,21 @@ fn bytes_that_are_no_vector_are_as_if_there_were_none() {
     assert_eq!(find(&conn, &mut searcher, "do you have water")[0].0, "a");
     assert_eq!(find(&conn, &mut searcher, "cost")[0].0, "b");
 }
+
+#[test]
+fn the_status_lists_every_model_and_vectors_of_others_go_some_at_a_time() {
+    let conn = base();
+    put_entries(&conn, &[("a", "water?"), ("b", "price?"), ("c", "[?")]);
+    import(&conn, &[Entry::new("p", Language::ENGLISH, "", "About water.")], Timestamp(0)).unwrap();
+    embed_everything(&conn, "one");
+    embed_everything(&conn, "two");
+    let found = status(&conn).unwrap();
+    assert_eq!((found.entries, found.passages, found.generation), (4, 1, generation(&conn).unwrap()));
+    assert_eq!(found.models.len(), 2);
+    let embedded = [Some("two"), Some("three"), None].map(|model| found.embedded_by(model));
+    assert_eq!(embedded, [4, 0, 0]);
+    let removed = [3, 3, 3].map(|limit| remove_but(&conn, Some("two"), limit).unwrap());
+    assert_eq!(removed, [3, 1, 0]);
+    assert_eq!((progress(&conn, "one").unwrap(), progress(&conn, "two").unwrap()), ((4, 0), (4, 4)));
+    assert_eq!(remove_but(&conn, None, 99).unwrap(), 4);
+}

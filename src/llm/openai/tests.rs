@@ -36,7 +36,7 @@ fn query() -> Query {
         text: "  how much\nis it? كم  ".into(),
         class: Class::Inquiry,
         language: Language::ENGLISH,
-        passages: vec![hit("Price?", "14."), hit("Open?", "At 8.")],
+        passages: vec![hit("Price?", "14."), hit("Open?", "At 8."), hit("", "Hours\nClosed on Fridays.")],
         history: vec![said(Speaker::Customer, "hi"), said(Speaker::Bot, "Hello!")],
     }
 }
@@ -59,7 +59,7 @@ async fn the_prompt_ends_with_the_turns_text_as_it_was_written() {
     assert_eq!(answer, expected);
     let (path, key, body) = endpoint.calls.try_recv().unwrap();
     assert_eq!((path.as_str(), key.as_deref()), ("/v1/chat/completions", Some("Bearer k3y")));
-    let system = "Be kind.\n\nWhat the business knows:\n1. Question: Price?\n   Answer: 14.\n2. Question: Open?\n   Answer: At 8.";
+    let system = "Be kind.\n\nWhat the business knows:\n1. Question: Price?\n   Answer: 14.\n2. Question: Open?\n   Answer: At 8.\n3. Hours\nClosed on Fridays.";
     assert_eq!(
         body,
         json!({"model": "small", "max_tokens": 200, "messages": [

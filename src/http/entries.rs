@@ -1,0 +1,128 @@
+//! Single entries of the knowledge base: read, written, what they said before; and how far models have embedded all.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use serde_json::json;
+use tertulia_actors::domain::{Entry, Language};
+
+use super::auth::console;
+use super::body::read_json;
+use super::conversations::query;
+use super::problem::Problem;
+use super::state::HttpState;
+
+/// Vectors that are removed in one commit: messages wait for it.
+const REMOVED_AT_ONCE: usize = 1_000;
+
+/// An entry, in one language or in all. Its id is in the query, since it may hold what means something in a path.
+#[derive(Deserialize)]
+struct Named {
+    id: String,
+    language: Option<Language>,
+}
+
+#[derive(Deserialize)]
+struct Kept {
+    #[serde(default)]
+    all: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Numbered {
+    version: i64,
+}
+
+/// What an entry says, in every language that it has or in one.
+pub(super) async fn show(request: HttpRequest, state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let Named { id, language } = query(&request)?;
+    let found = state.knowledge.get(id, language).await.map_err(|error| state.problem(&error))?;
+    if found.is_empty() {
+        return Err(Problem::not_found("there is no such entry"));
+    }
+    Ok(HttpResponse::Ok().json(json!({ "entries": found })))
+}
+
+/// Adds or replaces one entry.
+pub(super) async fn put(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let entry: Entry = read(&read_json(&request, payload, &state.settings.server).await?, "an entry")?;
+    state.knowledge.put(vec![entry.clone()]).await.map_err(|error| state.problem(&error))?;
+    Ok(HttpResponse::Ok().json(json!({ "entry": entry })))
+}
+
+/// What an entry said before, newest first.
+pub(super) async fn history(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let Named { id, language } = query(&request)?;
+    let versions = state.knowledge.history(id, language).await.map_err(|error| state.problem(&error))?;
+    Ok(HttpResponse::Ok().json(json!({ "versions": versions })))
+}
+
+/// Lets an entry say again what it said in a version.
+pub(super) async fn restore(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let body = read_json(&request, payload, &state.settings.server).await?;
+    let Numbered { version } = read(&body, "a version")?;
+    let entry = state.knowledge.restore(version).await.map_err(|error| state.problem(&error))?;
+    let entry = entry.ok_or_else(|| Problem::not_found(format!("there is no version {version}")))?;
+    Ok(HttpResponse::Ok().json(json!({ "entry": entry })))
+}
+
+/// How many entries there are, and how many of them each model has embedded.
+pub(super) async fn status(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let status = state.knowledge.status().await.map_err(|error| state.problem(&error))?;
+    let embedded = status.embedded_by(state.model.as_deref());
+    let mut told = json!(status);
+    told["model"] = json!(state.model);
+    told["embedded"] = json!(embedded);
+    Ok(HttpResponse::Ok().json(told))
+}
+
+/// Removes the vectors of all models but the configured one, some in a commit.
+pub(super) async fn vacuum(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let Kept { all } = query(&request)?;
+    if state.model.is_none() && !all {
+        let detail = "no model is configured, so that all vectors would go: add all=true if they shall";
+        return Err(Problem::new(409, "refused", detail));
+    }
+    let mut removed = 0;
+    loop {
+        let some = state.knowledge.remove_vectors(state.model.clone(), REMOVED_AT_ONCE).await;
+        let some = some.map_err(|error| state.problem(&error))?;
+        removed += some;
+        if some < REMOVED_AT_ONCE {
+            return Ok(HttpResponse::Ok().json(json!({ "removed": removed })));
+        }
+    }
+}
+
+fn read<T: for<'de> Deserialize<'de>>(body: &[u8], what: &str) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        if error.is_data() {
+            Problem::new(422, "invalid_entries", format!("expects {what}: {error}"))
+        } else {
+            Problem::new(400, "malformed_json", format!("the body is not JSON: {error}"))
+        }
+    })
+}
