@@ -75,12 +75,12 @@ pub(super) fn import(config: &Config, file: &Path) -> Outcome {
     done()
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     SystemClock::anchored_behind(Tick(0)).now()
 }
 
 /// Sends entries in small calls; each is one commit, so that a failure leaves those before it imported.
-fn import_there(server: &Server, entries: &[Entry]) -> Result<usize, Failure> {
+pub(super) fn import_there(server: &Server, entries: &[Entry]) -> Result<usize, Failure> {
     let mut imported = 0;
     for some in entries.chunks(ENTRIES_PER_CALL) {
         let call = server.call(Method::POST, PATH, &[], Some(&serde_json::to_value(some)?));
@@ -119,7 +119,7 @@ pub(super) fn reindex(config: &Config) -> Outcome {
 }
 
 /// Changes the knowledge base: with the lock held where no server runs, else by asking the server.
-fn change(
+pub(super) fn change(
     config: &Config,
     here: impl FnOnce(&Connection) -> Result<usize, Failure>,
     there: impl FnOnce(&Server) -> Result<usize, Failure>,

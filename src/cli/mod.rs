@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration.
 
 mod acts;
+mod chroma;
 mod eval;
 mod knowledge;
 mod load;
@@ -169,6 +170,9 @@ enum Knowledge {
         /// The file.
         file: PathBuf,
     },
+    /// Read a collection of a Chroma server (vectors.chroma) into the knowledge base; entries of the same id and language are
+    /// replaced.
+    ImportChroma,
     /// Remove entries, in all their languages.
     Remove {
         /// Their ids.
@@ -271,6 +275,8 @@ fn carry_out(command: Command, config: Config, given: &[String]) -> Result<ExitC
         Command::Db(Db::Migrate) => acts::migrate(&config),
         Command::Db(Db::Check) => acts::check(&config),
         Command::Db(Db::Backup { destination }) => acts::back_up(&config, &destination),
+        Command::Knowledge(Knowledge::ImportChroma) => chroma::import(&config),
+        Command::Knowledge(asked) if chroma::is_live(&config) => chroma::carry_out(asked, &config),
         Command::Knowledge(Knowledge::Search { question, n, language, tags, account }) => {
             knowledge::search(&config, question, n, Filter { language, tags, account, at: None })
         }

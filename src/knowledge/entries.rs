@@ -237,6 +237,16 @@ pub fn get(conn: &Connection, id: &str, language: Language) -> Result<Option<Ent
     Ok(found)
 }
 
+/// How many entries there are, each of their languages counted.
+///
+/// # Errors
+/// The database failed.
+pub fn count(conn: &Connection) -> Result<usize, KnowledgeError> {
+    let count: i64 =
+        conn.prepare_cached("SELECT count(*) FROM knowledge")?.query_row([], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or_default())
+}
+
 /// Reads an entry from a row of the table.
 pub(in crate::knowledge) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let language: String = row.get("language")?;
@@ -267,7 +277,10 @@ fn unreadable(error: Box<dyn std::error::Error + Send + Sync>) -> rusqlite::Erro
 }
 
 /// Whether an entry can be stored.
-fn check(entry: &Entry) -> Result<(), KnowledgeError> {
+///
+/// # Errors
+/// Names what is blank, too long, too many or impossible.
+pub fn check(entry: &Entry) -> Result<(), KnowledgeError> {
     let Entry { phrasings, tags, accounts, .. } = entry;
     let id = || entry.id.chars().take(40).collect();
     let texts = [

@@ -6,7 +6,7 @@ use std::future::ready;
 use std::sync::Mutex;
 
 use super::*;
-use crate::domain::{Embedding, Entry, Language};
+use crate::domain::Embedding;
 use crate::ports::store::StoreFuture;
 use crate::ports::{Embeddable, EmbedderError};
 use crate::services::Engine;
@@ -50,19 +50,7 @@ impl Shelves {
     }
 }
 
-impl KnowledgeBase for Shelves {
-    fn list(&self, _: Option<(String, Language)>, _: usize) -> StoreFuture<Vec<Entry>> {
-        self.with(|_| vec![])
-    }
-
-    fn put(&self, _: Vec<Entry>) -> StoreFuture<usize> {
-        self.with(|_| 0)
-    }
-
-    fn remove(&self, _: String) -> StoreFuture<usize> {
-        self.with(|_| 0)
-    }
-
+impl EntryVectors for Shelves {
     fn generation(&self) -> StoreFuture<i64> {
         self.with(|shelf| shelf.generation)
     }
@@ -111,7 +99,7 @@ fn start(shelves: &Arc<Shelves>) -> Addr<Indexer> {
     let above = keeper("services/embedding", &limits, Strategy::MarkDown);
     let embedding = Front::start_with(make, front, &limits, &above);
     let keeper = keeper("services/indexer", &limits, Strategy::KeepTrying);
-    let knowledge: Arc<dyn KnowledgeBase> = Arc::clone(shelves) as _;
+    let knowledge: Arc<dyn EntryVectors> = Arc::clone(shelves) as _;
     let parts = IndexerParts { knowledge, embedding, model: "m".into(), keeper: Rc::clone(&keeper) };
     let ctx = Context::new();
     let address = ctx.address();

@@ -1,7 +1,9 @@
 //! The knowledge base as people manage it.
 
-use super::Embeddable;
-use super::store::StoreFuture;
+use thiserror::Error;
+
+use super::store::{StoreError, StoreFuture};
+use super::{Embeddable, PortFuture};
 use crate::domain::{Embedding, Entry, Language};
 
 /// An entry that a model has not embedded yet.
@@ -24,20 +26,37 @@ pub struct Embedded {
     pub vectors: Vec<Option<Embedding>>,
 }
 
+/// Why the knowledge base was not listed or changed.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum KnowledgeBaseError {
+    /// The store did not do it, or whatever keeps the entries refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The entries are kept elsewhere, and cannot be reached now.
+    #[error("{0}")]
+    Away(String),
+}
+
+/// The future of the knowledge base's call.
+pub type KnowledgeFuture<T> = PortFuture<T, KnowledgeBaseError>;
+
 /// The entries of the knowledge base. What a search finds is [`Vectors`](super::Vectors)' business.
 pub trait KnowledgeBase: Send + Sync + 'static {
     /// One page of entries, in the order of id and language, behind `after`.
-    fn list(&self, after: Option<(String, Language)>, limit: usize) -> StoreFuture<Vec<Entry>>;
+    fn list(&self, after: Option<(String, Language)>, limit: usize) -> KnowledgeFuture<Vec<Entry>>;
 
     /// Adds entries, or replaces those of the same id and language; all or none, in one commit. Tells how many.
     ///
     /// # Errors
     /// [`StoreError::Refused`](super::StoreError) when an entry is not acceptable.
-    fn put(&self, entries: Vec<Entry>) -> StoreFuture<usize>;
+    fn put(&self, entries: Vec<Entry>) -> KnowledgeFuture<usize>;
 
     /// Removes an entry in all its languages; tells how many versions that were.
-    fn remove(&self, id: String) -> StoreFuture<usize>;
+    fn remove(&self, id: String) -> KnowledgeFuture<usize>;
+}
 
+/// The vectors of the entries, which are kept beside them in the database.
+pub trait EntryVectors: Send + Sync + 'static {
     /// A number that changes with the entries.
     fn generation(&self) -> StoreFuture<i64>;
 

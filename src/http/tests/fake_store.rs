@@ -5,6 +5,7 @@ use std::future::ready;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use futures_util::TryFutureExt;
 use tertulia_actors::domain::{
     Account, Books, ConversationId, Entry, HistoryItem, InboundMessage, Language, OutboxPart, PartId,
     PartState, Speaker, Tick, Timestamp, TurnId,
@@ -14,7 +15,7 @@ use tertulia_actors::ports::store::{
     MessageView, Outbox, Overdue, QuarantineView, RecordView, ReleaseTurn, ReplyView, StartOutcome,
     StartTurn, Store, StoreError, StoreFuture, Stored, TurnView, Turns, Views,
 };
-use tertulia_actors::ports::{Embedded, KnowledgeBase, Unembedded};
+use tertulia_actors::ports::{KnowledgeBase, KnowledgeFuture};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -265,38 +266,29 @@ impl Views for FakeStore {
 }
 
 impl KnowledgeBase for FakeStore {
-    fn list(&self, after: Option<(String, Language)>, limit: usize) -> StoreFuture<Vec<Entry>> {
-        self.with(|state| {
+    fn list(&self, after: Option<(String, Language)>, limit: usize) -> KnowledgeFuture<Vec<Entry>> {
+        let done = self.with(|state| {
             let follows = |entry: &&Entry| after.as_ref().is_none_or(|(id, _)| entry.id > *id);
             state.entries.iter().filter(follows).take(limit).cloned().collect()
-        })
+        });
+        Box::pin(done.err_into())
     }
 
-    fn put(&self, entries: Vec<Entry>) -> StoreFuture<usize> {
-        self.with(|state| {
+    fn put(&self, entries: Vec<Entry>) -> KnowledgeFuture<usize> {
+        let done = self.with(|state| {
             state.entries.extend(entries.iter().cloned());
             entries.len()
-        })
+        });
+        Box::pin(done.err_into())
     }
 
-    fn remove(&self, id: String) -> StoreFuture<usize> {
-        self.with(|state| {
+    fn remove(&self, id: String) -> KnowledgeFuture<usize> {
+        let done = self.with(|state| {
             let before = state.entries.len();
             state.entries.retain(|entry| entry.id != id);
             before - state.entries.len()
-        })
-    }
-
-    fn generation(&self) -> StoreFuture<i64> {
-        self.with(|_| 0)
-    }
-
-    fn unembedded(&self, _: String, _: i64, _: usize) -> StoreFuture<Vec<Unembedded>> {
-        self.with(|_| Vec::new())
-    }
-
-    fn put_embedded(&self, _: String, _: Vec<Embedded>) -> StoreFuture<usize> {
-        self.with(|_| 0)
+        });
+        Box::pin(done.err_into())
     }
 }
 

@@ -36,7 +36,7 @@ fn an_entry_is_found_by_each_way_of_asking_as_surely_as_by_its_question() {
         phrasings: list(&["Is somebody in the shop on Sundays?", "When does the store close?"]),
         ..Entry::new("hours", Language::ENGLISH, "What are your opening hours?", "Nine to five.")
     };
-    let conn = base(&[entry.clone()]);
+    let conn = base(std::slice::from_ref(&entry));
     load_sample_once(&conn, NOW).unwrap();
     let mut searcher = Searcher::default();
     for text in entry.questions() {
