@@ -1,5 +1,6 @@
 //! The composition root: the only place where adapters meet actors.
 
+mod collection;
 mod keeper;
 mod leaks;
 mod services;
@@ -17,7 +18,7 @@ use tertulia_actors::inbox::pressure::{Pressure, PressureLimits, Refusals};
 use tertulia_actors::pipeline::Pipeline;
 use tertulia_actors::ports::{Clock, Entropy, InboundChannel, KnowledgeBase, ReceiptSource, Store};
 use tertulia_actors::runtime::{ConversationCounter, Runtime, RuntimeParts};
-use tertulia_actors::services::{EmbeddingService, Services};
+use tertulia_actors::services::{Services, VectorsService};
 use tertulia_actors::shard::ChannelsOut;
 use tertulia_actors::supervision::FrontHandle;
 use tertulia_actors::supervision::arbiter::within;
@@ -25,11 +26,12 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use collection::Collection;
 use keeper::Keeper;
 use services::{JOIN_WAIT, ServiceThread};
 
 use crate::channels::whatsapp::WhatsappInbound;
-use crate::config::Config;
+use crate::config::{Config, VectorsBackend};
 use crate::embedding::Model;
 use crate::http::{HttpState, Parts, listen, run_server};
 use crate::lock_file::{LockError, LockFile};
@@ -121,7 +123,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
     let store = prepared.start(deps, Box::new(runtime.tells()))?;
     // Only now does the end of the writer's thread mean anything.
     store::supervise(&ground.store, &services).await?;
-    let knowledge = keep_knowledge(&config, &ground, (&services, model.as_ref()), embedding.clone()).await?;
+    let knowledge = keep_knowledge(&config, &ground, (&services, model.as_ref()), &probes.0).await?;
     let (draining, is_draining) = watch::channel(false);
     let (admissions, metrics) = way_in(&config, &ground, receipts, runtime.counter());
     let state = HttpState::new(Parts {
@@ -264,8 +266,12 @@ pub fn token_path(database: &Path) -> PathBuf {
     database.with_file_name("console.token")
 }
 
-/// Brings the search index up to date, and loads the sample into a new database, saying so.
+/// Brings the search index up to date, and loads the sample into a new database, saying so. A knowledge base elsewhere is left as
+/// it is.
 fn prepare_knowledge(config: &Config, ground: &Ground) -> Result<(), AppError> {
+    if config.vectors.backend == VectorsBackend::Chroma {
+        return Ok(());
+    }
     let conn = rusqlite::Connection::open(&config.storage.path).map_err(OpenError::from)?;
     let reindexed = knowledge::entries::reindex_if_outdated(&conn)?;
     if reindexed > 0 {
@@ -284,16 +290,34 @@ fn prepare_knowledge(config: &Config, ground: &Ground) -> Result<(), AppError> {
     Ok(())
 }
 
-/// The knowledge base behind the store, with the vectors of its entries kept up to date where there is a model.
+/// The knowledge base: a collection elsewhere behind its front, or that behind the store, with the vectors of its entries kept up
+/// to date where there is a model.
 async fn keep_knowledge(
     config: &Config,
     ground: &Ground,
     (services, model): (&ServiceThread, Option<&Arc<Model>>),
-    embedding: Option<FrontHandle<EmbeddingService>>,
+    fronts: &Services,
 ) -> Result<Arc<dyn KnowledgeBase>, AppError> {
-    let knowledge: Arc<dyn KnowledgeBase> = Arc::new(Keeper(ground.store.clone()));
-    services::start_indexer(config, (services, model), embedding, Arc::clone(&knowledge)).await?;
-    Ok(knowledge)
+    let (embedding, vectors) = (fronts.embedding.clone(), fronts.vectors.clone());
+    if config.vectors.backend == VectorsBackend::Chroma
+        && let Some(embedding) = embedding
+    {
+        actix_rt::spawn(tell_collection(vectors.clone()));
+        return Ok(Arc::new(Collection { vectors, embedding, document: config.vectors.chroma.document }));
+    }
+    let keeper = Arc::new(Keeper(ground.store.clone()));
+    services::start_indexer(config, (services, model), embedding, keeper.clone()).await?;
+    Ok(keeper)
+}
+
+/// Tells at the start whether the collection can be used, and why not; it may be there later.
+async fn tell_collection(vectors: FrontHandle<VectorsService>) {
+    match vectors.count().await {
+        Ok(records) => tracing::info!(records, "the knowledge base is a collection of chroma"),
+        Err(error) => {
+            tracing::warn!(%error, "the knowledge base is a collection of chroma, which cannot be used yet");
+        }
+    }
 }
 
 async fn runtime_parts(

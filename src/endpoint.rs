@@ -1,9 +1,10 @@
-//! Calls of a model's endpoint by HTTP with JSON both ways: one that composes answers, or one that embeds texts.
+//! Calls of an endpoint by HTTP with JSON both ways: a model that composes answers, one that embeds texts, or a collection of
+//! entries.
 
 use std::time::Duration;
 
-use reqwest::header::RETRY_AFTER;
-use reqwest::{Client, Response, StatusCode};
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 
 use crate::secret::Secret;
@@ -14,9 +15,11 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// Why a call brought no body. Its texts hold no address, key or text of anybody.
 #[derive(Debug)]
 pub(crate) enum CallError {
-    /// The endpoint cannot be reached, is overloaded, or is wrongly configured: not the request's fault.
+    /// The endpoint cannot be reached, or is overloaded: not the request's fault.
     Unavailable(String),
-    /// The endpoint asked not to be called for a while: not the request's fault either.
+    /// A key is not accepted (401, 402, 403), or what is configured is not there (404): not the request's fault either.
+    Misconfigured(StatusCode),
+    /// The endpoint asked not to be called for a while.
     Throttled { reason: String, retry_after: Duration },
     /// The endpoint refused this request, or its response cannot be used.
     Failed(String),
@@ -28,8 +31,10 @@ pub(crate) struct Call<'a> {
     pub(crate) client: &'a Client,
     /// The whole address.
     pub(crate) url: &'a str,
-    /// Sent as a bearer token, unless it is empty.
+    /// Sent unless it is empty.
     pub(crate) api_key: &'a Secret,
+    /// In which header the key is sent: as a bearer token in that of authorization, as it is in any other one.
+    pub(crate) key_header: &'a HeaderName,
     /// A call that takes longer than this, with all of its response, is given up.
     pub(crate) timeout: Duration,
     /// A response longer than this is not read.
@@ -39,31 +44,59 @@ pub(crate) struct Call<'a> {
 impl Call<'_> {
     /// Posts `request` as JSON and reads the body of a response that says success.
     pub(crate) async fn post(&self, request: &impl Serialize) -> Result<Vec<u8>, CallError> {
-        let mut call = self.client.post(self.url).timeout(self.timeout).json(request);
+        self.send(self.client.post(self.url).json(request)).await
+    }
+
+    /// Reads the body of a response that says success.
+    pub(crate) async fn get(&self) -> Result<Vec<u8>, CallError> {
+        self.send(self.client.get(self.url)).await
+    }
+
+    async fn send(&self, call: RequestBuilder) -> Result<Vec<u8>, CallError> {
+        let mut call = call.timeout(self.timeout);
         let api_key = self.api_key.expose();
         if !api_key.is_empty() {
-            call = call.bearer_auth(api_key);
+            call = call.header(self.key_header, self.shown(&api_key)?);
         }
         let response = call.send().await.map_err(transport)?;
         refusal(response.status(), retry_after(&response))?;
         read(response, self.response_limit_bytes).await
     }
+
+    /// The value of the key's header, which is never shown in a log.
+    fn shown(&self, api_key: &str) -> Result<HeaderValue, CallError> {
+        let value = if self.key_header == AUTHORIZATION {
+            HeaderValue::try_from(format!("Bearer {api_key}"))
+        } else {
+            HeaderValue::try_from(api_key)
+        };
+        let mut value = value.map_err(|_| CallError::Failed("the key cannot be sent in a header".into()))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
 }
 
 /// Whether a status is no success, and then whose fault it is: 408, 429 and 5xx are the endpoint's, and pass; a key that is
-/// not accepted (401, 402, 403) and a model that is not there (404) are the configuration's, and no request's.
+/// not accepted (401, 402, 403) and what is not there (404), as a model, are the configuration's, and no request's.
 /// An endpoint that says when to come again is not called before.
 fn refusal(status: StatusCode, retry_after: Option<Duration>) -> Result<(), CallError> {
-    let passing = matches!(status.as_u16(), 401..=404 | 408 | 429);
-    let told = || format!("status {}", status.as_u16());
+    let misconfigured = matches!(status.as_u16(), 401..=404);
+    let passing = misconfigured || matches!(status.as_u16(), 408 | 429);
+    let told = || told(status);
     match status {
         _ if status.is_success() => Ok(()),
         _ if passing || status.is_server_error() => Err(match retry_after {
             Some(retry_after) => CallError::Throttled { reason: told(), retry_after },
+            None if misconfigured => CallError::Misconfigured(status),
             None => CallError::Unavailable(told()),
         }),
         _ => Err(CallError::Failed(told())),
     }
+}
+
+/// A status as it is told.
+pub(crate) fn told(status: StatusCode) -> String {
+    format!("status {}", status.as_u16())
 }
 
 /// The wait that a `Retry-After` in seconds asks for (RFC 9110, 10.2.3), bounded; its other form, a date, is not used by

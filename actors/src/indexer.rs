@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::ports::store::StoreError;
-use crate::ports::{Embeddable, Embedded, KnowledgeBase, Unembedded};
+use crate::ports::{Embeddable, Embedded, EntryVectors, Unembedded};
 use crate::services::EmbeddingService;
 use crate::supervision::FrontHandle;
 use crate::supervision::snapshot::{Act, Action, Inspect, Kind, Snapshot};
@@ -77,7 +77,7 @@ pub struct Indexer {
 /// What an indexer works with.
 pub struct IndexerParts {
     /// The entries.
-    pub knowledge: Arc<dyn KnowledgeBase>,
+    pub knowledge: Arc<dyn EntryVectors>,
     /// What embeds.
     pub embedding: FrontHandle<EmbeddingService>,
     /// The name of the model, as vectors are kept by.

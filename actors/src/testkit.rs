@@ -16,9 +16,11 @@ use crate::ports::store::{
 };
 use crate::ports::{
     Answer, Classifiable, Classification, ClassifierError, Compute, Entropy, PortFuture, Query, QueryError,
-    QueryService, Search, StoreError, VectorsError,
+    QueryService, StoreError, VectorsError, VectorsResponse,
 };
-use crate::services::{ClassifierService, Engine, QueryFrontService, Services, VectorsService};
+use crate::services::{
+    ClassifierService, Engine, QueryFrontService, Services, VectorsEngine, VectorsService,
+};
 use crate::settings::{FrontSettings, SupervisionSettings};
 use crate::supervision::events::Reporter;
 use crate::supervision::policy::{RestartPolicy, Strategy};
@@ -204,13 +206,14 @@ fn front<S: Service>(make: impl Fn() -> S + 'static) -> FrontHandle<S> {
 /// A search behind a front of its own in the current arbiter, which always finds the same.
 #[must_use]
 pub fn vectors(found: Result<Vec<Hit>, VectorsError>) -> FrontHandle<VectorsService> {
+    let found = found.map(VectorsResponse::Hits);
     front(move || VectorsService(always(&found)))
 }
 
 /// The services of a turn behind fronts of their own in the current arbiter, without an embedder.
 #[must_use]
 pub fn services(
-    vectors: impl Fn() -> Engine<Search, Vec<Hit>, VectorsError> + 'static,
+    vectors: impl Fn() -> VectorsEngine + 'static,
     classifier: impl Fn() -> Engine<Classifiable, Classification, ClassifierError> + 'static,
     query: impl QueryService,
 ) -> Services {
@@ -218,6 +221,7 @@ pub fn services(
     Services {
         embedding: None,
         vectors: front(move || VectorsService(vectors())),
+        needs_vectors: false,
         classifier: front(move || ClassifierService(classifier())),
         query: front(move || QueryFrontService(Arc::clone(&query))),
     }

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use futures_util::TryFutureExt;
 use tertulia_actors::domain::{Entry, Language, Version};
 use tertulia_actors::ports::store::StoreFuture;
-use tertulia_actors::ports::{Embedded, KnowledgeBase, KnowledgeStatus, Unembedded};
+use tertulia_actors::ports::{
+    Embedded, EntryVectors, KnowledgeBase, KnowledgeFuture, KnowledgeStatus, Unembedded,
+};
 
 use crate::knowledge::{KnowledgeError, entries, history, vectors};
 use crate::store::{SqliteStore, WriteError};
@@ -13,41 +16,53 @@ use crate::store::{SqliteStore, WriteError};
 pub(super) struct Keeper(pub(super) Arc<SqliteStore>);
 
 impl KnowledgeBase for Keeper {
-    fn list(&self, after: Option<(String, Language)>, limit: usize) -> StoreFuture<Vec<Entry>> {
-        self.0.read_with(move |conn| {
+    fn list(&self, after: Option<(String, Language)>, limit: usize) -> KnowledgeFuture<Vec<Entry>> {
+        let listed = self.0.read_with(move |conn| {
             let after = after.as_ref().map(|(id, language)| (id.as_str(), *language));
             entries::list(conn, after, limit).map_err(fault)
-        })
+        });
+        Box::pin(listed.err_into())
     }
 
-    fn put(&self, entries: Vec<Entry>) -> StoreFuture<usize> {
-        self.0.write_with(move |conn, now| entries::import(conn, &entries, now).map_err(fault))
+    fn put(&self, entries: Vec<Entry>) -> KnowledgeFuture<usize> {
+        let put = self.0.write_with(move |conn, now| entries::import(conn, &entries, now).map_err(fault));
+        Box::pin(put.err_into())
     }
 
-    fn remove(&self, id: String, language: Option<Language>) -> StoreFuture<usize> {
-        self.0.write_with(move |conn, _| entries::remove(conn, &id, language).map_err(fault))
+    fn remove(&self, id: String, language: Option<Language>) -> KnowledgeFuture<usize> {
+        let removed = self.0.write_with(move |conn, _| entries::remove(conn, &id, language).map_err(fault));
+        Box::pin(removed.err_into())
     }
 
-    fn get(&self, id: String, language: Option<Language>) -> StoreFuture<Vec<Entry>> {
-        self.0.read_with(move |conn| entries::get_in(conn, &id, language).map_err(fault))
+    fn get(&self, id: String, language: Option<Language>) -> KnowledgeFuture<Vec<Entry>> {
+        let found = self.0.read_with(move |conn| entries::get_in(conn, &id, language).map_err(fault));
+        Box::pin(found.err_into())
     }
 
-    fn history(&self, id: String, language: Option<Language>) -> StoreFuture<Vec<Version>> {
-        self.0.read_with(move |conn| history::versions(conn, &id, language).map_err(fault))
+    fn history(&self, id: String, language: Option<Language>) -> KnowledgeFuture<Vec<Version>> {
+        let versions = self.0.read_with(move |conn| history::versions(conn, &id, language).map_err(fault));
+        Box::pin(versions.err_into())
     }
 
-    fn restore(&self, version: i64) -> StoreFuture<Option<Entry>> {
-        self.0.write_with(move |conn, now| history::restore(conn, version, now).map_err(fault))
+    fn restore(&self, version: i64) -> KnowledgeFuture<Option<Entry>> {
+        let restored =
+            self.0.write_with(move |conn, now| history::restore(conn, version, now).map_err(fault));
+        Box::pin(restored.err_into())
     }
 
-    fn status(&self) -> StoreFuture<KnowledgeStatus> {
-        self.0.read_with(|conn| vectors::status(conn).map_err(fault))
+    fn status(&self) -> KnowledgeFuture<KnowledgeStatus> {
+        let status = self.0.read_with(|conn| vectors::status(conn).map_err(fault));
+        Box::pin(status.err_into())
     }
 
-    fn remove_vectors(&self, but: Option<String>, limit: usize) -> StoreFuture<usize> {
-        self.0.write_with(move |conn, _| vectors::remove_but(conn, but.as_deref(), limit).map_err(fault))
+    fn remove_vectors(&self, but: Option<String>, limit: usize) -> KnowledgeFuture<usize> {
+        let removed =
+            self.0.write_with(move |conn, _| vectors::remove_but(conn, but.as_deref(), limit).map_err(fault));
+        Box::pin(removed.err_into())
     }
+}
 
+impl EntryVectors for Keeper {
     fn generation(&self) -> StoreFuture<i64> {
         self.0.read_with(move |conn| vectors::generation(conn).map_err(fault))
     }

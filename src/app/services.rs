@@ -10,7 +10,7 @@ use futures_util::TryFutureExt;
 use tertulia_actors::domain::{Channel, Embedding};
 use tertulia_actors::indexer::{Indexer, IndexerParts};
 use tertulia_actors::ports::{
-    Compute, Embeddable, Embedder, KnowledgeBase, OutboundChannel, PortFuture, QueryService,
+    Compute, Embeddable, Embedder, EntryVectors, OutboundChannel, PortFuture, QueryService,
 };
 use tertulia_actors::services::{
     ChannelService, ClassifierService, EmbeddingService, Engine, QueryFrontService, Services, VectorsService,
@@ -26,8 +26,9 @@ use tertulia_actors::supervision::{Crew, Front, FrontHandle, Service, Threads};
 
 use super::{AppError, Ground};
 use crate::channels::whatsapp::WhatsappOutbound;
-use crate::config::{Config, EmbeddingBackend};
+use crate::config::{Config, EmbeddingBackend, VectorsBackend};
 use crate::embedding::{Model, ModelEmbedder, OpenAiEmbedder};
+use crate::knowledge::chroma::ChromaVectors;
 use crate::knowledge::vectors::VectorSpace;
 use crate::knowledge::{ExampleClassifier, HashedEmbedder, SqliteVectors};
 use crate::llm::{OpenAiQuery, StoredQuery};
@@ -124,6 +125,7 @@ pub(super) async fn start_services(
     Ok(Services {
         embedding: embedding(config, services, model).await?,
         vectors: vectors(config, services, model).await?,
+        needs_vectors: config.vectors.backend == VectorsBackend::Chroma,
         classifier: classifier(config, services, model).await?,
         query: services.front("services/query".into(), config.query.front.0, query).await?,
     })
@@ -211,7 +213,7 @@ pub(super) async fn start_indexer(
     config: &Config,
     (services, model): (&ServiceThread, Option<&Arc<Model>>),
     embedding: Option<FrontHandle<EmbeddingService>>,
-    knowledge: Arc<dyn KnowledgeBase>,
+    knowledge: Arc<dyn EntryVectors>,
 ) -> Result<(), AppError> {
     let Some((embedding, VectorSpace { model, .. })) = embedding.zip(space(config, model)) else {
         return Ok(());
@@ -231,15 +233,38 @@ async fn vectors(
     services: &ServiceThread,
     model: Option<&Arc<Model>>,
 ) -> Result<FrontHandle<VectorsService>, AppError> {
-    let (section, path) = (&config.vectors, config.storage.path.clone());
-    let space = space(config, model);
-    let (threads, crew) = (section.threads, Crew::of(section.threads));
+    let section = &config.vectors;
+    if section.backend == VectorsBackend::Chroma {
+        return vectors_elsewhere(config, services, model).await;
+    }
+    let (path, space) = (config.storage.path.clone(), space(config, model));
+    let crew = Crew::of(section.threads);
     let make = move |keeper: &Rc<Keeper>, limits: &SupervisionSettings| {
         let (path, space) = (path.clone(), space.clone());
         let make = move || SqliteVectors::new(&path, space.clone());
         VectorsService(Engine::Threads(Threads::start(keeper, limits, &crew, make)))
     };
-    services.front("services/vectors".into(), section.front.over(threads), make).await
+    services.front("services/vectors".into(), section.front_settings(), make).await
+}
+
+/// The front of a collection elsewhere.
+async fn vectors_elsewhere(
+    config: &Config,
+    services: &ServiceThread,
+    model: Option<&Arc<Model>>,
+) -> Result<FrontHandle<VectorsService>, AppError> {
+    let section = &config.vectors;
+    let client = crate::channels::client(section.chroma.connect_timeout())?;
+    let unrelated = space(config, model).map_or(0.0, |space| space.unrelated);
+    let vectors = ChromaVectors::new(client, section.chroma.clone(), &config.pipeline.languages, unrelated);
+    let make = move |_: &Rc<Keeper>, _: &SupervisionSettings| {
+        let (asked, refreshed) = (vectors.clone(), vectors.clone());
+        VectorsService(Engine::port_with_secrets(
+            move |request| asked.ask(request),
+            move || refreshed.refresh(),
+        ))
+    };
+    services.front("services/vectors".into(), section.front_settings(), make).await
 }
 
 async fn classifier(

@@ -10,12 +10,12 @@ use clap::Subcommand;
 use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::Value;
-use tertulia_actors::domain::{Filter, Language, Tick, Timestamp};
+use tertulia_actors::domain::{Entry, Filter, Language, Tick, Timestamp};
 use tertulia_actors::ports::{Clock, Search};
 
-use super::Failure;
 use super::acts::{Outcome, Server, done};
 use super::output::say;
+use super::{Failure, chroma};
 use crate::config::Config;
 use crate::eval::Meaning;
 use crate::knowledge::documents::to_csv;
@@ -68,6 +68,9 @@ pub(super) enum Knowledge {
     },
     /// Add or replace entries from files: tables (csv, tsv, jsonl), or documents (md, txt, html, pdf).
     Import(import::Import),
+    /// Read a collection of a Chroma server (vectors.chroma) into the knowledge base; entries of the same id and language are
+    /// replaced.
+    ImportChroma,
     /// List entries that say the same, or nearly.
     Dedupe(dedupe::Dedupe),
     /// Remove entries, in all their languages.
@@ -113,6 +116,7 @@ pub(super) fn run(asked: &Knowledge, config: &Config) -> Outcome {
         Knowledge::List => list(config),
         Knowledge::Export { format } => export(config, format),
         Knowledge::Import(asked) => import::import(config, asked),
+        Knowledge::ImportChroma => chroma::import(config),
         Knowledge::Dedupe(asked) => dedupe::dedupe(config, asked),
         Knowledge::Remove { ids } => remove(config, ids),
         Knowledge::Status => vectors::status(config),
@@ -124,7 +128,7 @@ pub(super) fn run(asked: &Knowledge, config: &Config) -> Outcome {
     }
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     SystemClock::anchored_behind(Tick(0)).now()
 }
 
@@ -167,7 +171,7 @@ fn export(config: &Config, format: &str) -> Outcome {
     done()
 }
 
-fn remove(config: &Config, ids: &[String]) -> Outcome {
+pub(super) fn remove(config: &Config, ids: &[String]) -> Outcome {
     must_exist(config)?;
     let removed = change(
         config,
@@ -176,6 +180,24 @@ fn remove(config: &Config, ids: &[String]) -> Outcome {
     )?;
     say(format_args!("{removed} entries were removed"))?;
     if removed == 0 { Err("there are no such entries".into()) } else { done() }
+}
+
+/// Sends entries in small calls; each is one commit, so that a failure leaves those before it imported. Tells how many there were,
+/// and `done` of each call.
+pub(super) fn put_there(
+    server: &Server,
+    entries: &[Entry],
+    mut done: impl FnMut(usize),
+) -> Result<usize, Failure> {
+    let mut imported = 0;
+    for some in entries.chunks(ENTRIES_PER_CALL) {
+        let call = server.call(Method::POST, PATH, &[], Some(&serde_json::to_value(some)?));
+        let call =
+            call.map_err(|error| format!("{error} ({imported} entries are imported; try again to go on)"))?;
+        imported += count(&call, "imported");
+        done(some.len());
+    }
+    Ok(imported)
 }
 
 /// Asks the server to remove an entry, in one language or in all.
@@ -201,7 +223,7 @@ fn reindex(config: &Config) -> Outcome {
 }
 
 /// Changes the knowledge base: with the lock held where no server runs, else by asking the server.
-fn change<T>(
+pub(super) fn change<T>(
     config: &Config,
     here: impl FnOnce(&Connection) -> Result<T, Failure>,
     there: impl FnOnce(&Server) -> Result<T, Failure>,

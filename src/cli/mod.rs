@@ -1,6 +1,7 @@
 //! The command line. Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration.
 
 mod acts;
+mod chroma;
 mod eval;
 mod knowledge;
 mod load;
@@ -231,6 +232,7 @@ fn carry_out(command: Command, config: Config, given: &[String]) -> Result<ExitC
         Command::Db(Db::Migrate) => acts::migrate(&config),
         Command::Db(Db::Check) => acts::check(&config),
         Command::Db(Db::Backup { destination }) => acts::back_up(&config, &destination),
+        Command::Knowledge(asked) if chroma::is_live(&config) => chroma::carry_out(&asked, &config),
         Command::Knowledge(asked) => knowledge::run(&asked, &config),
         Command::Simulate(asked) => simulate::run(&asked, &config, given),
     }

@@ -5,7 +5,8 @@ use std::net::ToSocketAddrs;
 
 use tertulia_actors::pipeline::phrases;
 
-use super::{Config, ConfigError, EmbeddingBackend, ranges};
+use super::{Config, ConfigError, EmbeddingBackend, VectorsBackend, ranges};
+use crate::knowledge::chroma::ChromaSettings;
 use crate::telemetry;
 
 /// Checks what the types of the values leave open.
@@ -17,6 +18,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     check_server(config)?;
     check_pipeline(config)?;
     check_channels(config)?;
+    check_vectors(config)?;
     check_phrases(config)
 }
 
@@ -150,6 +152,56 @@ fn check_channels(config: &Config) -> Result<(), ConfigError> {
     }
     if !config.query.llm.base_url.is_empty() {
         check_url("query.llm.base_url", &config.query.llm.base_url)?;
+    }
+    Ok(())
+}
+
+/// A collection elsewhere is searched by vectors alone, which only a model gives.
+fn check_vectors(config: &Config) -> Result<(), ConfigError> {
+    let (vectors, chroma) = (&config.vectors, &config.vectors.chroma);
+    if vectors.backend != VectorsBackend::Chroma {
+        return Ok(());
+    }
+    if !matches!(config.embedding.backend, EmbeddingBackend::Model | EmbeddingBackend::Openai) {
+        let reason = "chroma is searched by vectors alone: set embedding.backend to model or openai, with the model that the \
+                      collection was filled by";
+        return refuse("vectors.backend", reason.into());
+    }
+    let timeout = Relation::below(
+        ("vectors.chroma.timeout_ms", chroma.timeout_ms),
+        ("vectors.front.deadline_ms", vectors.front.deadline_ms),
+        "the service knows better than its front how a call ended",
+    );
+    timeout.check()?;
+    check_chroma(chroma)
+}
+
+/// Whether it is said where a collection is, and what its keys mean; also where it is only imported.
+///
+/// # Errors
+/// Names the key that says nothing of use.
+pub fn check_chroma(chroma: &ChromaSettings) -> Result<(), ConfigError> {
+    check_url("vectors.chroma.base_url", &chroma.base_url)?;
+    for (key, value) in
+        [("tenant", &chroma.tenant), ("database", &chroma.database), ("collection", &chroma.collection)]
+    {
+        if value.trim().is_empty() {
+            return refuse(&format!("vectors.chroma.{key}"), "is empty: name one that the server has".into());
+        }
+    }
+    if chroma.key_header().is_none() {
+        let reason = format!("'{}' is not the name of a header, as in x-chroma-token", chroma.token_header);
+        return refuse("vectors.chroma.token_header", reason);
+    }
+    let keys = chroma.keys();
+    for (n, (key, value)) in keys.iter().enumerate() {
+        let name = format!("vectors.chroma.{key}");
+        if value.trim().is_empty() {
+            return refuse(&name, "is empty: name a key of the metadata".into());
+        }
+        if let Some((other, _)) = keys[..n].iter().find(|(_, before)| before == value) {
+            return refuse(&name, format!("'{value}' is also {other}: a key has one meaning"));
+        }
     }
     Ok(())
 }

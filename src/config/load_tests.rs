@@ -243,3 +243,23 @@ fn a_missing_file_of_a_secret_is_named_with_its_key() {
     let refused = complaint("[console]\ntoken_file = \"/nowhere/token\"");
     assert!(refused.contains("console.token_file") && refused.contains("/nowhere/token"), "{refused}");
 }
+
+#[test]
+fn a_collection_elsewhere_needs_a_model_a_name_and_keys_that_differ() {
+    let chroma = "[embedding]\nbackend = \"model\"\n[vectors]\nbackend = \"chroma\"\n[vectors.chroma]\n";
+    assert!(config(&format!("{chroma}collection = \"kb\"")).is_ok());
+    for (given, key, part) in [
+        ("", "vectors.chroma.collection", "is empty"),
+        ("collection = \"kb\"\nbase_url = \"127.0.0.1:8000\"", "vectors.chroma.base_url", "http://"),
+        ("collection = \"kb\"\ntenant = \" \"", "vectors.chroma.tenant", "is empty"),
+        ("collection = \"kb\"\ntoken_header = \"a b\"", "vectors.chroma.token_header", "'a b'"),
+        ("collection = \"kb\"\nanswer_key = \"question\"", "vectors.chroma.answer_key", "also question_key"),
+        ("collection = \"kb\"\nid_key = \"\"", "vectors.chroma.id_key", "is empty"),
+        ("collection = \"kb\"\ntimeout_ms = 2000", "vectors.chroma.timeout_ms", "vectors.front.deadline_ms"),
+    ] {
+        let said = complaint(&format!("{chroma}{given}"));
+        assert!(said.starts_with(&format!("{key}: ")) && said.contains(part), "{said}");
+    }
+    let said = complaint("[vectors]\nbackend = \"chroma\"\n[vectors.chroma]\ncollection = \"kb\"");
+    assert!(said.starts_with("vectors.backend: ") && said.contains("embedding.backend"), "{said}");
+}

@@ -17,6 +17,7 @@ use tertulia_actors::settings::{
     SupervisionSettings, SweepSettings, TurnSettings,
 };
 
+pub use check::check_chroma;
 pub use front::{Front, ThreadsFront};
 pub use load::{ConfigError, Sources, load};
 
@@ -24,6 +25,7 @@ use crate::channels::whatsapp::WhatsappSettings;
 use crate::embedding::fetch::{DEFAULT_MODEL, MODELS_FOLDER};
 use crate::embedding::{EndpointSettings, Prefixes};
 use crate::http::{ApiSettings, ConsoleSettings, HttpSettings, ServerSettings, WebSettings};
+use crate::knowledge::chroma::ChromaSettings;
 use crate::llm::LlmSettings;
 use crate::secret::Secret;
 use crate::store::StoreSettings;
@@ -244,11 +246,29 @@ pub struct VectorsSection {
     pub threads: usize,
     /// The service's front.
     pub front: ThreadsFront,
+    /// A collection of a Chroma server.
+    pub chroma: ChromaSettings,
 }
 
 impl Default for VectorsSection {
     fn default() -> Self {
-        Self { backend: VectorsBackend::default(), threads: 1, front: ThreadsFront::default() }
+        Self {
+            backend: VectorsBackend::default(),
+            threads: 1,
+            front: ThreadsFront::default(),
+            chroma: ChromaSettings::default(),
+        }
+    }
+}
+
+impl VectorsSection {
+    /// The limits of the front: as many calls are under way as there are threads, or as a server elsewhere is asked at a time.
+    #[must_use]
+    pub const fn front_settings(&self) -> FrontSettings {
+        self.front.over(match self.backend {
+            VectorsBackend::Embedded => self.threads,
+            VectorsBackend::Chroma => self.chroma.in_flight_max,
+        })
     }
 }
 
@@ -256,9 +276,11 @@ impl Default for VectorsSection {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VectorsBackend {
-    /// In the database, by its full-text index.
+    /// In the database, by its full-text index and the vectors in it.
     #[default]
     Embedded,
+    /// In a collection of a Chroma server, by its vectors. The entries are kept there and nowhere else.
+    Chroma,
 }
 
 /// Class and language.
@@ -324,7 +346,7 @@ impl Config {
 
     /// Every secret by its key. Each may stand in a file instead, named by the key with `_file` behind it.
     #[must_use]
-    pub const fn secrets(&self) -> [(&'static str, &Secret); 7] {
+    pub const fn secrets(&self) -> [(&'static str, &Secret); 8] {
         let (whatsapp, api) = (&self.channels.whatsapp, &self.channels.api);
         [
             ("channels.whatsapp.verify_token", &whatsapp.verify_token),
@@ -334,6 +356,7 @@ impl Config {
             ("console.token", &self.console.token),
             ("query.llm.api_key", &self.query.llm.api_key),
             ("embedding.endpoint.api_key", &self.embedding.endpoint.api_key),
+            ("vectors.chroma.token", &self.vectors.chroma.token),
         ]
     }
 

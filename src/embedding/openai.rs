@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
+use reqwest::header::AUTHORIZATION;
 use serde::{Deserialize, Serialize};
 use tertulia_actors::domain::Embedding;
 use tertulia_actors::ports::{EmbedderError, PortFuture};
 
-use crate::endpoint::{Call, CallError};
+use crate::endpoint::{Call, CallError, told};
 use crate::secret::Secret;
 
 /// Where the key stands in the configuration, for what is logged when it is read again.
@@ -108,6 +109,7 @@ impl OpenAiEmbedder {
             client: &self.client,
             url: &self.url,
             api_key: &settings.api_key,
+            key_header: &AUTHORIZATION,
             timeout: Duration::from_millis(settings.timeout_ms),
             response_limit_bytes: settings.response_limit_bytes,
         };
@@ -120,6 +122,7 @@ impl From<CallError> for EmbedderError {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Unavailable(reason) => Self::Unavailable(reason),
+            CallError::Misconfigured(status) => Self::Unavailable(told(status)),
             CallError::Throttled { reason, retry_after } => Self::Throttled { reason, retry_after },
             CallError::Failed(reason) => Self::Refused(reason),
         }

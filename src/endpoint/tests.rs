@@ -60,6 +60,7 @@ async fn without_a_key_there_is_no_header_of_authorization() {
             client: &client(),
             url: &endpoint.base_url(),
             api_key: &key.into(),
+            key_header: &AUTHORIZATION,
             timeout: Duration::from_secs(5),
             response_limit_bytes: 4,
         };

@@ -37,7 +37,7 @@ struct Numbered {
 pub(super) async fn show(request: HttpRequest, state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
     let Named { id, language } = query(&request)?;
-    let found = state.knowledge.get(id, language).await.map_err(|error| state.problem(&error))?;
+    let found = state.knowledge.get(id, language).await.map_err(|error| state.knowledge_problem(&error))?;
     if found.is_empty() {
         return Err(Problem::not_found("there is no such entry"));
     }
@@ -52,7 +52,7 @@ pub(super) async fn put(
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
     let entry: Entry = read(&read_json(&request, payload, &state.settings.server).await?, "an entry")?;
-    state.knowledge.put(vec![entry.clone()]).await.map_err(|error| state.problem(&error))?;
+    state.knowledge.put(vec![entry.clone()]).await.map_err(|error| state.knowledge_problem(&error))?;
     Ok(HttpResponse::Ok().json(json!({ "entry": entry })))
 }
 
@@ -63,7 +63,8 @@ pub(super) async fn history(
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
     let Named { id, language } = query(&request)?;
-    let versions = state.knowledge.history(id, language).await.map_err(|error| state.problem(&error))?;
+    let versions =
+        state.knowledge.history(id, language).await.map_err(|error| state.knowledge_problem(&error))?;
     Ok(HttpResponse::Ok().json(json!({ "versions": versions })))
 }
 
@@ -76,7 +77,7 @@ pub(super) async fn restore(
     console(&request, &state)?;
     let body = read_json(&request, payload, &state.settings.server).await?;
     let Numbered { version } = read(&body, "a version")?;
-    let entry = state.knowledge.restore(version).await.map_err(|error| state.problem(&error))?;
+    let entry = state.knowledge.restore(version).await.map_err(|error| state.knowledge_problem(&error))?;
     let entry = entry.ok_or_else(|| Problem::not_found(format!("there is no version {version}")))?;
     Ok(HttpResponse::Ok().json(json!({ "entry": entry })))
 }
@@ -87,7 +88,7 @@ pub(super) async fn status(
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
-    let status = state.knowledge.status().await.map_err(|error| state.problem(&error))?;
+    let status = state.knowledge.status().await.map_err(|error| state.knowledge_problem(&error))?;
     let embedded = status.embedded_by(state.model.as_deref());
     let mut told = json!(status);
     told["model"] = json!(state.model);
@@ -109,7 +110,7 @@ pub(super) async fn vacuum(
     let mut removed = 0;
     loop {
         let some = state.knowledge.remove_vectors(state.model.clone(), REMOVED_AT_ONCE).await;
-        let some = some.map_err(|error| state.problem(&error))?;
+        let some = some.map_err(|error| state.knowledge_problem(&error))?;
         removed += some;
         if some < REMOVED_AT_ONCE {
             return Ok(HttpResponse::Ok().json(json!({ "removed": removed })));

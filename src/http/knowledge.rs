@@ -60,7 +60,8 @@ pub(super) async fn list(request: HttpRequest, state: web::Data<HttpState>) -> R
         (None, None) => None,
         _ => return Err(Problem::query("after and after_language go together")),
     };
-    let entries = state.knowledge.list(after, limit).await.map_err(|error| state.problem(&error))?;
+    let entries =
+        state.knowledge.list(after, limit).await.map_err(|error| state.knowledge_problem(&error))?;
     let last = entries.last().filter(|_| entries.len() == limit);
     let next = last.map(|last| json!({"after": last.id, "after_language": last.language}));
     Ok(HttpResponse::Ok().json(json!({"entries": entries, "next": next})))
@@ -83,11 +84,12 @@ pub(super) async fn search(
     let (embedding, degraded) = match &state.embedding {
         Some(front) => match front.call(None, Embeddable::query(&q)).await {
             Ok(embedding) => (embedding, None),
-            Err(error) => (None, Some(format!("searched by words alone: {error}"))),
+            Err(error) => (None, Some(format!("not searched by what it means: {error}"))),
         },
         None => (None, None),
     };
-    let found = state.vectors.call(None, Search { text: q, embedding, language, filter, limit: n }).await;
+    let search = Search { text: q, embedding, language, filter, limit: n };
+    let found = state.vectors.search(None, search).await;
     let hits = found.map_err(|error| refused(&error).retry_after(state.store.retry_after()))?;
     Ok(HttpResponse::Ok().json(Found { hits, degraded }))
 }
@@ -120,7 +122,8 @@ pub(super) async fn import(
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
     let body = read_json(&request, payload, &state.settings.server).await?;
-    let imported = state.knowledge.put(read_entries(&body)?).await.map_err(|error| state.problem(&error))?;
+    let imported =
+        state.knowledge.put(read_entries(&body)?).await.map_err(|error| state.knowledge_problem(&error))?;
     Ok(HttpResponse::Ok().json(json!({"imported": imported})))
 }
 
@@ -132,7 +135,8 @@ pub(super) async fn remove(
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
     let Named { id, language } = query(&request)?;
-    let removed = state.knowledge.remove(id, language).await.map_err(|error| state.problem(&error))?;
+    let removed =
+        state.knowledge.remove(id, language).await.map_err(|error| state.knowledge_problem(&error))?;
     Ok(HttpResponse::Ok().json(json!({"removed": removed})))
 }
 

@@ -7,8 +7,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
 use serde::Serialize;
-use tertulia_actors::ports::StoreError;
 use tertulia_actors::ports::store::Limit;
+use tertulia_actors::ports::{KnowledgeBaseError, StoreError};
 
 /// What went wrong, for the caller: a stable code, and what to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,6 +67,17 @@ impl Problem {
     pub(super) fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
+    }
+
+    /// What the knowledge base's refusal means to a caller, who should wait for `wait` where that helps.
+    pub(super) fn knowledge(error: &KnowledgeBaseError, wait: Duration) -> Self {
+        match error {
+            KnowledgeBaseError::Store(error) => Self::store(error, wait),
+            KnowledgeBaseError::Away(reason) => {
+                Self::new(503, "knowledge_unavailable", format!("{reason}; try again later"))
+                    .retry_after(wait)
+            }
+        }
     }
 
     /// What the store's refusal means to a caller, who should wait for `wait` where that helps.

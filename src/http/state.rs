@@ -8,7 +8,9 @@ use tertulia_actors::feed::Feeds;
 use tertulia_actors::inbox::admission::Admissions;
 use tertulia_actors::operations::Operations;
 use tertulia_actors::ports::store::ConversationView;
-use tertulia_actors::ports::{Clock, Entropy, InboundChannel, KnowledgeBase, Store, StoreError};
+use tertulia_actors::ports::{
+    Clock, Entropy, InboundChannel, KnowledgeBase, KnowledgeBaseError, Store, StoreError,
+};
 use tertulia_actors::services::{EmbeddingService, VectorsService};
 use tertulia_actors::supervision::FrontHandle;
 use tokio::sync::{Semaphore, watch};
@@ -127,6 +129,11 @@ impl HttpState {
     /// Turns a refusal of the store into a problem.
     pub(super) fn problem(&self, error: &StoreError) -> Problem {
         Problem::store(error, self.store.retry_after())
+    }
+
+    /// Turns a refusal of the knowledge base into a problem.
+    pub(super) fn knowledge_problem(&self, error: &KnowledgeBaseError) -> Problem {
+        Problem::knowledge(error, self.store.retry_after())
     }
 
     /// A conversation that exists.

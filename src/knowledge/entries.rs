@@ -275,6 +275,16 @@ pub fn get_in(conn: &Connection, id: &str, language: Option<Language>) -> Result
     Ok(select.query_map(params![id, language], entry)?.collect::<Result<_, _>>()?)
 }
 
+/// How many entries there are, each of their languages counted.
+///
+/// # Errors
+/// The database failed.
+pub fn count(conn: &Connection) -> Result<usize, KnowledgeError> {
+    let count: i64 =
+        conn.prepare_cached("SELECT count(*) FROM knowledge")?.query_row([], |row| row.get(0))?;
+    Ok(usize::try_from(count).unwrap_or_default())
+}
+
 /// Reads an entry from a row of the table.
 pub(in crate::knowledge) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let language: String = row.get("language")?;
@@ -305,7 +315,10 @@ fn unreadable(error: Box<dyn std::error::Error + Send + Sync>) -> rusqlite::Erro
 }
 
 /// Whether an entry can be stored. A passage has no question.
-fn check(entry: &Entry) -> Result<(), KnowledgeError> {
+///
+/// # Errors
+/// Names what is blank, too long, too many or impossible.
+pub fn check(entry: &Entry) -> Result<(), KnowledgeError> {
     let Entry { phrasings, tags, accounts, .. } = entry;
     let id = || entry.id.chars().take(40).collect();
     let texts = [

@@ -1,6 +1,7 @@
 //! What the business knows and how a text is understood: the knowledge base's index, the embedded embedder and
 //! classifier, and the phrases that are built in. Adapters of the ports, without actors.
 
+pub mod chroma;
 pub mod classify;
 pub mod documents;
 pub mod duplicates;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
+use reqwest::header::AUTHORIZATION;
 use serde::{Deserialize, Serialize};
 use tertulia_actors::domain::{HistoryItem, Hit, Speaker};
 use tertulia_actors::ports::{Answer, PortFuture, Query, QueryError, QueryService};
 
-use crate::endpoint::{Call, CallError};
+use crate::endpoint::{Call, CallError, told};
 use crate::secret::Secret;
 
 /// What the model is told first, unless the configuration says something else.
@@ -103,6 +104,7 @@ impl OpenAiQuery {
             client: &self.client,
             url: &self.url,
             api_key: &settings.api_key,
+            key_header: &AUTHORIZATION,
             timeout: Duration::from_millis(settings.timeout_ms),
             response_limit_bytes: settings.response_limit_bytes,
         };
@@ -124,6 +126,7 @@ impl From<CallError> for QueryError {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Unavailable(reason) => Self::Unavailable(reason),
+            CallError::Misconfigured(status) => Self::Unavailable(told(status)),
             CallError::Throttled { reason, retry_after } => Self::Throttled { reason, retry_after },
             CallError::Failed(reason) => Self::Failed(reason),
         }

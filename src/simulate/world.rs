@@ -334,6 +334,7 @@ impl Fronts<'_> {
         });
         Services {
             embedding,
+            needs_vectors: false,
             vectors: self.front("services/vectors", config.vectors.front.over(config.vectors.threads), {
                 move || VectorsService(in_place(SqliteVectors::new(Path::new(&path), None)))
             }),

@@ -1,5 +1,6 @@
 //! How fast the knowledge base is searched: `cargo bench --bench knowledge`. By meaning alone, and by words and meaning, in bases of
 //! two sizes. How many of the nearest are found at all is printed first.
+#![expect(clippy::print_stdout, reason = "a benchmark answers on the terminal")]
 
 use std::hint::black_box;
 

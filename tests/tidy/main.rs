@@ -116,7 +116,7 @@ const BINARY: &[(&str, &[&str])] = &[
     ("system", &[]),
     ("telemetry", &[]),
     ("store", &["store"]),
-    ("knowledge", &["knowledge"]),
+    ("knowledge", &["endpoint", "knowledge", "secret"]),
     ("endpoint", &["secret"]),
     ("embedding", &["embedding", "endpoint", "secret"]),
     ("llm", &["endpoint", "llm", "secret"]),

@@ -6,9 +6,9 @@ use std::future::ready;
 use std::sync::Mutex;
 
 use super::*;
-use crate::domain::{Embedding, Entry, Language, Version};
+use crate::domain::Embedding;
 use crate::ports::store::StoreFuture;
-use crate::ports::{Embeddable, EmbedderError, KnowledgeStatus};
+use crate::ports::{Embeddable, EmbedderError};
 use crate::services::Engine;
 use crate::settings::{BatchSettings, FrontSettings, SupervisionSettings};
 use crate::supervision::Front;
@@ -50,39 +50,7 @@ impl Shelves {
     }
 }
 
-impl KnowledgeBase for Shelves {
-    fn list(&self, _: Option<(String, Language)>, _: usize) -> StoreFuture<Vec<Entry>> {
-        self.with(|_| vec![])
-    }
-
-    fn put(&self, _: Vec<Entry>) -> StoreFuture<usize> {
-        self.with(|_| 0)
-    }
-
-    fn remove(&self, _: String, _: Option<Language>) -> StoreFuture<usize> {
-        self.with(|_| 0)
-    }
-
-    fn get(&self, _: String, _: Option<Language>) -> StoreFuture<Vec<Entry>> {
-        self.with(|_| vec![])
-    }
-
-    fn history(&self, _: String, _: Option<Language>) -> StoreFuture<Vec<Version>> {
-        self.with(|_| vec![])
-    }
-
-    fn restore(&self, _: i64) -> StoreFuture<Option<Entry>> {
-        self.with(|_| None)
-    }
-
-    fn status(&self) -> StoreFuture<KnowledgeStatus> {
-        self.with(|_| KnowledgeStatus::default())
-    }
-
-    fn remove_vectors(&self, _: Option<String>, _: usize) -> StoreFuture<usize> {
-        self.with(|_| 0)
-    }
-
+impl EntryVectors for Shelves {
     fn generation(&self) -> StoreFuture<i64> {
         self.with(|shelf| shelf.generation)
     }
@@ -131,7 +99,7 @@ fn start(shelves: &Arc<Shelves>) -> Addr<Indexer> {
     let above = keeper("services/embedding", &limits, Strategy::MarkDown);
     let embedding = Front::start_with(make, front, &limits, &above);
     let keeper = keeper("services/indexer", &limits, Strategy::KeepTrying);
-    let knowledge: Arc<dyn KnowledgeBase> = Arc::clone(shelves) as _;
+    let knowledge: Arc<dyn EntryVectors> = Arc::clone(shelves) as _;
     let parts = IndexerParts { knowledge, embedding, model: "m".into(), keeper: Rc::clone(&keeper) };
     let ctx = Context::new();
     let address = ctx.address();

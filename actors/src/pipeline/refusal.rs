@@ -5,8 +5,10 @@ use crate::supervision::CallError;
 /// A service that a turn asks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
-    /// Texts to vectors.
+    /// Texts to vectors, beside which words find as well.
     Embedding,
+    /// Texts to vectors, without which nothing is found.
+    NeededEmbedding,
     /// Search in the knowledge base.
     Knowledge,
     /// Class and language.
@@ -20,7 +22,7 @@ impl Stage {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Embedding => "embedding",
+            Self::Embedding | Self::NeededEmbedding => "embedding",
             Self::Knowledge => "knowledge",
             Self::Classifier => "classify",
             Self::Query => "query",
@@ -83,6 +85,14 @@ pub const fn reaction(stage: Stage, refusal: Refusal, out_of_patience: bool) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_nothing_else_finds_anything_a_turn_waits_for_vectors_as_long_as_it_has_patience() {
+        for refusal in [Refusal::Overloaded, Refusal::DeadlineExceeded, Refusal::Down, Refusal::Failed] {
+            assert_eq!(reaction(Stage::NeededEmbedding, refusal, false), Reaction::Wait, "{refusal:?}");
+            assert_eq!(reaction(Stage::NeededEmbedding, refusal, true), Reaction::GoOnWithout, "{refusal:?}");
+        }
+    }
 
     #[test]
     fn what_a_turn_does_about_each_refusal_of_each_service() {

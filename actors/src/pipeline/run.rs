@@ -214,8 +214,9 @@ impl Pipeline {
         let Some(front) = &self.services.embedding else { return Ok(None) };
         let begun = Instant::now();
         let result = front.call(Some(input.conversation), Embeddable::query(text)).await;
+        let stage = if self.services.needs_vectors { Stage::NeededEmbedding } else { Stage::Embedding };
         let found = settle(
-            Stage::Embedding,
+            stage,
             result,
             input,
             begun,
@@ -251,7 +252,7 @@ impl Pipeline {
         let (account, at) = (Some(input.account.name.clone()), Some(input.now));
         let filter = Filter { account, at, ..Filter::default() };
         let search = Search { text: text.to_owned(), embedding, language, filter, limit };
-        let result = self.services.vectors.call(Some(input.conversation), search).await;
+        let result = self.services.vectors.search(Some(input.conversation), search).await;
         let found = settle(Stage::Knowledge, result, input, begun, journal, |hits: &Vec<Hit>| {
             hits.iter()
                 .map(|hit| json!({ "id": hit.entry.id, "language": hit.entry.language, "score": hit.score }))

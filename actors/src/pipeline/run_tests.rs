@@ -8,7 +8,7 @@ use crate::domain::{
     Account, Channel, Class, ConversationId, Disposition, Entry, Hit, Language, PendingMessage, Record,
     Route, Timestamp, TurnId,
 };
-use crate::ports::{Answer, QueryError, VectorsError};
+use crate::ports::{Answer, QueryError, VectorsError, VectorsResponse};
 use crate::settings::{Phrases, PipelineSettings, Routes};
 use crate::testkit::{Always, NoTurns, always, classified, message, services};
 
@@ -57,11 +57,12 @@ fn away() -> Result<Answer, QueryError> {
 }
 
 fn run(case: Case) -> Result<TurnResult, TurnError> {
+    let hits = case.hits.map(VectorsResponse::Hits);
     actix::System::new().block_on(async {
         let (class, confidence) = case.class;
         let found = Ok(classified(class, confidence));
         let pipeline = Pipeline {
-            services: services(move || always(&case.hits), move || always(&found), Always(case.answer)),
+            services: services(move || always(&hits), move || always(&found), Always(case.answer)),
             store: Arc::new(NoTurns),
             settings: Arc::new(PipelineSettings::default()),
             routes: Arc::new(case.routes),

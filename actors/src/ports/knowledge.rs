@@ -1,9 +1,10 @@
 //! The knowledge base as people manage it.
 
 use serde::Serialize;
+use thiserror::Error;
 
-use super::Embeddable;
-use super::store::StoreFuture;
+use super::store::{StoreError, StoreFuture};
+use super::{Embeddable, PortFuture};
 use crate::domain::{Embedding, Entry, Language, Version};
 
 /// An entry that a model has not embedded yet.
@@ -56,39 +57,61 @@ impl KnowledgeStatus {
         found.map_or(0, |known| known.embedded)
     }
 }
+/// Why the knowledge base was not listed or changed.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum KnowledgeBaseError {
+    /// The store did not do it, or whatever keeps the entries refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The entries are kept elsewhere, and cannot be reached now.
+    #[error("{0}")]
+    Away(String),
+}
+
+/// The future of the knowledge base's call.
+pub type KnowledgeFuture<T> = PortFuture<T, KnowledgeBaseError>;
 
 /// The entries of the knowledge base. What a search finds is [`Vectors`](super::Vectors)' business.
 pub trait KnowledgeBase: Send + Sync + 'static {
     /// One page of entries, in the order of id and language, behind `after`.
-    fn list(&self, after: Option<(String, Language)>, limit: usize) -> StoreFuture<Vec<Entry>>;
+    fn list(&self, after: Option<(String, Language)>, limit: usize) -> KnowledgeFuture<Vec<Entry>>;
 
     /// Adds entries, or replaces those of the same id and language; all or none, in one commit. Tells how many.
     ///
     /// # Errors
     /// [`StoreError::Refused`](super::StoreError) when an entry is not acceptable.
-    fn put(&self, entries: Vec<Entry>) -> StoreFuture<usize>;
+    fn put(&self, entries: Vec<Entry>) -> KnowledgeFuture<usize>;
 
     /// Removes an entry, in one language or in all; tells in how many that was.
-    fn remove(&self, id: String, language: Option<Language>) -> StoreFuture<usize>;
+    fn remove(&self, id: String, language: Option<Language>) -> KnowledgeFuture<usize>;
 
     /// What an entry says, in one language or in all.
-    fn get(&self, id: String, language: Option<Language>) -> StoreFuture<Vec<Entry>>;
+    fn get(&self, id: String, language: Option<Language>) -> KnowledgeFuture<Vec<Entry>>;
 
     /// What an entry said before, in one language or in all, newest first; as much of it as is kept.
-    fn history(&self, id: String, language: Option<Language>) -> StoreFuture<Vec<Version>>;
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`](super::StoreError) where nothing of it is kept.
+    fn history(&self, id: String, language: Option<Language>) -> KnowledgeFuture<Vec<Version>>;
 
     /// Lets an entry say again what it said in a version, and tells what that is; none where there is no such version.
     ///
     /// # Errors
-    /// [`StoreError::Refused`](super::StoreError) when it is not acceptable any more.
-    fn restore(&self, version: i64) -> StoreFuture<Option<Entry>>;
+    /// [`StoreError::Refused`](super::StoreError) when it is not acceptable any more, or where no versions are kept.
+    fn restore(&self, version: i64) -> KnowledgeFuture<Option<Entry>>;
 
     /// How many entries there are, and how far models have embedded them.
-    fn status(&self) -> StoreFuture<KnowledgeStatus>;
+    fn status(&self) -> KnowledgeFuture<KnowledgeStatus>;
 
     /// Removes some of the vectors of all models but one, in one commit; of all models where none is named. Tells how many.
-    fn remove_vectors(&self, but: Option<String>, limit: usize) -> StoreFuture<usize>;
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`](super::StoreError) where the vectors are not kept by model.
+    fn remove_vectors(&self, but: Option<String>, limit: usize) -> KnowledgeFuture<usize>;
+}
 
+/// The vectors of the entries, which are kept beside them in the database.
+pub trait EntryVectors: Send + Sync + 'static {
     /// A number that changes with the entries.
     fn generation(&self) -> StoreFuture<i64>;
 

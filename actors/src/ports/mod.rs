@@ -22,11 +22,14 @@ pub use clock::{Clock, ReceiptSource};
 pub use compute::Compute;
 pub use embedder::{Embeddable, Embedder, EmbedderError, Role};
 pub use entropy::Entropy;
-pub use knowledge::{Embedded, KnowledgeBase, KnowledgeStatus, ModelStatus, Unembedded};
+pub use knowledge::{
+    Embedded, EntryVectors, KnowledgeBase, KnowledgeBaseError, KnowledgeFuture, KnowledgeStatus, ModelStatus,
+    Unembedded,
+};
 pub use query::{Answer, Query, QueryError, QueryService};
 pub use store::{Store, StoreError};
 pub use tells::{Admitted, Tells};
-pub use vectors::{Search, Vectors, VectorsError};
+pub use vectors::{EntryPage, Search, Vectors, VectorsError, VectorsRequest, VectorsResponse};
 
 /// The future that a port's call returns. It owns what it needs, so that it outlives its caller's borrow.
 pub type PortFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;

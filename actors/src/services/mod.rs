@@ -1,22 +1,23 @@
 //! The services behind their fronts: each names what is asked and answered, and calls its port.
 
 pub mod embedding;
+pub mod vectors;
 
 use std::sync::Arc;
 
 use futures_util::TryFutureExt;
 use serde_json::{Map, Value};
 
-use crate::domain::Hit;
 use crate::failpoint;
 use crate::ports::{
     Answer, Classifiable, Classification, ClassifierError, Outbound, OutboundChannel, PortFuture, Query,
-    QueryError, QueryService, Search, SendError, VectorsError,
+    QueryError, QueryService, SendError,
 };
 use crate::supervision::service::{Blame, Fault, Work};
 use crate::supervision::{FrontHandle, Service, Threads};
 
 pub use embedding::EmbeddingService;
+pub use vectors::{VectorsEngine, VectorsService};
 
 /// What does the work of a service.
 pub enum Engine<Q, R, E> {
@@ -64,29 +65,6 @@ impl<Q: Send + 'static, R: Send + 'static, E: Send + 'static> Engine<Q, R, E> {
             Self::Threads(_) => {}
             Self::Port { refresh, .. } => refresh(),
         }
-    }
-}
-
-/// Search in the knowledge base.
-pub struct VectorsService(pub Engine<Search, Vec<Hit>, VectorsError>);
-
-impl Service for VectorsService {
-    type Request = Search;
-    type Response = Vec<Hit>;
-    type Error = VectorsError;
-    const NAME: &'static str = "vectors";
-
-    fn call(&self, search: Search) -> Work<Vec<Hit>, VectorsError> {
-        failpoint!("services.vectors");
-        self.0.call(search)
-    }
-
-    fn blame(_: &VectorsError) -> Blame {
-        Blame::Service
-    }
-
-    fn detail(&self) -> Map<String, Value> {
-        self.0.detail()
     }
 }
 
@@ -177,6 +155,8 @@ pub struct Services {
     pub embedding: Option<FrontHandle<EmbeddingService>>,
     /// Search in the knowledge base.
     pub vectors: FrontHandle<VectorsService>,
+    /// Whether it finds nothing without a vector.
+    pub needs_vectors: bool,
     /// Class and language.
     pub classifier: FrontHandle<ClassifierService>,
     /// Answers that are composed.

@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use indicatif::ProgressBar;
-use reqwest::Method;
 use tertulia_actors::domain::{Entry, Language};
 
 use super::super::Failure;
 use super::super::acts::{Outcome, Server, done};
 use super::super::output::{self, say};
-use super::{ENTRIES_PER_CALL, PATH, change, count, now, remove_there};
+use super::{change, chroma, now, put_there, remove_there};
 use crate::config::Config;
 use crate::knowledge::documents::plan::{Fate, Plan, plan};
 use crate::knowledge::documents::{
@@ -91,6 +90,9 @@ pub(super) fn import(config: &Config, asked: &Import) -> Outcome {
 
 /// The entries that are there, as they are committed now.
 fn there(config: &Config) -> Result<Vec<Entry>, Failure> {
+    if chroma::is_live(config) {
+        return chroma::all(config);
+    }
     Ok(entries::list(&db::open_to_read(&config.storage.path)?, None, usize::MAX)?)
 }
 
@@ -146,14 +148,7 @@ fn read_one(config: &Config, asked: &Import, file: &Path) -> Result<(String, Dra
 /// done before it, and doing all of it again does the rest.
 fn import_there(server: &Server, planned: &Plan) -> Result<(), Failure> {
     let bar = bar(planned.written.len() + planned.gone.len(), "entries");
-    let mut imported = 0;
-    for some in planned.written.chunks(ENTRIES_PER_CALL) {
-        let call = server.call(Method::POST, PATH, &[], Some(&serde_json::to_value(some)?));
-        let call =
-            call.map_err(|error| format!("{error} ({imported} entries are imported; try again to go on)"))?;
-        imported += count(&call, "imported");
-        bar.inc(some.len() as u64);
-    }
+    put_there(server, &planned.written, |count| bar.inc(count as u64))?;
     for (id, language) in &planned.gone {
         remove_there(server, id, Some(*language))?;
         bar.inc(1);

@@ -5,6 +5,7 @@ use std::future::ready;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use futures_util::TryFutureExt;
 use tertulia_actors::domain::{
     Account, Books, ConversationId, Entry, HistoryItem, InboundMessage, Language, OutboxPart, PartId,
     PartState, Speaker, Tick, Timestamp, TurnId, Version,
@@ -14,7 +15,7 @@ use tertulia_actors::ports::store::{
     MessageView, Outbox, Overdue, QuarantineView, RecordView, ReleaseTurn, ReplyView, StartOutcome,
     StartTurn, Store, StoreError, StoreFuture, Stored, TurnView, Turns, Views,
 };
-use tertulia_actors::ports::{Embedded, KnowledgeBase, KnowledgeStatus, Unembedded};
+use tertulia_actors::ports::{KnowledgeBase, KnowledgeFuture, KnowledgeStatus};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -267,53 +268,62 @@ impl Views for FakeStore {
 }
 
 impl KnowledgeBase for FakeStore {
-    fn list(&self, after: Option<(String, Language)>, limit: usize) -> StoreFuture<Vec<Entry>> {
-        self.with(|state| {
+    fn list(&self, after: Option<(String, Language)>, limit: usize) -> KnowledgeFuture<Vec<Entry>> {
+        let done = self.with(|state| {
             let follows = |entry: &&Entry| after.as_ref().is_none_or(|(id, _)| entry.id > *id);
             state.entries.iter().filter(follows).take(limit).cloned().collect()
-        })
+        });
+        Box::pin(done.err_into())
     }
 
-    fn put(&self, entries: Vec<Entry>) -> StoreFuture<usize> {
-        self.with(|state| {
+    fn put(&self, entries: Vec<Entry>) -> KnowledgeFuture<usize> {
+        let done = self.with(|state| {
             state.entries.extend(entries.iter().cloned());
             entries.len()
-        })
+        });
+        Box::pin(done.err_into())
     }
 
-    fn remove(&self, id: String, language: Option<Language>) -> StoreFuture<usize> {
-        self.with(|state| {
+    fn remove(&self, id: String, language: Option<Language>) -> KnowledgeFuture<usize> {
+        let done = self.with(|state| {
             let before = state.entries.len();
             let is_other = |entry: &Entry| language.is_some_and(|language| language != entry.language);
             state.entries.retain(|entry| entry.id != id || is_other(entry));
             before - state.entries.len()
-        })
+        });
+        Box::pin(done.err_into())
     }
 
-    fn get(&self, id: String, language: Option<Language>) -> StoreFuture<Vec<Entry>> {
-        self.with(|state| {
+    fn get(&self, id: String, language: Option<Language>) -> KnowledgeFuture<Vec<Entry>> {
+        let done = self.with(|state| {
             let is_asked =
                 |entry: &&Entry| entry.id == id && language.is_none_or(|language| language == entry.language);
             state.entries.iter().filter(is_asked).cloned().collect()
-        })
+        });
+        Box::pin(done.err_into())
     }
 
-    fn history(&self, id: String, _: Option<Language>) -> StoreFuture<Vec<Version>> {
-        self.with(|state| state.versions.iter().filter(|version| version.entry.id == id).cloned().collect())
+    fn history(&self, id: String, _: Option<Language>) -> KnowledgeFuture<Vec<Version>> {
+        let done = self
+            .with(|state| state.versions.iter().filter(|version| version.entry.id == id).cloned().collect());
+        Box::pin(done.err_into())
     }
 
-    fn restore(&self, version: i64) -> StoreFuture<Option<Entry>> {
-        self.with(|state| {
+    fn restore(&self, version: i64) -> KnowledgeFuture<Option<Entry>> {
+        let done = self.with(|state| {
             state.versions.iter().find(|kept| kept.version == version).map(|kept| kept.entry.clone())
-        })
+        });
+        Box::pin(done.err_into())
     }
 
-    fn status(&self) -> StoreFuture<KnowledgeStatus> {
-        self.with(|state| KnowledgeStatus { entries: state.entries.len(), ..state.status.clone() })
+    fn status(&self) -> KnowledgeFuture<KnowledgeStatus> {
+        let done =
+            self.with(|state| KnowledgeStatus { entries: state.entries.len(), ..state.status.clone() });
+        Box::pin(done.err_into())
     }
 
-    fn remove_vectors(&self, but: Option<String>, limit: usize) -> StoreFuture<usize> {
-        self.with(|state| {
+    fn remove_vectors(&self, but: Option<String>, limit: usize) -> KnowledgeFuture<usize> {
+        let done = self.with(|state| {
             let mut left = limit;
             for model in state.status.models.iter_mut().filter(|model| Some(&model.model) != but.as_ref()) {
                 let some = left.min(model.embedded);
@@ -321,19 +331,8 @@ impl KnowledgeBase for FakeStore {
                 left -= some;
             }
             limit - left
-        })
-    }
-
-    fn generation(&self) -> StoreFuture<i64> {
-        self.with(|_| 0)
-    }
-
-    fn unembedded(&self, _: String, _: i64, _: usize) -> StoreFuture<Vec<Unembedded>> {
-        self.with(|_| Vec::new())
-    }
-
-    fn put_embedded(&self, _: String, _: Vec<Embedded>) -> StoreFuture<usize> {
-        self.with(|_| 0)
+        });
+        Box::pin(done.err_into())
     }
 }
 

@@ -10,13 +10,13 @@ const COSINE_SHARE: f32 = 0.75;
 const CALIBRATION: f32 = 1.4;
 
 /// What a cosine says beyond that of texts that have nothing to do with each other, by the same model.
-pub(super) fn beyond(cosine: f32, unrelated: f32) -> f32 {
+pub(in crate::knowledge) fn beyond(cosine: f32, unrelated: f32) -> f32 {
     (cosine - unrelated) / (1.0 - unrelated).max(f32::EPSILON)
 }
 
 /// One score, 0 to 1, of that of the words and the cosine. An entry whose meaning is not known, or a query, is scored by its words
 /// alone.
-pub(super) fn fused(lexical: f32, cosine: Option<f32>) -> f32 {
+pub(in crate::knowledge) fn fused(lexical: f32, cosine: Option<f32>) -> f32 {
     match cosine {
         Some(cosine) => {
             let sum = COSINE_SHARE.mul_add(cosine.clamp(0.0, 1.0), (1.0 - COSINE_SHARE) * lexical);

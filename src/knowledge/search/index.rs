@@ -9,20 +9,20 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params};
 use tertulia_actors::domain::{Hit, Language};
 use tertulia_actors::failpoint;
-use tertulia_actors::ports::{Compute, Search, VectorsError};
+use tertulia_actors::ports::{Compute, Search, VectorsError, VectorsRequest, VectorsResponse};
 
 use super::fusion::fused;
 use super::memory::Memory;
 use super::query::{Query, read};
 use super::score::score;
-use crate::knowledge::entries::{KnowledgeError, get};
+use crate::knowledge::entries::{KnowledgeError, count, get};
 use crate::knowledge::text::stems::Stems;
 use crate::knowledge::vectors::VectorSpace;
 
 /// Candidates that the full-text index gives at the least; its order is not the score's.
 const CANDIDATES_MIN: usize = 30;
 /// Candidates for each hit that is asked for: its versions in several languages fall together.
-const CANDIDATES_PER_HIT: usize = 4;
+pub(in crate::knowledge) const CANDIDATES_PER_HIT: usize = 4;
 /// Hits of one search at the most.
 pub const HITS_MAX: usize = 50;
 /// How long a connection waits for a lock.
@@ -57,25 +57,40 @@ impl SqliteVectors {
         Ok(conn)
     }
 
-    fn search(&mut self, search: &Search) -> Result<Vec<Hit>, KnowledgeError> {
-        let conn = match self.conn.take() {
-            Some(conn) => conn,
-            None => self.connect()?,
-        };
-        let found = self.searcher.find(&conn, search)?;
-        self.conn = Some(conn);
-        Ok(found)
+    fn answer(&mut self, request: VectorsRequest) -> Result<VectorsResponse, VectorsError> {
+        match request {
+            VectorsRequest::Search(search) => {
+                failpoint!("vectors.compute", text: &search.text, return Err(VectorsError::Failed("failpoint".into())));
+                self.read(|searcher, conn| searcher.find(conn, &search)).map(VectorsResponse::Hits)
+            }
+            VectorsRequest::Count => self.read(|_, conn| count(conn)).map(VectorsResponse::Count),
+            VectorsRequest::Page { .. } | VectorsRequest::Upsert(_) | VectorsRequest::Delete { .. } => Err(
+                VectorsError::Refused("the database's entries are listed and changed by its store".into()),
+            ),
+        }
+    }
+
+    fn read<T>(
+        &mut self,
+        ask: impl FnOnce(&mut Searcher, &Connection) -> Result<T, KnowledgeError>,
+    ) -> Result<T, VectorsError> {
+        let conn = self.conn.take().map_or_else(|| self.connect().map_err(KnowledgeError::from), Ok);
+        let answered = conn.and_then(|conn| {
+            let answer = ask(&mut self.searcher, &conn)?;
+            self.conn = Some(conn);
+            Ok(answer)
+        });
+        answered.map_err(|error| VectorsError::Failed(error.to_string()))
     }
 }
 
 impl Compute for SqliteVectors {
-    type Request = Search;
-    type Response = Vec<Hit>;
+    type Request = VectorsRequest;
+    type Response = VectorsResponse;
     type Error = VectorsError;
 
-    fn compute(&mut self, search: Search) -> Result<Vec<Hit>, VectorsError> {
-        failpoint!("vectors.compute", text: &search.text, return Err(VectorsError::Failed("failpoint".into())));
-        self.search(&search).map_err(|error| VectorsError::Failed(error.to_string()))
+    fn compute(&mut self, request: VectorsRequest) -> Result<VectorsResponse, VectorsError> {
+        self.answer(request)
     }
 }
 
@@ -172,7 +187,7 @@ fn by_words(
 }
 
 /// The best version of each entry, best first; of equal ones that in the person's language.
-fn best_of_each(mut hits: Vec<Hit>, language: Option<Language>) -> Vec<Hit> {
+pub(in crate::knowledge) fn best_of_each(mut hits: Vec<Hit>, language: Option<Language>) -> Vec<Hit> {
     let foreign = |hit: &Hit| Some(hit.entry.language) != language;
     hits.sort_by(|one, other| {
         other

@@ -18,8 +18,8 @@ use crate::knowledge::entries::entry;
 use crate::knowledge::text::stems::Stems;
 use crate::knowledge::vectors::{self, VectorSpace};
 
-/// Entries that are remembered at the most; the whole base of most businesses.
-const ENTRIES_MAX: usize = 4_096;
+/// Entries that are remembered at the most, some 2 KiB each; the whole base of most businesses.
+const ENTRIES_MAX: usize = 16_384;
 
 /// An entry as a search needs it.
 pub(super) struct Known {

@@ -4,7 +4,7 @@
 //! which entries a search looks at; `whole` is the arithmetic of `nearest`.
 
 mod audiences;
-mod fusion;
+pub(super) mod fusion;
 pub mod index;
 mod memory;
 pub(in crate::knowledge) mod nearest;

@@ -2,6 +2,7 @@
 //! the server took to recover, prints it, and holds it to a generous bound. `docs/SEMANTICS.md` has the table.
 
 mod backlog;
+mod chroma;
 mod clock;
 mod database;
 mod fronts;

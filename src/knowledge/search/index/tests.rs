@@ -16,6 +16,13 @@ fn search(text: &str, language: Option<Language>) -> Search {
     Search { text: text.into(), embedding: None, language, filter: Filter::default(), limit: 3 }
 }
 
+fn compute(vectors: &mut SqliteVectors, search: Search) -> Result<Vec<Hit>, VectorsError> {
+    match vectors.compute(VectorsRequest::Search(search))? {
+        VectorsResponse::Hits(hits) => Ok(hits),
+        other => panic!("a search answered {other:?}"),
+    }
+}
+
 fn find(conn: &Connection, search: &Search) -> Vec<Hit> {
     Searcher::default().find(conn, search).unwrap()
 }
@@ -247,7 +254,7 @@ pub(super) fn file() -> (tempfile::TempDir, PathBuf, Connection) {
 fn searches_see_what_was_committed_before_them() {
     let (_folder, path, conn) = file();
     let mut vectors = SqliteVectors::new(&path, None);
-    let mut camel = || vectors.compute(search("camels", None)).unwrap();
+    let mut camel = || compute(&mut vectors, search("camels", None)).unwrap();
     assert!(camel().is_empty());
     let entry = Entry::new("camel", Language::ENGLISH, "Do you have camels?", "No.");
     import(&conn, std::slice::from_ref(&entry), NOW).unwrap();
@@ -259,7 +266,7 @@ fn searches_see_what_was_committed_before_them() {
 fn a_search_forgets_what_it_remembered_of_entries_that_changed() {
     let (_folder, path, conn) = file();
     let mut vectors = SqliteVectors::new(&path, None);
-    let mut hits = || vectors.compute(search("Do you have camels?", None)).unwrap();
+    let mut hits = || compute(&mut vectors, search("Do you have camels?", None)).unwrap();
     let camel = |answer: &str| Entry::new("camel", Language::ENGLISH, "Do you have camels?", answer);
     for answer in ["No.", "Two of them."] {
         import(&conn, &[camel(answer)], NOW).unwrap();
@@ -276,7 +283,7 @@ fn a_search_forgets_what_it_remembered_of_entries_that_changed() {
 fn the_connection_of_a_search_cannot_write_and_is_kept() {
     let (_folder, path, _conn) = file();
     let mut vectors = SqliteVectors::new(&path, None);
-    vectors.compute(search("bottle", None)).unwrap();
+    compute(&mut vectors, search("bottle", None)).unwrap();
     let conn = vectors.conn.as_ref().unwrap();
     assert!(conn.execute("DELETE FROM knowledge", []).is_err());
 }
@@ -286,7 +293,7 @@ fn a_search_that_failed_is_followed_by_one_on_a_new_connection() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("absent.db");
     let mut vectors = SqliteVectors::new(&path, None);
-    let mut bottle = || vectors.compute(search("bottle", None));
+    let mut bottle = || compute(&mut vectors, search("bottle", None));
     assert!(bottle().is_err());
     assert!(!path.exists(), "a search made a database");
     let conn = Connection::open(&path).unwrap();

@@ -1,0 +1,180 @@
+//! The knowledge base in a collection elsewhere: everything goes through the fronts of the embedding and of the collection.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::ready;
+
+use futures_util::future::join_all;
+use tertulia_actors::domain::{Embedding, Entry, Language, Version};
+use tertulia_actors::ports::store::StoreError;
+use tertulia_actors::ports::{
+    KnowledgeBase, KnowledgeBaseError, KnowledgeFuture, KnowledgeStatus, VectorsError,
+};
+use tertulia_actors::services::{EmbeddingService, VectorsService};
+use tertulia_actors::supervision::{CallError, FrontHandle};
+
+use crate::knowledge::chroma::Document;
+use crate::knowledge::entries;
+
+/// Records that are read at a time.
+const PAGE: usize = 500;
+
+/// Texts that are embedded at a time: as many calls as one asker may have at a front.
+const TEXTS: usize = 16;
+
+/// Lists, fills and empties the collection. It is the one source of truth: nothing of it is kept here.
+#[derive(Clone)]
+pub(super) struct Collection {
+    pub(super) vectors: FrontHandle<VectorsService>,
+    pub(super) embedding: FrontHandle<EmbeddingService>,
+    /// What is embedded of an entry.
+    pub(super) document: Document,
+}
+
+impl KnowledgeBase for Collection {
+    /// The collection has an order of its own, so that all of it is read for a page. What is added or removed meanwhile may or may
+    /// not be in it.
+    fn list(&self, after: Option<(String, Language)>, limit: usize) -> KnowledgeFuture<Vec<Entry>> {
+        let vectors = self.vectors.clone();
+        Box::pin(async move {
+            let mut first = BTreeMap::new();
+            let mut skip = 0;
+            loop {
+                let page = vectors.page(skip, PAGE).await.map_err(|error| fault(&error))?;
+                skip += page.records;
+                keep_first(&mut first, page.entries, after.as_ref(), limit);
+                if page.records < PAGE {
+                    return Ok(first.into_values().collect());
+                }
+            }
+        })
+    }
+
+    fn put(&self, entries: Vec<Entry>) -> KnowledgeFuture<usize> {
+        let collection = self.clone();
+        Box::pin(async move {
+            entries.iter().try_for_each(entries::check).map_err(|error| refused(&error))?;
+            let embedded = collection.embed(entries).await?;
+            collection.vectors.upsert(embedded).await.map_err(|error| fault(&error))
+        })
+    }
+
+    fn remove(&self, id: String, language: Option<Language>) -> KnowledgeFuture<usize> {
+        let vectors = self.vectors.clone();
+        Box::pin(async move { vectors.delete(id, language).await.map_err(|error| fault(&error)) })
+    }
+
+    /// All of the collection is read for it.
+    fn get(&self, id: String, language: Option<Language>) -> KnowledgeFuture<Vec<Entry>> {
+        let all = self.list(None, usize::MAX);
+        Box::pin(async move {
+            let is_meant =
+                |entry: &Entry| entry.id == id && language.is_none_or(|language| language == entry.language);
+            Ok(all.await?.into_iter().filter(is_meant).collect())
+        })
+    }
+
+    fn history(&self, _: String, _: Option<Language>) -> KnowledgeFuture<Vec<Version>> {
+        Box::pin(ready(Err(refused(&NOT_KEPT))))
+    }
+
+    fn restore(&self, _: i64) -> KnowledgeFuture<Option<Entry>> {
+        Box::pin(ready(Err(refused(&NOT_KEPT))))
+    }
+
+    fn status(&self) -> KnowledgeFuture<KnowledgeStatus> {
+        let vectors = self.vectors.clone();
+        Box::pin(async move {
+            let entries = vectors.count().await.map_err(|error| fault(&error))?;
+            Ok(KnowledgeStatus { entries, ..KnowledgeStatus::default() })
+        })
+    }
+
+    fn remove_vectors(&self, _: Option<String>, _: usize) -> KnowledgeFuture<usize> {
+        Box::pin(ready(Err(refused(
+            &"the collection keeps one vector of each record, which its entry needs",
+        ))))
+    }
+}
+
+/// Why there is no history.
+const NOT_KEPT: &str = "a collection of chroma keeps nothing of what an entry said before";
+
+impl Collection {
+    /// The entries with their vectors; all or none.
+    async fn embed(&self, entries: Vec<Entry>) -> Result<Vec<(Entry, Embedding)>, KnowledgeBaseError> {
+        let mut vectors = Vec::with_capacity(entries.len());
+        for some in entries.chunks(TEXTS) {
+            let calls = some.iter().map(|entry| self.embedding.call(None, self.document.embeddable(entry)));
+            vectors.extend(join_all(calls).await);
+        }
+        let embedded = entries.into_iter().zip(vectors).map(|(entry, vector)| match vector {
+            Ok(Some(vector)) => Ok((entry, vector)),
+            Ok(None) => Err(refused(&format_args!(
+                "the configured model cannot read the script of entry '{}', and the collection is searched by vectors alone: \
+                 set embedding.model to one of many languages",
+                entry.id
+            ))),
+            Err(error) => Err(KnowledgeBaseError::Away(error.to_string())),
+        });
+        embedded.collect()
+    }
+}
+
+/// Keeps the first `limit` entries behind `after` in the order of id and language.
+fn keep_first(
+    first: &mut BTreeMap<(String, Language), Entry>,
+    entries: Vec<Entry>,
+    after: Option<&(String, Language)>,
+    limit: usize,
+) {
+    for entry in entries {
+        let key = (entry.id.clone(), entry.language);
+        if after.is_none_or(|after| key > *after) {
+            first.insert(key, entry);
+        }
+        if first.len() > limit {
+            first.pop_last();
+        }
+    }
+}
+
+fn refused(reason: &impl fmt::Display) -> KnowledgeBaseError {
+    StoreError::Refused(reason.to_string()).into()
+}
+
+fn fault(error: &CallError<VectorsError>) -> KnowledgeBaseError {
+    match error {
+        CallError::Failed(VectorsError::Refused(_)) => refused(error),
+        _ => KnowledgeBaseError::Away(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_entries_behind_a_place_are_kept_in_order_whatever_order_they_come_in() {
+        let entry = |id: &str, language: Language| Entry::new(id, language, "q", "a");
+        let (en, ar) = (Language::ENGLISH, Language::ARABIC);
+        let pages = [
+            vec![entry("d", en), entry("b", en), entry("a", en)],
+            vec![entry("b", ar), entry("c", en), entry("a", ar)],
+        ];
+        for (after, limit, expected) in [
+            (None, 10, "a/ar a/en b/ar b/en c/en d/en"),
+            (None, 2, "a/ar a/en"),
+            (Some(("a".to_owned(), en)), 2, "b/ar b/en"),
+            (Some(("b".to_owned(), ar)), 2, "b/en c/en"),
+            (Some(("d".to_owned(), en)), 2, ""),
+        ] {
+            let mut first = BTreeMap::new();
+            for page in pages.clone() {
+                keep_first(&mut first, page, after.as_ref(), limit);
+            }
+            let found: Vec<_> = first.keys().map(|(id, language)| format!("{id}/{language}")).collect();
+            assert_eq!(found.join(" "), expected, "{after:?}");
+        }
+    }
+}
