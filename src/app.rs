@@ -128,6 +128,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         admissions,
         store: ground.store.clone(),
         knowledge,
+        examples: Arc::new(Keeper(ground.store.clone())),
         embedding,
         vectors,
         feeds: runtime.feeds(),
@@ -322,6 +323,7 @@ async fn runtime_parts(
         settings: Arc::new(pipeline_settings),
         routes: Arc::new(config.routes.clone()),
         phrases: Arc::new(config.phrases()),
+        class_wait: config.classifier.class_wait(),
     };
     Ok(RuntimeParts {
         store,

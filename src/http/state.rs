@@ -8,7 +8,9 @@ use tertulia_actors::feed::Feeds;
 use tertulia_actors::inbox::admission::Admissions;
 use tertulia_actors::operations::Operations;
 use tertulia_actors::ports::store::ConversationView;
-use tertulia_actors::ports::{Clock, Entropy, InboundChannel, KnowledgeBase, Store, StoreError};
+use tertulia_actors::ports::{
+    ClassExamples, Clock, Entropy, InboundChannel, KnowledgeBase, Store, StoreError,
+};
 use tertulia_actors::services::{EmbeddingService, VectorsService};
 use tertulia_actors::supervision::FrontHandle;
 use tokio::sync::{Semaphore, watch};
@@ -29,6 +31,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// The knowledge base.
     pub knowledge: Arc<dyn KnowledgeBase>,
+    /// The examples of the classes.
+    pub examples: Arc<dyn ClassExamples>,
     /// Search in the knowledge base.
     pub vectors: FrontHandle<VectorsService>,
     /// Texts to vectors; none where knowledge is searched by words alone.
@@ -61,6 +65,7 @@ pub struct HttpState {
     pub(super) admissions: Admissions,
     pub(super) store: Arc<dyn Store>,
     pub(super) knowledge: Arc<dyn KnowledgeBase>,
+    pub(super) examples: Arc<dyn ClassExamples>,
     pub(super) vectors: FrontHandle<VectorsService>,
     pub(super) embedding: Option<FrontHandle<EmbeddingService>>,
     pub(super) feeds: Feeds,
@@ -104,6 +109,7 @@ impl HttpState {
             admissions: parts.admissions,
             store: parts.store,
             knowledge: parts.knowledge,
+            examples: parts.examples,
             vectors: parts.vectors,
             embedding: parts.embedding,
             feeds: parts.feeds,

@@ -4,13 +4,16 @@
 pub mod classify;
 pub mod embedder;
 pub mod entries;
+pub mod examples;
 pub mod phrases;
 pub mod search;
 mod text;
 pub mod vectors;
 
 pub use classify::classifier::ExampleClassifier;
+pub use classify::trainer::{LiveClassifier, Trainer, TrainerParts};
 pub use embedder::HashedEmbedder;
 pub use entries::{KNOWLEDGE_MIGRATION, KnowledgeError};
+pub use examples::ExampleError;
 pub use phrases::default_phrases;
 pub use search::index::SqliteVectors;

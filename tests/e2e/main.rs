@@ -7,6 +7,7 @@ mod bad_input;
 mod bursts;
 mod channel;
 mod chat_page;
+mod classifier;
 mod crash;
 mod durability;
 mod eval;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use tertulia_actors::domain::{
-    Account, Books, ConversationId, Entry, HistoryItem, InboundMessage, Language, OutboxPart, PartId,
+    Account, Books, Class, ConversationId, Entry, HistoryItem, InboundMessage, Language, OutboxPart, PartId,
     PartState, Speaker, Tick, Timestamp, TurnId,
 };
 use tertulia_actors::ports::store::{
@@ -14,7 +14,9 @@ use tertulia_actors::ports::store::{
     MessageView, Outbox, Overdue, QuarantineView, RecordView, ReleaseTurn, ReplyView, StartOutcome,
     StartTurn, Store, StoreError, StoreFuture, Stored, TurnView, Turns, Views,
 };
-use tertulia_actors::ports::{Embedded, KnowledgeBase, Unembedded};
+use tertulia_actors::ports::{
+    ClassExample, ClassExamples, Corrected, Embedded, ExampleOrigin, KeptExample, KnowledgeBase, Unembedded,
+};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -35,6 +37,9 @@ pub(super) struct State {
     pub(super) dead_letters: Vec<DeadLetter>,
     pub(super) replayed: Vec<i64>,
     pub(super) entries: Vec<Entry>,
+    pub(super) examples: Vec<KeptExample>,
+    /// Turns that operators corrected.
+    pub(super) corrected: Vec<(TurnId, Class)>,
     pub(super) records: Vec<RecordView>,
     /// Conversations that need a person.
     pub(super) flagged: Vec<ConversationId>,
@@ -297,6 +302,38 @@ impl KnowledgeBase for FakeStore {
 
     fn put_embedded(&self, _: String, _: Vec<Embedded>) -> StoreFuture<usize> {
         self.with(|_| 0)
+    }
+}
+
+impl ClassExamples for FakeStore {
+    fn list(&self, after: i64, limit: usize) -> StoreFuture<Vec<KeptExample>> {
+        self.with(|state| state.examples.iter().filter(|one| one.id > after).take(limit).cloned().collect())
+    }
+
+    fn put(&self, examples: Vec<ClassExample>) -> StoreFuture<usize> {
+        self.with(|state| {
+            for example in &examples {
+                let id = state.examples.last().map_or(1, |last| last.id + 1);
+                let (origin, at) = (ExampleOrigin::Import, Timestamp(0));
+                state.examples.push(KeptExample { id, example: example.clone(), origin, at });
+            }
+            examples.len()
+        })
+    }
+
+    fn remove(&self, ids: Vec<i64>) -> StoreFuture<usize> {
+        self.with(|state| {
+            let before = state.examples.len();
+            state.examples.retain(|one| !ids.contains(&one.id));
+            before - state.examples.len()
+        })
+    }
+
+    fn correct(&self, _: ConversationId, turn: TurnId, class: Class) -> StoreFuture<Option<Corrected>> {
+        self.with(|state| {
+            state.corrected.push((turn, class));
+            (!turn.uuid().is_nil()).then(|| Corrected { example: 1, was: Some("inquiry".into()) })
+        })
     }
 }
 
