@@ -130,6 +130,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         admissions,
         store: ground.store.clone(),
         knowledge,
+        examples: Arc::new(Keeper(ground.store.clone())),
         embedding,
         vectors,
         model: services::space(&config, model.as_ref()).map(|space| space.model),
@@ -346,6 +347,7 @@ async fn runtime_parts(
         settings: Arc::new(pipeline_settings),
         routes: Arc::new(config.routes.clone()),
         phrases: Arc::new(config.phrases()),
+        class_wait: config.classifier.class_wait(),
     };
     Ok(RuntimeParts {
         store,

@@ -49,7 +49,7 @@ impl Compute for Works {
         while begun.elapsed() < self.0 {
             std::hint::spin_loop();
         }
-        Ok(Classification { class: Class::Other, confidence: 1.0, language: None })
+        Ok(Classification { class: Class::Other, confidence: 1.0, scope: 1.0, language: None })
     }
 }
 

@@ -138,6 +138,8 @@ pub struct PipelineSettings {
     pub passage_score_min: f32,
     /// Below this confidence a turn's class is `other`, 0 to 1.
     pub class_confidence_min: f32,
+    /// A text that is less likely than this to be what any class is about is other, and nobody is sure of it, 0 to 1.
+    pub class_scope_min: f32,
     /// The last messages that the query service sees.
     pub history_messages: usize,
     /// The languages people write in; the first is spoken to those whose language is not known.
@@ -182,6 +184,7 @@ impl Default for PipelineSettings {
             reply_score_min: 0.6,
             passage_score_min: 0.15,
             class_confidence_min: 0.4,
+            class_scope_min: 0.4,
             history_messages: 6,
             languages: vec![Language::ENGLISH, Language::ARABIC],
         }

@@ -230,7 +230,7 @@ pub fn services(
 /// A classification in the default language.
 #[must_use]
 pub const fn classified(class: Class, confidence: f32) -> Classification {
-    Classification { class, confidence, language: None }
+    Classification { class, confidence, scope: 1.0, language: None }
 }
 
 /// A message of a kind, with or without a text.

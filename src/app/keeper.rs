@@ -1,15 +1,17 @@
-//! The knowledge base behind the server's one writer: its entries change in the commits of messages and turns.
+//! The knowledge base and the examples of the classes behind the server's one writer: they change in the commits of messages and
+//! turns.
 
 use std::sync::Arc;
 
 use futures_util::TryFutureExt;
-use tertulia_actors::domain::{Entry, Language, Version};
+use tertulia_actors::domain::{Class, ConversationId, Entry, Language, TurnId, Version};
 use tertulia_actors::ports::store::StoreFuture;
 use tertulia_actors::ports::{
-    Embedded, EntryVectors, KnowledgeBase, KnowledgeFuture, KnowledgeStatus, Unembedded,
+    ClassExample, ClassExamples, Corrected, Embedded, EntryVectors, KeptExample, KnowledgeBase,
+    KnowledgeFuture, KnowledgeStatus, Unembedded,
 };
 
-use crate::knowledge::{KnowledgeError, entries, history, vectors};
+use crate::knowledge::{ExampleError, KnowledgeError, entries, examples, history, vectors};
 use crate::store::{SqliteStore, WriteError};
 
 /// Reads on the store's readers, and writes through its writer.
@@ -73,6 +75,40 @@ impl EntryVectors for Keeper {
 
     fn put_embedded(&self, model: String, embedded: Vec<Embedded>) -> StoreFuture<usize> {
         self.0.write_with(move |conn, _| vectors::put(conn, &model, &embedded).map_err(fault))
+    }
+}
+
+impl ClassExamples for Keeper {
+    fn list(&self, after: i64, limit: usize) -> StoreFuture<Vec<KeptExample>> {
+        self.0.read_with(move |conn| examples::list(conn, after, limit).map_err(unlearnt))
+    }
+
+    fn put(&self, some: Vec<ClassExample>) -> StoreFuture<usize> {
+        self.0.write_with(move |conn, now| examples::put(conn, &some, now).map_err(unlearnt))
+    }
+
+    fn remove(&self, ids: Vec<i64>) -> StoreFuture<usize> {
+        self.0.write_with(move |conn, _| examples::remove(conn, &ids).map_err(unlearnt))
+    }
+
+    fn correct(
+        &self,
+        conversation: ConversationId,
+        turn: TurnId,
+        class: Class,
+    ) -> StoreFuture<Option<Corrected>> {
+        let change = move |conn: &_, now| examples::correct(conn, (conversation, turn), class, now);
+        self.0.write_with(move |conn, now| change(conn, now).map_err(unlearnt))
+    }
+}
+
+fn unlearnt(error: ExampleError) -> WriteError {
+    match error {
+        ExampleError::Database(error) => error.into(),
+        error @ (ExampleError::Text { .. }
+        | ExampleError::Full
+        | ExampleError::NotEnded(_)
+        | ExampleError::NoText(_)) => WriteError::Refused(error.to_string()),
     }
 }
 

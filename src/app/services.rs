@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix::Context;
 use actix_rt::{Arbiter, ArbiterHandle};
 use futures_util::TryFutureExt;
-use tertulia_actors::domain::{Channel, Embedding};
+use tertulia_actors::domain::Channel;
 use tertulia_actors::indexer::{Indexer, IndexerParts};
 use tertulia_actors::ports::{
     Compute, Embeddable, Embedder, EntryVectors, OutboundChannel, PortFuture, QueryService,
@@ -29,8 +29,9 @@ use crate::channels::whatsapp::WhatsappOutbound;
 use crate::config::{Config, EmbeddingBackend, VectorsBackend};
 use crate::embedding::{Model, ModelEmbedder, OpenAiEmbedder};
 use crate::knowledge::chroma::ChromaVectors;
+use crate::knowledge::classify::trainer::MakeEmbed;
 use crate::knowledge::vectors::VectorSpace;
-use crate::knowledge::{ExampleClassifier, HashedEmbedder, SqliteVectors};
+use crate::knowledge::{HashedEmbedder, LiveClassifier, SqliteVectors, Trainer, TrainerParts};
 use crate::llm::{OpenAiQuery, StoredQuery};
 
 /// Two threads: one for the fronts, one for the monitor, so that whoever asks how things are gets an answer whatever holds
@@ -274,33 +275,26 @@ async fn classifier(
 ) -> Result<FrontHandle<ClassifierService>, AppError> {
     let section = &config.classifier;
     let (threads, crew) = (section.threads, Crew::of(section.threads));
-    // Once, and before any thread is watched: a large model takes some seconds for them.
-    let vectors =
-        model.map_or_else(Vec::new, |model| meanings(model, &ExampleClassifier::texts(&section.examples)));
-    let taught = Arc::new((config.pipeline.languages.clone(), section.examples.clone(), vectors));
+    let embed = model.map(Arc::clone).map(|model| -> MakeEmbed {
+        Box::new(move || {
+            let mut embedder = ModelEmbedder::new(&model);
+            Box::new(move |texts| embedder.compute(texts))
+        })
+    });
+    let parts = TrainerParts {
+        path: config.storage.path.clone(),
+        languages: config.pipeline.languages.clone(),
+        extra: section.examples.clone(),
+        embed,
+    };
+    // Once, and before any thread is watched: a large model takes some seconds for the examples.
+    let trainer = Trainer::start(parts).map_err(|_| AppError::Thread("trainer"))?;
     let make = move |keeper: &Rc<Keeper>, limits: &SupervisionSettings| {
-        let taught = Arc::clone(&taught);
-        let make = move || ExampleClassifier::with_meaning(&taught.0, &taught.1, &taught.2);
+        let trainer = trainer.clone();
+        let make = move || LiveClassifier::new(trainer.clone());
         ClassifierService(Engine::Threads(Threads::start(keeper, limits, &crew, make)))
     };
     services.front("services/classifier".into(), section.front.over(threads), make).await
-}
-
-/// What examples mean, found on a thread of its own; nothing where the model fails, and then they tell by their words alone.
-fn meanings(model: &Arc<Model>, texts: &[Embeddable]) -> Vec<Option<Embedding>> {
-    let embedded =
-        std::thread::scope(|scope| scope.spawn(|| ModelEmbedder::new(model).compute(texts.to_vec())).join());
-    match embedded {
-        Ok(Ok(vectors)) => vectors,
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "the examples of the classes cannot be embedded");
-            vec![]
-        }
-        Err(_) => {
-            tracing::warn!("the examples of the classes cannot be embedded: the model panicked");
-            vec![]
-        }
-    }
 }
 
 fn query_service(config: &Config) -> Result<Arc<dyn QueryService>, AppError> {

@@ -222,7 +222,7 @@ fn reindex(config: &Config) -> Outcome {
     done()
 }
 
-/// Changes the knowledge base: with the lock held where no server runs, else by asking the server.
+/// Changes the database: with the lock held where no server runs, else by asking the server.
 pub(super) fn change<T>(
     config: &Config,
     here: impl FnOnce(&Connection) -> Result<T, Failure>,
@@ -242,10 +242,10 @@ pub(super) fn change<T>(
 }
 
 /// Refuses to make a database just to find nothing in it.
-fn must_exist(config: &Config) -> Result<(), OpenError> {
+pub(super) fn must_exist(config: &Config) -> Result<(), OpenError> {
     db::open_to_read(&config.storage.path).map(drop)
 }
 
-fn count(answer: &Value, key: &str) -> usize {
+pub(super) fn count(answer: &Value, key: &str) -> usize {
     answer.get(key).and_then(Value::as_u64).and_then(|count| usize::try_from(count).ok()).unwrap_or_default()
 }

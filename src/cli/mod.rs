@@ -2,6 +2,7 @@
 
 mod acts;
 mod chroma;
+mod classifier;
 mod eval;
 mod knowledge;
 mod load;
@@ -92,6 +93,16 @@ enum Command {
     /// Search, list, import, export or tidy the knowledge base.
     #[command(subcommand, after_help = knowledge::HELP)]
     Knowledge(knowledge::Knowledge),
+    /// Show the class of texts: how sure it is, how much they have to do with any class, and their language.
+    #[command(after_help = classifier::CLASSIFY_HELP)]
+    Classify {
+        /// The texts; each is classified by itself.
+        #[arg(required = true)]
+        texts: Vec<String>,
+    },
+    /// Manage the examples that the classifier learns from, or say what a turn really was.
+    #[command(subcommand, after_help = classifier::HELP)]
+    Classifier(classifier::Classifier),
     /// Measure how well texts are classified, entries found and answers decided, on your own data.
     #[command(subcommand, after_help = eval::HELP)]
     Eval(eval::Eval),
@@ -224,6 +235,8 @@ fn carry_out(command: Command, config: Config, given: &[String]) -> Result<ExitC
             output::say("the configuration is fine")?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Classify { texts } => classifier::classify(&config, &texts),
+        Command::Classifier(asked) => classifier::run(&asked, &config),
         Command::Eval(asked) => eval::run(&asked, &config),
         Command::Load(asked) => load::load(*asked),
         Command::Model(asked) => model::run(&asked, &config),

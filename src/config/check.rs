@@ -5,7 +5,7 @@ use std::net::ToSocketAddrs;
 
 use tertulia_actors::pipeline::phrases;
 
-use super::{Config, ConfigError, EmbeddingBackend, VectorsBackend, ranges};
+use super::{ClassifierBackend, Config, ConfigError, EmbeddingBackend, VectorsBackend, ranges};
 use crate::knowledge::chroma::ChromaSettings;
 use crate::telemetry;
 
@@ -152,6 +152,9 @@ fn check_channels(config: &Config) -> Result<(), ConfigError> {
     }
     if !config.query.llm.base_url.is_empty() {
         check_url("query.llm.base_url", &config.query.llm.base_url)?;
+    } else if config.classifier.backend == ClassifierBackend::Llm {
+        let reason = "is llm, and there is no model to ask: set query.llm.base_url, or say examples";
+        return refuse("classifier.backend", reason.into());
     }
     Ok(())
 }

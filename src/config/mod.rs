@@ -283,10 +283,24 @@ pub enum VectorsBackend {
     Chroma,
 }
 
+/// What names the class of a turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassifierBackend {
+    /// The examples.
+    Examples,
+    /// The language model of `query.llm`; the examples where it does not.
+    Llm,
+}
+
 /// Class and language.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClassifierSection {
+    /// What names the class of a turn.
+    pub backend: ClassifierBackend,
+    /// How long the model may take to name a class, before what the examples say stands.
+    pub llm_timeout_ms: u64,
     /// Threads that classify; each learns from the examples.
     pub threads: usize,
     /// Example phrases beside the built-in ones, by class.
@@ -297,7 +311,21 @@ pub struct ClassifierSection {
 
 impl Default for ClassifierSection {
     fn default() -> Self {
-        Self { threads: 1, examples: BTreeMap::new(), front: ThreadsFront::default() }
+        Self {
+            backend: ClassifierBackend::Examples,
+            llm_timeout_ms: 5_000,
+            threads: 1,
+            examples: BTreeMap::new(),
+            front: ThreadsFront::default(),
+        }
+    }
+}
+
+impl ClassifierSection {
+    /// How long the query service may take to name a class; none where it is not asked.
+    #[must_use]
+    pub fn class_wait(&self) -> Option<Duration> {
+        (self.backend == ClassifierBackend::Llm).then(|| Duration::from_millis(self.llm_timeout_ms))
     }
 }
 

@@ -3,23 +3,15 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use tertulia_actors::domain::Embedding;
 
-use super::measures::{Confusion, OfLabel, auroc, macro_f1, share};
+use super::measures::{Calibration, Confusion, OfLabel, auroc, macro_f1, share};
 use super::table;
 use super::{EvalError, Meaning};
-use crate::knowledge::classify::labels::{Example, LabelClassifier, Scope};
+use crate::knowledge::classify::labels::{Example, Found, LabelClassifier, with_names};
 use crate::load::prng::Prng;
 
-/// One in this many of the training texts of each label is kept from training to find the score below which a text is out
-/// of scope.
-const HELD_OUT: usize = 5;
-
-/// Texts that are needed for that at the least.
-const HELD_OUT_MIN: usize = 20;
-
-/// One text in scope in this many lies below that score.
-const PASSED: usize = 20;
+/// The share of texts in scope that lie below the threshold, of those that were left out of training.
+const PASSED: f32 = 0.05;
 
 /// Mistakes that are shown.
 const MISTAKES_MAX: usize = 10;
@@ -50,6 +42,10 @@ pub struct Report {
     pub accuracy: Option<f64>,
     /// The mean F1 of the labels that were tested.
     pub macro_f1: Option<f64>,
+    /// How far probabilities are from how often they are right: the expected calibration error over 15 bins of the same width.
+    pub ece: Option<f64>,
+    /// The mean of the squared distances of all labels' probabilities from the truth (Brier score), 0 to 2.
+    pub brier: Option<f64>,
     /// Of texts out of scope, if there are any.
     pub out_of_scope: Option<OutOfScope>,
     /// How well each label was found.
@@ -63,7 +59,7 @@ pub struct Report {
 pub struct OutOfScope {
     /// Texts out of scope.
     pub texts: usize,
-    /// The score below which a text is out of scope: what nineteen of twenty texts exceed that were kept from training; none
+    /// The score below which a text is out of scope: what nineteen of twenty texts exceed that were left out of training; none
     /// where there were too few.
     pub threshold: Option<f32>,
     /// The share of them below it.
@@ -96,34 +92,36 @@ pub fn run(
     if chosen.is_empty() {
         return Err(EvalError::Asked("there is nothing to train on".into()));
     }
+    let shown = chosen.len();
+    let chosen = with_names(chosen);
     let began = std::time::Instant::now();
     let vectors = meaning.of_all(&chosen)?;
     let classifier = LabelClassifier::train(&chosen, &vectors);
     let train_s = began.elapsed().as_secs_f64();
-    let asks_for_scope = test.iter().any(|example| is_out(&example));
-    let scope = asks_for_scope
-        .then(|| (Scope::of(&classifier, &chosen, &vectors), threshold(&chosen, &vectors, order.seed)));
-    let (mut confusion, mut inside, mut outside) = (Confusion::default(), vec![], vec![]);
+    let (mut confusion, mut calibration) = (Confusion::default(), Calibration::default());
+    let (mut inside, mut outside) = (vec![], vec![]);
     let mut spent = std::time::Duration::ZERO;
     for example in test {
         let began = std::time::Instant::now();
         let vector = meaning.of(&example.text)?;
-        let found = classifier.classify(&example.text, vector.as_deref());
+        let judgement = classifier.judge(&example.text, vector.as_deref());
         spent += began.elapsed();
         done();
-        let Some(found) = found else { continue };
-        if let Some((scope, _)) = &scope {
-            let scores = if is_out(&example) { &mut outside } else { &mut inside };
-            scores.push(scope.score(&classifier, (&example.text, vector.as_deref()), found));
-        }
-        if !is_out(&example) {
-            confusion.add(&example.label, found.label);
+        let Some(Found { label, scope, .. }) = classifier.found(&judgement) else { continue };
+        if is_out(&example) {
+            outside.push(scope);
+        } else {
+            inside.push(scope);
+            confusion.add(&example.label, label);
+            let truth = classifier.labels().iter().position(|label| *label == example.label);
+            calibration.add(&judgement.probabilities, truth);
         }
     }
     let below = |scores: &[f32], least: Option<f32>| {
         least.and_then(|least| share(scores.iter().filter(|score| **score < least).count(), scores.len()))
     };
-    let out_of_scope = scope.map(|(_, threshold)| OutOfScope {
+    let threshold = classifier.scope_of_all_but(PASSED);
+    let out_of_scope = (!outside.is_empty()).then(|| OutOfScope {
         texts: outside.len(),
         threshold,
         recall: below(&outside, threshold),
@@ -134,12 +132,14 @@ pub fn run(
     #[expect(clippy::cast_precision_loss, reason = "some thousand texts")]
     let classify_us = spent.as_secs_f64() * 1e6 / test.len().max(1) as f64;
     Ok(Report {
-        trained: chosen.len(),
+        trained: shown,
         tested: confusion.all(),
         train_s,
         classify_us,
         accuracy: confusion.accuracy(),
         macro_f1: macro_f1(&labels),
+        ece: calibration.ece(),
+        brier: calibration.brier(),
         out_of_scope,
         labels,
         confusion,
@@ -162,36 +162,6 @@ fn choose<'a>(train: impl Iterator<Item = &'a Example>, order: &Order) -> Vec<Ex
     chosen
 }
 
-/// What most texts in scope exceed, found with texts of each label that were kept from training; none where there are too few
-/// of them to tell.
-fn threshold(examples: &[Example], vectors: &[Option<Embedding>], seed: u64) -> Option<f32> {
-    let mut by_label: BTreeMap<&str, Vec<(&Example, &Option<Embedding>)>> = BTreeMap::new();
-    for (example, vector) in examples.iter().zip(vectors) {
-        by_label.entry(&example.label).or_default().push((example, vector));
-    }
-    let (mut held, mut kept) = (Vec::new(), Vec::new());
-    let mut prng = Prng::new(seed);
-    for mut texts in by_label.into_values() {
-        shuffle(&mut texts, &mut prng);
-        let (some, others) = texts.split_at(texts.len().div_ceil(HELD_OUT).min(texts.len() - 1));
-        held.extend_from_slice(some);
-        kept.extend(others.iter().map(|(example, vector)| ((*example).clone(), (*vector).clone())));
-    }
-    if held.len() < HELD_OUT_MIN {
-        return None;
-    }
-    let (kept, vectors): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
-    let classifier = LabelClassifier::train(&kept, &vectors);
-    let scope = Scope::of(&classifier, &kept, &vectors);
-    let scored = held.iter().filter_map(|(example, vector)| {
-        let found = classifier.classify(&example.text, vector.as_deref())?;
-        Some(scope.score(&classifier, (&example.text, vector.as_deref()), found))
-    });
-    let mut scores: Vec<f32> = scored.collect();
-    scores.sort_by(f32::total_cmp);
-    scores.get(scores.len() / PASSED).copied()
-}
-
 /// Fisher and Yates' shuffle.
 fn shuffle<T>(items: &mut [T], prng: &mut Prng) {
     for last in (1..items.len()).rev() {
@@ -209,6 +179,8 @@ impl Report {
             ("tested", self.tested.to_string()),
             ("accuracy", table::percent(self.accuracy)),
             ("macro F1", table::percent(self.macro_f1)),
+            ("calibration error", table::percent(self.ece)),
+            ("Brier score", self.brier.map_or_else(|| "-".to_owned(), |brier| format!("{brier:.3}"))),
             ("training", format!("{:.2} s", self.train_s)),
             ("one text", format!("{:.0} us", self.classify_us)),
         ];
@@ -271,6 +243,7 @@ mod tests {
         let report = run(&corpus(), &test, &order, &mut Meaning::default(), || told += 1).unwrap();
         assert_eq!((report.trained, report.tested, told), (8, 8, 10));
         assert_eq!(report.accuracy, Some(1.0));
+        assert!(report.brier.is_some_and(|brier| brier < 0.5) && report.ece.is_some(), "{report:?}");
         let out = report.out_of_scope.unwrap();
         assert_eq!(
             (out.auroc, out.threshold, out.recall),
@@ -278,7 +251,7 @@ mod tests {
             "eight texts are too few"
         );
         assert_eq!(report.labels.len(), 2);
-        assert!(report.table().contains("accuracy"));
+        assert!(report.table().contains("accuracy") && report.table().contains("Brier score"));
     }
 
     #[test]
@@ -294,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_threshold_is_found_with_texts_of_every_label() {
+    fn the_threshold_is_found_with_texts_that_are_left_out() {
         let many: Vec<Example> = (0..20).flat_map(|_| corpus()).collect();
         let mut test = many.clone();
         test.extend(examples("oos", &["zorblax frimble", "qux quux corge"]));

@@ -2,9 +2,9 @@
 
 use rusqlite::Connection;
 use serde::Serialize;
-use tertulia_actors::domain::{Entry, Filter, Hit, Timestamp};
-use tertulia_actors::pipeline::decide::{Ask, Lookup, ask_texts, lookup};
-use tertulia_actors::ports::Search;
+use tertulia_actors::domain::{Class, Entry, Filter, Hit, Timestamp};
+use tertulia_actors::pipeline::decide::{self, Ask, Lookup, ask_texts, lookup};
+use tertulia_actors::ports::{Classification, Search};
 use tertulia_actors::settings::PipelineSettings;
 
 use super::measures::{Confusion, OfLabel, share};
@@ -48,6 +48,12 @@ pub struct AtThreshold {
     pub reply_precision: Option<f64>,
     /// The share of texts that should have been replied to that were.
     pub reply_recall: Option<f64>,
+}
+
+/// The class that the server takes a text for of which this was found.
+#[must_use]
+pub fn class(found: &Classification, settings: &PipelineSettings) -> Class {
+    decide::class(&[], Some(found), settings)
 }
 
 /// A knowledge base to decide with.

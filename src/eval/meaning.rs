@@ -48,7 +48,10 @@ impl Meaning {
     }
 
     /// What examples mean.
-    pub(super) fn of_all(&mut self, examples: &[Example]) -> Result<Vec<Option<Embedding>>, EvalError> {
+    ///
+    /// # Errors
+    /// The model failed.
+    pub fn of_all(&mut self, examples: &[Example]) -> Result<Vec<Option<Embedding>>, EvalError> {
         let Some((embedder, _)) = &mut self.0 else { return Ok(vec![None; examples.len()]) };
         let mut vectors = Vec::with_capacity(examples.len());
         for some in examples.chunks(PAGE) {

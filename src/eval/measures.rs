@@ -120,6 +120,62 @@ pub(super) fn auroc(high: &[f32], low: &[f32]) -> Option<f64> {
     (pairs > 0.0).then_some(wins / pairs)
 }
 
+/// Bins of probabilities, as is usual (Guo et al. 2017, "On Calibration of Modern Neural Networks").
+const BINS: usize = 15;
+
+/// How far probabilities are from the truth.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub(super) struct Calibration {
+    /// Of each bin of the highest probabilities: how many, their sum, and how many of them were right.
+    bins: [(usize, f64, usize); BINS],
+    /// The sum of the squared distances.
+    distance: f64,
+}
+
+impl Calibration {
+    /// Counts one text: the probability of each label, and which is the truth; none where it is no label at all.
+    pub(super) fn add(&mut self, probabilities: &[f32], truth: Option<usize>) {
+        let best = probabilities.iter().enumerate().max_by(|(_, one), (_, other)| one.total_cmp(other));
+        let Some((best, probability)) = best else { return };
+        let probability = f64::from(*probability);
+        #[expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "a probability in fifteenths")]
+        let bin = ((probability * BINS as f64) as usize).min(BINS - 1);
+        let (count, sum, right) = &mut self.bins[bin];
+        *count += 1;
+        *sum += probability;
+        *right += usize::from(truth == Some(best));
+        let missing = if truth.is_none() { 1.0 } else { 0.0 };
+        let distance = probabilities.iter().enumerate().map(|(label, probability)| {
+            let truth = if truth == Some(label) { 1.0 } else { 0.0 };
+            (f64::from(*probability) - truth).powi(2)
+        });
+        self.distance += distance.sum::<f64>() + missing;
+    }
+
+    /// How many texts were counted.
+    fn all(&self) -> usize {
+        self.bins.iter().map(|(count, ..)| count).sum()
+    }
+
+    /// The expected calibration error: the mean distance of a bin's probability from its share of right ones.
+    pub(super) fn ece(&self) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+        let distance: f64 = self.bins.iter().map(|(_, sum, right)| (sum - *right as f64).abs()).sum();
+        self.mean(distance)
+    }
+
+    /// The mean squared distance of all probabilities from the truth (Brier 1950), 0 to 2.
+    pub(super) fn brier(&self) -> Option<f64> {
+        self.mean(self.distance)
+    }
+
+    fn mean(&self, sum: f64) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+        let all = self.all() as f64;
+        (all > 0.0).then_some(sum / all)
+    }
+}
+
 /// How well questions found their documents.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Recall {
@@ -205,6 +261,29 @@ mod tests {
             assert!(near(auroc(high, low), expected), "{high:?} {low:?}");
         }
         assert_eq!(auroc(&[], &[0.1]), None);
+    }
+
+    #[test]
+    fn calibration_is_how_far_probabilities_are_from_the_truth() {
+        // Worked out by hand: probabilities, the truth, the distance of the bin's sum, the squared distance.
+        for (texts, ece, brier) in [
+            (vec![([1.0, 0.0], Some(0))], 0.0, 0.0),
+            (vec![([1.0, 0.0], Some(1))], 1.0, 2.0),
+            (vec![([0.75, 0.25], Some(0))], 0.25, 0.125),
+            (vec![([0.75, 0.25], None)], 0.75, 1.625),
+            // One bin in which half is right, as it says.
+            (vec![([0.5, 0.5], Some(0)), ([0.5, 0.5], Some(1))], 0.0, 0.5),
+            (vec![([0.9, 0.1], Some(0)), ([0.3, 0.7], Some(0))], 0.4, 0.5),
+        ] {
+            let mut calibration = Calibration::default();
+            texts.iter().for_each(|(probabilities, truth)| calibration.add(probabilities, *truth));
+            let close = |one: Option<f64>, other: f64| one.is_some_and(|one| (one - other).abs() < 1e-6);
+            assert!(
+                close(calibration.ece(), ece) && close(calibration.brier(), brier),
+                "{texts:?} {calibration:?}"
+            );
+        }
+        assert_eq!(Calibration::default().ece(), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod auth;
 mod body;
+mod classifier;
 mod conversations;
 mod entries;
 mod events;
@@ -44,6 +45,9 @@ pub fn configure(config: &mut web::ServiceConfig, state: HttpState) {
         .service(resource("/v1/conversations/{id}").route(web::get().to(conversations::show)))
         .service(resource("/v1/conversations/{id}/messages").route(web::get().to(conversations::messages)))
         .service(resource("/v1/conversations/{id}/turns").route(web::get().to(conversations::turns)))
+        .service(
+            resource("/v1/conversations/{id}/turns/{turn}/class").route(web::post().to(classifier::correct)),
+        )
         .service(resource("/v1/conversations/{id}/events").route(web::get().to(events::stream)))
         .service(resource("/v1/dead-letters").route(web::get().to(review::dead_letters)))
         .service(resource("/v1/dead-letters/replay").route(web::post().to(review::replay)))
@@ -65,6 +69,12 @@ pub fn configure(config: &mut web::ServiceConfig, state: HttpState) {
         .service(resource("/v1/knowledge/history").route(web::get().to(entries::history)))
         .service(resource("/v1/knowledge/restore").route(web::post().to(entries::restore)))
         .service(resource("/v1/knowledge/vectors").route(web::delete().to(entries::vacuum)))
+        .service(
+            resource("/v1/classifier/examples")
+                .route(web::get().to(classifier::list))
+                .route(web::post().to(classifier::add))
+                .route(web::delete().to(classifier::remove)),
+        )
         .service(resource("/v1/supervision/tree").route(web::get().to(supervision::tree)))
         .service(resource("/v1/supervision/events").route(web::get().to(supervision::events)))
         .service(

@@ -9,7 +9,7 @@ use tertulia_actors::inbox::admission::Admissions;
 use tertulia_actors::operations::Operations;
 use tertulia_actors::ports::store::ConversationView;
 use tertulia_actors::ports::{
-    Clock, Entropy, InboundChannel, KnowledgeBase, KnowledgeBaseError, Store, StoreError,
+    ClassExamples, Clock, Entropy, InboundChannel, KnowledgeBase, KnowledgeBaseError, Store, StoreError,
 };
 use tertulia_actors::services::{EmbeddingService, VectorsService};
 use tertulia_actors::supervision::FrontHandle;
@@ -31,6 +31,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// The knowledge base.
     pub knowledge: Arc<dyn KnowledgeBase>,
+    /// The examples of the classes.
+    pub examples: Arc<dyn ClassExamples>,
     /// Search in the knowledge base.
     pub vectors: FrontHandle<VectorsService>,
     /// Texts to vectors; none where knowledge is searched by words alone.
@@ -65,6 +67,7 @@ pub struct HttpState {
     pub(super) admissions: Admissions,
     pub(super) store: Arc<dyn Store>,
     pub(super) knowledge: Arc<dyn KnowledgeBase>,
+    pub(super) examples: Arc<dyn ClassExamples>,
     pub(super) vectors: FrontHandle<VectorsService>,
     pub(super) embedding: Option<FrontHandle<EmbeddingService>>,
     pub(super) model: Option<String>,
@@ -109,6 +112,7 @@ impl HttpState {
             admissions: parts.admissions,
             store: parts.store,
             knowledge: parts.knowledge,
+            examples: parts.examples,
             vectors: parts.vectors,
             embedding: parts.embedding,
             model: parts.model,

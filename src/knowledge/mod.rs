@@ -7,6 +7,7 @@ pub mod documents;
 pub mod duplicates;
 pub mod embedder;
 pub mod entries;
+pub mod examples;
 pub mod history;
 pub mod phrases;
 pub mod search;
@@ -14,7 +15,9 @@ mod text;
 pub mod vectors;
 
 pub use classify::classifier::ExampleClassifier;
+pub use classify::trainer::{LiveClassifier, Trainer, TrainerParts};
 pub use embedder::HashedEmbedder;
 pub use entries::{KNOWLEDGE_MIGRATION, KnowledgeError};
+pub use examples::ExampleError;
 pub use phrases::default_phrases;
 pub use search::index::SqliteVectors;

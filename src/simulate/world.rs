@@ -133,6 +133,8 @@ impl World {
                 settings: Arc::new(config.pipeline.clone()),
                 routes: Arc::new(config.routes.clone()),
                 phrases: Arc::new(config.phrases()),
+                // The simulated model says what it was told, which is no class.
+                class_wait: None,
             },
             channels: fronts.channels(),
             shards: 1,

@@ -8,6 +8,7 @@ mod bursts;
 mod channel;
 mod chat_page;
 mod chroma;
+mod classifier;
 mod crash;
 mod durability;
 mod eval;

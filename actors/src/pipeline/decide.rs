@@ -96,6 +96,14 @@ pub fn class(
     classified.filter(|found| is_sure(Some(found), settings)).map_or(Class::Other, |found| found.class)
 }
 
+/// The class that a model names, which must say nothing else; case, punctuation around it, and how its words are joined do not
+/// matter.
+#[must_use]
+pub fn class_named(answer: &str) -> Option<Class> {
+    let bare = answer.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    bare.replace([' ', '-'], "_").parse().ok()
+}
+
 /// What people have to do after a turn, whatever was answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct FollowUp {
@@ -144,10 +152,12 @@ pub fn unanswered(class: Class, is_sure: bool, text: &str, passages: &[Hit]) -> 
 /// What to say where the query service is away for too long: that tells nothing about the text, so a person reads it.
 pub const AWAY: Unanswered = Unanswered { phrase: phrases::FALLBACK, needs_human: true };
 
-/// Whether the classifier is sure enough of what it found.
+/// Whether the classifier is sure enough of what it found: of all classes this one, and that the text is what any of them is about.
 #[must_use]
 pub fn is_sure(classified: Option<&Classification>, settings: &PipelineSettings) -> bool {
-    classified.is_some_and(|found| found.confidence >= settings.class_confidence_min)
+    classified.is_some_and(|found| {
+        found.confidence >= settings.class_confidence_min && found.scope >= settings.class_scope_min
+    })
 }
 
 #[cfg(test)]
@@ -232,8 +242,26 @@ mod tests {
         assert_eq!(class(&text, Some(&sure(0.9)), &settings), Class::Thanks);
         assert_eq!(class(&text, Some(&sure(0.1)), &settings), Class::Other);
         assert_eq!(class(&text, None, &settings), Class::Other);
+        let stranger = Classification { scope: settings.class_scope_min - 0.01, ..sure(0.9) };
+        assert_eq!(class(&text, Some(&stranger), &settings), Class::Other, "out of scope");
+        assert!(!is_sure(Some(&stranger), &settings) && is_sure(Some(&sure(0.9)), &settings));
         let button = [message("button", Some("Yes"))];
         assert_eq!(class(&button, Some(&sure(0.9)), &settings), Class::TemplateReply);
+    }
+
+    #[test]
+    fn a_model_names_one_class_and_says_nothing_else() {
+        for (answer, expected) in [
+            ("complaint", Some(Class::Complaint)),
+            (" **Service Request**.\n", Some(Class::ServiceRequest)),
+            ("\"template-reply\"", Some(Class::TemplateReply)),
+            ("The class is complaint.", None),
+            ("complaint, inquiry", None),
+            ("rage", None),
+            ("", None),
+        ] {
+            assert_eq!(class_named(answer), expected, "{answer}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use thiserror::Error;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::decide::{self, Ask, FollowUp, Lookup, Unanswered};
 use super::journal::Journal;
@@ -19,7 +19,7 @@ use crate::domain::{
     PendingMessage, Record, Route, Timestamp, TurnId,
 };
 use crate::ports::store::Turns;
-use crate::ports::{Answer, Classification, Embeddable, Query, QueryError, Search};
+use crate::ports::{Answer, Classification, Embeddable, Query, QueryError, Search, Task};
 use crate::services::Services;
 use crate::settings::{Phrases, PipelineSettings, Routes};
 use crate::supervision::CallError;
@@ -85,9 +85,22 @@ pub struct Plan {
 
 /// What the second half has to do.
 enum Next {
+    /// Asks a model which class it is, and decides the rest.
+    Judge(Box<Understood>),
     Say(String),
     Stay(String),
-    Ask { query: Query, otherwise: Unanswered },
+    Ask {
+        query: Query,
+        otherwise: Unanswered,
+    },
+}
+
+/// What is known about a text before it is decided what to do.
+struct Understood {
+    text: String,
+    found: Option<Classification>,
+    spoken: Option<Language>,
+    hits: Vec<Hit>,
 }
 
 impl Plan {
@@ -96,6 +109,9 @@ impl Plan {
         Self { journal, language, class: None, needs_human: false, records: vec![], next }
     }
 }
+
+/// The step of a journey in which the query service is asked for the class.
+const CLASS_STEP: &str = "classify by model";
 
 /// The ways and settings of all turns of a shard.
 #[derive(Clone)]
@@ -110,6 +126,8 @@ pub struct Pipeline {
     pub routes: Arc<Routes>,
     /// What is said.
     pub phrases: Arc<Phrases>,
+    /// How long the query service may take to name the class of a turn; none where the examples alone say it.
+    pub class_wait: Option<Duration>,
 }
 
 impl Pipeline {
@@ -146,8 +164,25 @@ impl Pipeline {
         let embedding = self.embed(&text, input, &mut journal).await?;
         let found = self.classify(&text, embedding.clone(), input, &mut journal).await?;
         let spoken = found.and_then(|found| found.language).or(input.language);
-        let class = decide::class(&input.messages, found.as_ref(), &self.settings);
         let hits = self.search(&text, embedding, spoken, input, &mut journal).await?;
+        let understood = Understood { text, found, spoken, hits };
+        let is_button = input.messages.iter().any(|message| message.kind == "button");
+        if self.class_wait.is_some() && !is_button {
+            let language = self.language_or_default(spoken);
+            return Ok(Plan::without_class(journal, language, Next::Judge(Box::new(understood))));
+        }
+        self.judge(understood, input, journal).await
+    }
+
+    /// What follows from what is known.
+    async fn judge(
+        &self,
+        understood: Understood,
+        input: &TurnInput,
+        journal: Journal,
+    ) -> Result<Plan, TurnError> {
+        let Understood { text, found, spoken, hits } = understood;
+        let class = decide::class(&input.messages, found.as_ref(), &self.settings);
         let language = self.language_or_default(spoken);
         let FollowUp { record, needs_human } = decide::follow_up(class, self.routes.of(class));
         // What nobody has classified may be a complaint: a person looks.
@@ -158,8 +193,8 @@ impl Pipeline {
             Lookup::Continue(passages) => {
                 let is_sure = decide::is_sure(found.as_ref(), &self.settings);
                 let otherwise = decide::unanswered(class, is_sure, &text, &passages);
-                let (conversation, history) = (input.conversation, vec![]);
-                let query = Query { conversation, text, class, language, passages, history };
+                let (task, conversation, history) = (Task::Answer, input.conversation, vec![]);
+                let query = Query { task, conversation, text, class, language, passages, history };
                 self.route(query, otherwise, input).await?
             }
         };
@@ -171,8 +206,18 @@ impl Pipeline {
     /// # Errors
     /// When the query service is unavailable or fails.
     pub async fn finish(&self, input: &TurnInput, plan: Plan) -> Result<TurnResult, TurnError> {
+        let plan = match plan.next {
+            Next::Judge(understood) => {
+                let mut journal = plan.journal;
+                let understood = self.name_class(*understood, input, &mut journal).await;
+                self.judge(understood, input, journal).await?
+            }
+            next => Plan { next, ..plan },
+        };
         let Plan { mut journal, language, class, mut needs_human, records, next } = plan;
         let (disposition, text) = match next {
+            // Judged above, which leaves nothing to judge.
+            Next::Judge(_) => return Err(TurnError::Failed("the class was asked for twice".into())),
             Next::Stay(reason) => (Disposition::Suppressed(reason), None),
             Next::Say(text) => (Disposition::Answered, Some(text)),
             Next::Ask { query, otherwise } => {
@@ -291,6 +336,38 @@ impl Pipeline {
                 history => history.map_err(|error| TurnError::Unavailable(error.to_string())),
             },
         }
+    }
+
+    /// Asks the query service which class a text is. Where it is late, away, or names none, what the examples say stands.
+    async fn name_class(
+        &self,
+        mut understood: Understood,
+        input: &TurnInput,
+        journal: &mut Journal,
+    ) -> Understood {
+        let begun = Instant::now();
+        let class = understood.found.map_or(Class::Other, |found| found.class);
+        let (text, language) = (understood.text.clone(), self.language_or_default(understood.spoken));
+        let (task, conversation, passages, history) = (Task::Classify, input.conversation, vec![], vec![]);
+        let query = Query { task, conversation, text, class, language, passages, history };
+        let asked = self.services.query.call(Some(conversation), query);
+        let answered = match timeout(self.class_wait.unwrap_or_default(), asked).await {
+            Ok(Ok(Answer::Text { text, .. })) => {
+                decide::class_named(&text).ok_or_else(|| "it names no class".to_owned())
+            }
+            Ok(Ok(Answer::NotKnown)) => Err("there is no model".to_owned()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("it is late".to_owned()),
+        };
+        match answered {
+            Ok(class) => {
+                journal.step(CLASS_STEP, begun, "ok", json!({ "class": class }));
+                let language = understood.found.and_then(|found| found.language);
+                understood.found = Some(Classification { class, confidence: 1.0, scope: 1.0, language });
+            }
+            Err(reason) => journal.degraded(CLASS_STEP, begun, &reason),
+        }
+        understood
     }
 
     /// Asks the query service; none where it is away for too long.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
 use crate::domain::{
@@ -21,6 +22,7 @@ struct Case {
     answer: Result<Answer, QueryError>,
     routes: Routes,
     out_of_patience: bool,
+    class_wait: Option<Duration>,
 }
 
 /// An inquiry that no stored answer fits and no service knows.
@@ -33,6 +35,7 @@ impl Default for Case {
             answer: Ok(Answer::NotKnown),
             routes: Routes::default(),
             out_of_patience: false,
+            class_wait: None,
         }
     }
 }
@@ -67,6 +70,7 @@ fn run(case: Case) -> Result<TurnResult, TurnError> {
             settings: Arc::new(PipelineSettings::default()),
             routes: Arc::new(case.routes),
             phrases: Arc::new(phrases()),
+            class_wait: case.class_wait,
         };
         let input = TurnInput {
             conversation: ConversationId::new(uuid::Uuid::nil()),
@@ -181,4 +185,55 @@ fn an_error_of_the_query_service_fails_the_turn_also_without_patience() {
         let failed = run(Case { answer, out_of_patience, ..Case::default() }).unwrap_err();
         assert_eq!(failed, TurnError::Failed("nonsense".into()));
     }
+}
+
+#[test]
+fn a_model_names_the_class_and_where_it_does_not_the_examples_stand() {
+    let asked = |answer| Case { answer, class_wait: Some(Duration::from_secs(60)), ..Case::default() };
+    for (name, case, class, degraded) in [
+        ("named", asked(composed("Complaint.")), Class::Complaint, false),
+        (
+            "against examples in doubt",
+            Case { class: (Class::Inquiry, 0.1), ..asked(composed("thanks")) },
+            Class::Thanks,
+            false,
+        ),
+        (
+            "nonsense",
+            Case { class: (Class::Thanks, 0.9), ..asked(composed("I think so")) },
+            Class::Thanks,
+            true,
+        ),
+        ("away", Case { class: (Class::Thanks, 0.9), ..asked(away()) }, Class::Thanks, true),
+        (
+            "failed",
+            Case { class: (Class::Thanks, 0.9), ..asked(Err(QueryError::Failed("x".into()))) },
+            Class::Thanks,
+            true,
+        ),
+        (
+            "no model",
+            Case { class: (Class::Thanks, 0.9), ..asked(Ok(Answer::NotKnown)) },
+            Class::Thanks,
+            true,
+        ),
+        (
+            "late",
+            Case {
+                class_wait: Some(Duration::ZERO),
+                class: (Class::Thanks, 0.9),
+                ..asked(Ok(Answer::NotKnown))
+            },
+            Class::Thanks,
+            true,
+        ),
+    ] {
+        let result = run(case).unwrap();
+        assert_eq!((result.class, result.journey.degraded), (Some(class), degraded), "{name}");
+        assert!(result.journey.steps.iter().any(|step| step.name == "classify by model"), "{name}");
+    }
+    let button = Case { messages: vec![message("button", Some("Yes"))], ..asked(composed("complaint")) };
+    let result = run(button).unwrap();
+    assert_eq!(result.class, Some(Class::TemplateReply), "a button needs no model");
+    assert!(!result.journey.steps.iter().any(|step| step.name == "classify by model"));
 }

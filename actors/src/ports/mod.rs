@@ -7,6 +7,7 @@ pub mod clock;
 pub mod compute;
 pub mod embedder;
 pub mod entropy;
+pub mod examples;
 pub mod knowledge;
 pub mod query;
 pub mod store;
@@ -22,11 +23,12 @@ pub use clock::{Clock, ReceiptSource};
 pub use compute::Compute;
 pub use embedder::{Embeddable, Embedder, EmbedderError, Role};
 pub use entropy::Entropy;
+pub use examples::{ClassExample, ClassExamples, Corrected, ExampleOrigin, KeptExample};
 pub use knowledge::{
     Embedded, EntryVectors, KnowledgeBase, KnowledgeBaseError, KnowledgeFuture, KnowledgeStatus, ModelStatus,
     Unembedded,
 };
-pub use query::{Answer, Query, QueryError, QueryService};
+pub use query::{Answer, Query, QueryError, QueryService, Task};
 pub use store::{Store, StoreError};
 pub use tells::{Admitted, Tells};
 pub use vectors::{EntryPage, Search, Vectors, VectorsError, VectorsRequest, VectorsResponse};

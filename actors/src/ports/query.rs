@@ -7,14 +7,25 @@ use thiserror::Error;
 use super::PortFuture;
 use crate::domain::{Class, ConversationId, HistoryItem, Hit, Language};
 
+/// What the service is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Task {
+    /// A text for the customer.
+    Answer,
+    /// The name of the text's class, and nothing else.
+    Classify,
+}
+
 /// Everything the service may know. All of it belongs to one conversation.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Query {
+    /// What is asked for.
+    pub task: Task,
     /// Whose conversation.
     pub conversation: ConversationId,
     /// The turn's text.
     pub text: String,
-    /// The turn's class.
+    /// The turn's class; what the examples say of it where it is asked for.
     pub class: Class,
     /// The person's language.
     pub language: Language,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::TryFutureExt;
 use tertulia_actors::domain::{
-    Account, Books, ConversationId, Entry, HistoryItem, InboundMessage, Language, OutboxPart, PartId,
+    Account, Books, Class, ConversationId, Entry, HistoryItem, InboundMessage, Language, OutboxPart, PartId,
     PartState, Speaker, Tick, Timestamp, TurnId, Version,
 };
 use tertulia_actors::ports::store::{
@@ -15,7 +15,10 @@ use tertulia_actors::ports::store::{
     MessageView, Outbox, Overdue, QuarantineView, RecordView, ReleaseTurn, ReplyView, StartOutcome,
     StartTurn, Store, StoreError, StoreFuture, Stored, TurnView, Turns, Views,
 };
-use tertulia_actors::ports::{KnowledgeBase, KnowledgeFuture, KnowledgeStatus};
+use tertulia_actors::ports::{
+    ClassExample, ClassExamples, Corrected, ExampleOrigin, KeptExample, KnowledgeBase, KnowledgeFuture,
+    KnowledgeStatus,
+};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -38,6 +41,9 @@ pub(super) struct State {
     pub(super) entries: Vec<Entry>,
     pub(super) versions: Vec<Version>,
     pub(super) status: KnowledgeStatus,
+    pub(super) examples: Vec<KeptExample>,
+    /// Turns that operators corrected.
+    pub(super) corrected: Vec<(TurnId, Class)>,
     pub(super) records: Vec<RecordView>,
     /// Conversations that need a person.
     pub(super) flagged: Vec<ConversationId>,
@@ -333,6 +339,38 @@ impl KnowledgeBase for FakeStore {
             limit - left
         });
         Box::pin(done.err_into())
+    }
+}
+
+impl ClassExamples for FakeStore {
+    fn list(&self, after: i64, limit: usize) -> StoreFuture<Vec<KeptExample>> {
+        self.with(|state| state.examples.iter().filter(|one| one.id > after).take(limit).cloned().collect())
+    }
+
+    fn put(&self, examples: Vec<ClassExample>) -> StoreFuture<usize> {
+        self.with(|state| {
+            for example in &examples {
+                let id = state.examples.last().map_or(1, |last| last.id + 1);
+                let (origin, at) = (ExampleOrigin::Import, Timestamp(0));
+                state.examples.push(KeptExample { id, example: example.clone(), origin, at });
+            }
+            examples.len()
+        })
+    }
+
+    fn remove(&self, ids: Vec<i64>) -> StoreFuture<usize> {
+        self.with(|state| {
+            let before = state.examples.len();
+            state.examples.retain(|one| !ids.contains(&one.id));
+            before - state.examples.len()
+        })
+    }
+
+    fn correct(&self, _: ConversationId, turn: TurnId, class: Class) -> StoreFuture<Option<Corrected>> {
+        self.with(|state| {
+            state.corrected.push((turn, class));
+            (!turn.uuid().is_nil()).then(|| Corrected { example: 1, was: Some("inquiry".into()) })
+        })
     }
 }
 

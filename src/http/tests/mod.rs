@@ -1,6 +1,7 @@
 //! The HTTP layer against a store in memory.
 
 mod access;
+mod classifier;
 mod fake_store;
 mod knowledge;
 mod messages;
@@ -116,6 +117,7 @@ impl TestApp {
             admissions: Admissions::new(store.clone(), world.clone(), world.clone(), dedupe, pressure),
             store: store.clone(),
             knowledge: store.clone(),
+            examples: store.clone(),
             vectors: vectors(Ok(vec![hit])),
             embedding: None,
             model: Some("current".into()),

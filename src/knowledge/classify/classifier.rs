@@ -1,17 +1,18 @@
 //! The embedded classifier: learns the classes from example phrases when the program starts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use tertulia_actors::domain::{Class, Embedding, Language};
 use tertulia_actors::failpoint;
-use tertulia_actors::ports::{Classifiable, Classification, ClassifierError, Compute, Embeddable};
+use tertulia_actors::ports::{ClassExample, Classifiable, Classification, ClassifierError, Compute};
 
-use super::labels::{Example, LabelClassifier};
+use super::labels::{Example, LabelClassifier, with_names};
+use crate::knowledge::examples::key;
 use crate::knowledge::text::language::Languages;
 use crate::knowledge::text::words::words;
 
 /// Example phrases by class.
-type Examples = BTreeMap<Class, Vec<String>>;
+pub type Examples = BTreeMap<Class, Vec<String>>;
 
 /// The built-in example phrases, a file per language.
 const EXAMPLES: [&str; 2] = [include_str!("examples/en.toml"), include_str!("examples/ar.toml")];
@@ -25,28 +26,17 @@ pub struct ExampleClassifier {
 }
 
 impl ExampleClassifier {
-    /// Learns from the built-in examples and from the `extra` ones of this business; takes some hundredths of a second.
-    /// Languages are detected among `languages` alone.
+    /// Learns from the built-in examples and from the `extra` ones of this business, by their words alone; takes some hundredths of a
+    /// second. Languages are detected among `languages` alone.
     #[must_use]
-    pub fn new(languages: &[Language], extra: &BTreeMap<Class, Vec<String>>) -> Self {
-        Self::with_meaning(languages, extra, &[])
+    pub fn new(languages: &[Language], extra: &Examples) -> Self {
+        Self::of(languages, &examples(extra, &[]), &[])
     }
 
-    /// What the examples say, in the order in which their vectors are taken.
+    /// Learns from examples as [`examples`] gathers them, and from what they mean, where their vectors are given.
     #[must_use]
-    pub fn texts(extra: &BTreeMap<Class, Vec<String>>) -> Vec<Embeddable> {
-        examples(extra).iter().map(|example| Embeddable::query(&example.text)).collect()
-    }
-
-    /// Learns the same, and what the examples mean, too, by the vectors of [`Self::texts`].
-    #[must_use]
-    pub fn with_meaning(
-        languages: &[Language],
-        extra: &BTreeMap<Class, Vec<String>>,
-        vectors: &[Option<Embedding>],
-    ) -> Self {
-        let learnt = LabelClassifier::train(&examples(extra), vectors);
-        Self { learnt, languages: Languages::new(languages) }
+    pub fn of(languages: &[Language], examples: &[Example], vectors: &[Option<Embedding>]) -> Self {
+        Self { learnt: LabelClassifier::train(examples, vectors), languages: Languages::new(languages) }
     }
 
     /// The class and the language of a text, by its vector, too, where there is one.
@@ -55,14 +45,14 @@ impl ExampleClassifier {
         let language = self.languages.detect(text);
         if words(text).is_empty() && !text.contains(['?', '؟']) {
             // Only signs and pictures: nothing that the examples could tell.
-            return Classification { class: Class::Other, confidence: 0.5, language };
+            return Classification { class: Class::Other, confidence: 0.5, scope: 0.5, language };
         }
         let found = self
             .learnt
             .classify(text, embedding)
-            .and_then(|found| Some((found.label.parse().ok()?, found.probability)));
-        let (class, confidence) = found.unwrap_or((Class::Other, 0.0));
-        Classification { class, confidence, language }
+            .and_then(|found| Some((found.label.parse().ok()?, found.probability, found.scope)));
+        let (class, confidence, scope) = found.unwrap_or((Class::Other, 0.0, 0.0));
+        Classification { class, confidence, scope, language }
     }
 }
 
@@ -77,11 +67,29 @@ impl Compute for ExampleClassifier {
     }
 }
 
-/// The built-in examples and those of this business.
-fn examples(extra: &BTreeMap<Class, Vec<String>>) -> Vec<Example> {
-    let built_in = EXAMPLES.map(parse);
-    let all = built_in.iter().chain([extra]).flatten();
-    all.flat_map(|(class, phrases)| phrases.iter().map(|phrase| example(*class, phrase))).collect()
+/// All examples to learn from: the built-in ones, the `extra` ones of the configuration, those that are `kept` in the database, and
+/// the names of the classes. Where several have the same words, the database is right, then the configuration.
+#[must_use]
+pub fn examples(extra: &Examples, kept: &[ClassExample]) -> Vec<Example> {
+    let phrases = |examples: &Examples| -> Vec<Example> {
+        let each = |(class, phrases): (&Class, &Vec<String>)| {
+            phrases.iter().map(|phrase| example(*class, phrase)).collect::<Vec<_>>()
+        };
+        examples.iter().flat_map(each).collect()
+    };
+    let built_in = EXAMPLES.iter().flat_map(|file| phrases(&parse(file))).collect();
+    let kept = kept.iter().map(|kept| example(kept.class, &kept.text)).collect();
+    let mut known = HashSet::new();
+    let mut all = Vec::new();
+    for layer in [kept, phrases(extra), built_in] {
+        let keys: Vec<String> = layer.iter().map(|example: &Example| key(&example.text)).collect();
+        let news = layer.into_iter().zip(&keys).filter(|(_, key)| !known.contains(*key));
+        all.extend(news.map(|(example, _)| example));
+        known.extend(keys);
+    }
+    // The built-in ones first: training shuffles by place, and they are the same everywhere.
+    all.reverse();
+    with_names(all)
 }
 
 /// A file of examples: a list of phrases per class.
@@ -160,6 +168,26 @@ mod tests {
         let phrase = "zorblax frimble";
         assert_eq!(taught.classify_now(phrase, None).class, Class::Suggestion);
         assert_ne!(classifier().classify_now(phrase, None).class, Class::Suggestion);
+    }
+
+    #[test]
+    fn of_examples_with_the_same_words_the_database_is_right_and_then_the_configuration() {
+        let kept = |text: &str, class| ClassExample { text: text.into(), class, language: None };
+        let extra = BTreeMap::from([(Class::Other, vec!["Thank you!".to_owned(), "Zorblax".to_owned()])]);
+        let all = examples(&extra, &[kept("zorblax?", Class::Complaint), kept("hello", Class::Suggestion)]);
+        let classes = |text: &str| -> Vec<&str> {
+            all.iter().filter(|one| key(&one.text) == key(text)).map(|one| one.label.as_str()).collect()
+        };
+        for (text, expected) in [
+            ("zorblax", &["complaint"][..]),
+            ("thank you", &["other"]),
+            ("hello", &["suggestion"]),
+            ("good evening", &["greeting"]),
+        ] {
+            assert_eq!(classes(text), expected, "{text}");
+        }
+        let taught = ExampleClassifier::of(&[Language::ENGLISH], &all, &[]);
+        assert_eq!(taught.classify_now("hello", None).class, Class::Suggestion);
     }
 
     #[test]

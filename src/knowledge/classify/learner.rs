@@ -99,7 +99,7 @@ fn importance(examples: &[(usize, Features)], classes: usize) -> Vec<f32> {
 }
 
 /// Probabilities from scores.
-fn softmax(scores: &mut [f32]) {
+pub(super) fn softmax(scores: &mut [f32]) {
     let highest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     scores.iter_mut().for_each(|score| *score = (*score - highest).exp());
     let sum: f32 = scores.iter().sum();

@@ -36,9 +36,9 @@ impl LexicalClassifier {
         Self { learner: Learner::train(&read, classes, dimensions, PACE), dimensions }
     }
 
-    /// The probability of each class.
-    pub(super) fn predict(&self, text: &str) -> Vec<f32> {
-        self.learner.predict(&self.features(text))
+    /// The probability of each class, by what it sees of a text.
+    pub(super) fn predict(&self, features: &Features) -> Vec<f32> {
+        self.learner.predict(features)
     }
 
     /// What it sees of a text.

@@ -13,3 +13,5 @@ mod results;
 pub(super) mod score;
 mod vocabulary;
 mod whole;
+
+pub(super) use nearest::dot;

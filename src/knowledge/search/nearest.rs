@@ -153,7 +153,7 @@ impl Ord for OrderedScore {
 }
 
 /// The cosine of two vectors of unit length, in sixteen sums that a processor adds to at the same time.
-fn dot(one: &[f32], other: &[f32]) -> f32 {
+pub(in crate::knowledge) fn dot(one: &[f32], other: &[f32]) -> f32 {
     let (ones, rest) = one.as_chunks::<16>();
     let (others, other_rest) = other.as_chunks::<16>();
     let mut sums = [0.0_f32; 16];

@@ -32,6 +32,7 @@ fn query() -> Query {
     let hit =
         |question: &str, answer: &str| Hit::new(Entry::new("x", Language::ENGLISH, question, answer), 0.3);
     Query {
+        task: Task::Answer,
         conversation: conversation(1),
         text: "  how much\nis it? كم  ".into(),
         class: Class::Inquiry,
@@ -80,6 +81,21 @@ async fn without_passages_and_history_there_is_the_system_prompt_and_the_text() 
     let (_, _, body) = endpoint.calls.try_recv().unwrap();
     assert_eq!(body["messages"].as_array().unwrap().len(), 2);
     assert_eq!(body["messages"][0]["content"], "Be kind.");
+    endpoint.server.stop(false).await;
+}
+
+#[actix_web::test]
+async fn where_the_class_is_asked_for_the_prompt_lists_all_of_them_and_ends_with_the_text() {
+    let endpoint = Endpoint::start(completion);
+    let query = Query { task: Task::Classify, passages: vec![], history: vec![], ..query() };
+    ask(settings_of(&endpoint), query).await.unwrap();
+    let (_, _, body) = endpoint.calls.try_recv().unwrap();
+    let system = body["messages"][0]["content"].as_str().unwrap();
+    for class in Class::ALL {
+        assert_eq!(system.matches(&format!("\n{class}: ")).count(), 1, "{system}");
+    }
+    assert!(!system.contains("Be kind."), "{system}");
+    assert_eq!(body["messages"][1], json!({"role": "user", "content": "  how much\nis it? كم  "}));
     endpoint.server.stop(false).await;
 }
 

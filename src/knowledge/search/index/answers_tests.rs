@@ -38,6 +38,7 @@ impl Shop {
             settings: Arc::new(settings),
             routes: Arc::new(Routes::default()),
             phrases: Arc::new(default_phrases()),
+            class_wait: None,
         };
         Self { _folder: folder, pipeline, entries: entries::list(&conn, None, usize::MAX).unwrap() }
     }

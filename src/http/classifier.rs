@@ -1,0 +1,119 @@
+//! The examples of the classes: listed, added and removed by the people who supervise, who also say of turns what they really were.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tertulia_actors::domain::{Class, ConversationId, TurnId};
+use tertulia_actors::ports::ClassExample;
+
+use super::auth::console;
+use super::body::read_json;
+use super::conversations::{limit, query};
+use super::problem::Problem;
+use super::state::{HttpState, no_such_conversation};
+use super::trace::note_conversation;
+
+/// Examples of one request, which are written in one commit: messages wait for it.
+const EXAMPLES_MAX: usize = 100;
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    after: i64,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    id: i64,
+}
+
+/// What a turn really was.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Right {
+    class: Class,
+}
+
+/// A page of examples, and where the next one begins.
+pub(super) async fn list(request: HttpRequest, state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let page: Page = query(&request)?;
+    let limit = limit(page.limit)?;
+    let examples = state.examples.list(page.after, limit).await.map_err(|error| state.problem(&error))?;
+    let next = examples.last().filter(|_| examples.len() == limit).map(|last| last.id);
+    Ok(HttpResponse::Ok().json(json!({"examples": examples, "next": next})))
+}
+
+/// Adds examples; of texts with the same words the latest is kept.
+pub(super) async fn add(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let body = read_json(&request, payload, &state.settings.server).await?;
+    let examples: Vec<ClassExample> = read(&body, "invalid_examples", "a list of examples")?;
+    if examples.len() > EXAMPLES_MAX {
+        return Err(Problem::new(422, "invalid_examples", format!("send at most {EXAMPLES_MAX} at a time")));
+    }
+    let added = state.examples.put(examples).await.map_err(|error| state.problem(&error))?;
+    tracing::info!(examples = added, "examples of the classes were added");
+    Ok(HttpResponse::Ok().json(json!({"added": added})))
+}
+
+/// Removes an example by its number.
+pub(super) async fn remove(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let Numbered { id } = query(&request)?;
+    let removed = state.examples.remove(vec![id]).await.map_err(|error| state.problem(&error))?;
+    tracing::info!(example.id = id, removed, "an example of a class was removed");
+    Ok(HttpResponse::Ok().json(json!({"removed": removed})))
+}
+
+/// Makes the text of a turn an example of what it really was. The turn itself stays as it was answered.
+pub(super) async fn correct(
+    request: HttpRequest,
+    payload: web::Payload,
+    path: web::Path<(String, String)>,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    console(&request, &state)?;
+    let (conversation, turn) = path.into_inner();
+    let conversation: ConversationId = conversation.parse().map_err(|_| no_such_conversation())?;
+    let turn: TurnId = turn.parse().map_err(|_| no_such_turn())?;
+    note_conversation(conversation);
+    let body = read_json(&request, payload, &state.settings.server).await?;
+    let Right { class } = read(&body, "invalid_class", "{\"class\": one of the classes}")?;
+    let corrected = state.examples.correct(conversation, turn, class).await;
+    let corrected = corrected.map_err(|error| state.problem(&error))?.ok_or_else(no_such_turn)?;
+    // Who did what, and to which turn; never what was written.
+    tracing::info!(
+        conversation.id = %conversation,
+        turn.id = %turn,
+        was = corrected.was.as_deref().unwrap_or("none"),
+        class = %class,
+        example.id = corrected.example,
+        "an operator corrected the class of a turn"
+    );
+    Ok(HttpResponse::Ok().json(corrected))
+}
+
+fn no_such_turn() -> Problem {
+    Problem::not_found("the conversation has no such turn")
+}
+
+/// Reads a body of JSON that must be `what`.
+fn read<T: DeserializeOwned>(body: &[u8], code: &'static str, what: &str) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        if error.is_data() {
+            Problem::new(422, code, format!("expects {what}: {error}"))
+        } else {
+            Problem::new(400, "malformed_json", format!("the body is not JSON: {error}"))
+        }
+    })
+}
