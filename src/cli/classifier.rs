@@ -226,6 +226,7 @@ fn add(config: &Config, examples: &[ClassExample]) -> Outcome {
 
 /// Sends examples in small calls; each is one commit, so that a failure leaves those before it added.
 fn add_there(server: &Server, examples: &[ClassExample]) -> Result<usize, Failure> {
+    kept::check(examples)?;
     let mut added = 0;
     for some in examples.chunks(EXAMPLES_PER_CALL) {
         let call = server.call(Method::POST, PATH, &[], Some(&serde_json::to_value(some)?));

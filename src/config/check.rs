@@ -112,7 +112,17 @@ fn check_relations(config: &Config) -> Result<(), ConfigError> {
             "a slow model would count as a failure of the turn",
         ),
     ];
-    relations.iter().try_for_each(Relation::check)
+    relations.iter().try_for_each(Relation::check)?;
+    if config.classifier.backend == ClassifierBackend::Llm {
+        let left = turns.timeout_ms.saturating_sub(query.front.0.deadline_ms);
+        return Relation::below(
+            ("classifier.llm_timeout_ms", config.classifier.llm_timeout_ms),
+            ("turns.timeout_ms less query.front.deadline_ms", left),
+            "a turn asks the model for the class and then for an answer, and a slow model would count as a failure of the turn",
+        )
+        .check();
+    }
+    Ok(())
 }
 
 fn check_server(config: &Config) -> Result<(), ConfigError> {

@@ -89,6 +89,7 @@ pub fn run(
             conn
         }
     };
+    let now = SystemClock::anchored_behind(Tick(0)).now();
     let mut searcher = meaning.searcher();
     let mut judged = Vec::with_capacity(texts.len());
     for text in texts {
@@ -98,9 +99,10 @@ pub fn run(
                 let language = classifier.classify_now(&asked, None).language;
                 let limit = settings.knowledge_hits;
                 let embedding = meaning.of(&asked)?;
+                let filter = Filter { at: Some(now), ..Filter::default() };
                 Some(searcher.find(
                     &conn,
-                    &Search { text: asked, embedding, language, filter: Filter::default(), limit },
+                    &Search { text: asked, embedding, language, filter, limit },
                 )?)
             }
         };

@@ -68,16 +68,24 @@ pub fn list(conn: &Connection, after: i64, limit: usize) -> Result<Vec<KeptExamp
     Ok(kept)
 }
 
+/// Whether examples can be kept.
+///
+/// # Errors
+/// Names the first that is blank or too long.
+pub fn check(examples: &[ClassExample]) -> Result<(), ExampleError> {
+    let is_fit = |example: &ClassExample| !example.text.trim().is_empty() && example.text.len() <= TEXT_BYTES_MAX;
+    match examples.iter().position(|example| !is_fit(example)) {
+        Some(at) => Err(ExampleError::Text { number: at + 1 }),
+        None => Ok(()),
+    }
+}
+
 /// Adds examples, all or none; of texts with the same words the latest is kept. Tells how many were given.
 ///
 /// # Errors
 /// An example is not acceptable, there is no room for more, or the database failed; nothing was changed.
 pub fn put(conn: &Connection, examples: &[ClassExample], now: Timestamp) -> Result<usize, ExampleError> {
-    for (number, example) in (1..).zip(examples) {
-        if example.text.trim().is_empty() || example.text.len() > TEXT_BYTES_MAX {
-            return Err(ExampleError::Text { number });
-        }
-    }
+    check(examples)?;
     atomically(conn, || {
         for example in examples {
             write(conn, example, (ExampleOrigin::Import, None), now)?;
@@ -114,19 +122,24 @@ pub fn correct(
         .query_row(ids, |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((state, was)) = found else { return Ok(None) };
+    // Its messages were answered one by one, in turns of their own.
+    if state == "split" {
+        return Ok(None);
+    }
     if state != "committed" {
         return Err(ExampleError::NotEnded(turn));
     }
     // As the pipeline reads them: the texts of a turn in the order in which they were written, a line each.
     let texts: Vec<String> = conn
         .prepare_cached(
-            "SELECT text FROM messages WHERE conversation_id = ?1 AND turn_id = ?2 AND trim(text) <> ''
+            "SELECT text FROM messages WHERE conversation_id = ?1 AND turn_id = ?2 AND text IS NOT NULL
              ORDER BY COALESCE(provider_at, received_tick), receipt_seq, seq",
         )?
         .query_map(ids, |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    let text = cut(&texts.join("\n")).to_owned();
-    if text.is_empty() {
+    let said: Vec<&str> = texts.iter().map(String::as_str).filter(|text| !text.trim().is_empty()).collect();
+    let text = cut(&said.join("\n")).to_owned();
+    if text.trim().is_empty() {
         return Err(ExampleError::NoText(turn));
     }
     let example = ClassExample { text, class, language: None };

@@ -25,6 +25,9 @@ const LOCK_WAIT: Duration = Duration::from_secs(1);
 /// How long it waits before it tries again to learn what it could not.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How long it waits before it embeds again what it could not.
+const PAUSE_WITHOUT_MODEL: Duration = Duration::from_secs(30);
+
 /// Texts that are embedded at a time.
 const PAGE: usize = 32;
 
@@ -63,8 +66,8 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Starts the thread that learns, and waits until it has learnt from the built-in examples and those of the configuration. Those of
-    /// the database, which may be many, are learnt when the first call finds that there are some.
+    /// Starts the thread that learns, and waits until it has learnt from all examples; from those of the database by their words alone
+    /// where there is a model, which may take long for many: what they mean is learnt next.
     ///
     /// # Errors
     /// The system gives no thread, or the first learning panicked.
@@ -83,7 +86,11 @@ impl Trainer {
         std::thread::Builder::new().name("trainer".into()).spawn(work)?;
         let trained =
             told.recv().map_err(|_| std::io::Error::other("the classifier panicked while it learnt"))?;
-        Ok(Self { asks, trained, path })
+        let trainer = Self { asks, trained, path };
+        if trainer.trained.borrow().generation.is_none() {
+            trainer.ask();
+        }
+        Ok(trainer)
     }
 
     /// Asks for a newer classifier; not twice.
@@ -171,14 +178,13 @@ impl School {
         Self { path, languages, extra, embed: embed.map(|make| make()), vectors: HashMap::new() }
     }
 
-    /// What is built in or stands in the configuration.
+    /// All examples; of those in the database the words alone.
     fn first(&mut self) -> Trained {
-        let examples = examples(&self.extra, &[]);
-        self.embed_new(&examples, || true);
-        let classifier = self.teach(&examples);
-        // Where the database has none, all is learnt already.
-        let known = read(&self.path).ok().filter(|(_, kept)| kept.is_empty());
-        Trained { generation: known.map(|(generation, _)| generation), classifier }
+        let (generation, kept) = read(&self.path).map_or((None, vec![]), |(known, kept)| (Some(known), kept));
+        let is_whole = self.embed_new(&examples(&self.extra, &[]), || true);
+        let classifier = self.teach(&examples(&self.extra, &kept));
+        let is_whole = is_whole && (kept.is_empty() || self.embed.is_none());
+        Trained { generation: generation.filter(|_| is_whole), classifier }
     }
 
     /// What the thread does until nobody can ask it any more.
@@ -188,7 +194,11 @@ impl School {
             let wants = || says.receiver_count() > 0;
             match catch_unwind(AssertUnwindSafe(|| self.learn(known, wants))) {
                 Ok(Ok(Some(trained))) => {
+                    let is_whole = trained.generation.is_some();
                     says.send_replace(Arc::new(trained));
+                    if !is_whole {
+                        std::thread::sleep(PAUSE_WITHOUT_MODEL);
+                    }
                 }
                 Ok(Ok(None)) => {}
                 Ok(Err(error)) => {
@@ -216,37 +226,38 @@ impl School {
         }
         let begun = std::time::Instant::now();
         let examples = examples(&self.extra, &kept);
-        self.embed_new(&examples, &wants);
+        let is_whole = self.embed_new(&examples, &wants);
         if !wants() {
             return Ok(None);
         }
         let classifier = self.teach(&examples);
         let (all, took_ms) = (examples.len(), begun.elapsed().as_millis());
         tracing::info!(examples = all, kept = kept.len(), took_ms, "the classifier has learnt");
-        Ok(Some(Trained { generation: Some(generation), classifier }))
+        // Not of this generation before all of it was embedded: then the next call asks again.
+        Ok(Some(Trained { generation: Some(generation).filter(|_| is_whole), classifier }))
     }
 
-    /// Embeds the examples that are new, while anybody `wants` it, and forgets those that are gone.
-    fn embed_new(&mut self, examples: &[Example], wants: impl Fn() -> bool) {
-        let Some(embed) = &mut self.embed else { return };
+    /// Embeds the examples that are new, while anybody `wants` it, and forgets those that are gone; false where the model is away. A
+    /// text that cannot be embedded tells by its words.
+    fn embed_new(&mut self, examples: &[Example], wants: impl Fn() -> bool) -> bool {
+        let Some(embed) = &mut self.embed else { return true };
         let texts: HashSet<&str> = examples.iter().map(|one| one.text.as_str()).collect();
         self.vectors.retain(|text, _| texts.contains(text.as_str()));
         let is_new = |text: &&str| !self.vectors.contains_key(*text);
         let news: Vec<&str> = examples.iter().map(|one| one.text.as_str()).filter(is_new).collect();
         for page in news.chunks(PAGE) {
             if !wants() {
-                return;
+                return false;
             }
-            let asked = page.iter().copied().map(Embeddable::query).collect();
-            let embedded = catch_unwind(AssertUnwindSafe(|| embed(asked)));
-            match embedded.unwrap_or_else(|_| Err(EmbedderError::Failed("the model panicked".into()))) {
+            match embed_page(embed, page) {
                 Ok(vectors) => self.vectors.extend(page.iter().map(ToString::to_string).zip(vectors)),
                 Err(error) => {
-                    tracing::warn!(%error, "examples of the classes cannot be embedded, and tell by their words alone");
-                    return;
+                    tracing::warn!(%error, "examples of the classes cannot be embedded now, and tell by their words alone");
+                    return false;
                 }
             }
         }
+        true
     }
 
     /// A classifier of these examples, by what is known of their meaning.
@@ -254,6 +265,34 @@ impl School {
         let vector = |one: &Example| self.vectors.get(&one.text).cloned().flatten();
         let vectors: Vec<_> = examples.iter().map(vector).collect();
         ExampleClassifier::of(&self.languages, examples, &vectors)
+    }
+}
+
+/// Embeds some texts; where that fails each on its own, and none is had of one that fails alone.
+///
+/// # Errors
+/// The model is away, which is no text's fault.
+fn embed_page(embed: &mut Embed, page: &[&str]) -> Result<Vec<Option<Embedding>>, EmbedderError> {
+    let mut ask = |texts: &[&str]| {
+        let asked = texts.iter().copied().map(Embeddable::query).collect();
+        let embedded = catch_unwind(AssertUnwindSafe(|| embed(asked)));
+        embedded.unwrap_or_else(|_| Err(EmbedderError::Failed("the model panicked".into())))
+    };
+    let is_away =
+        |error: &EmbedderError| matches!(error, EmbedderError::Unavailable(_) | EmbedderError::Throttled { .. });
+    match ask(page) {
+        Err(error) if !is_away(&error) => page
+            .iter()
+            .map(|text| match ask(&[text]) {
+                Ok(mut vectors) => Ok(vectors.pop().flatten()),
+                Err(error) if is_away(&error) => Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, "an example of a class cannot be embedded, and tells by its words alone");
+                    Ok(None)
+                }
+            })
+            .collect(),
+        embedded => embedded,
     }
 }
 
@@ -330,6 +369,35 @@ mod tests {
         put(&conn, &[other], Timestamp(0)).unwrap();
         class_after(&mut classifier, generation(&conn).unwrap());
         assert!(count.load(Ordering::Relaxed) <= at_start + 1);
+    }
+
+    #[test]
+    fn what_is_in_the_database_is_known_from_the_first_call_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, conn) = base(&folder);
+        put(&conn, &[zorblax(Class::Complaint)], Timestamp(0)).unwrap();
+        let embed: MakeEmbed = Box::new(|| Box::new(|texts| Ok(texts.iter().map(|_| None).collect())));
+        for embed in [None, Some(embed)] {
+            let mut classifier = LiveClassifier::new(Trainer::start(parts(path.clone(), embed)).unwrap());
+            let first = classifier.compute(("zorblax frimble".into(), None)).unwrap();
+            assert_eq!(first.class, Class::Complaint);
+        }
+    }
+
+    #[test]
+    fn a_text_that_fails_costs_no_other_its_vector_and_a_model_that_is_away_is_asked_again() {
+        let vector = || Some(Embedding::from(vec![1.0]));
+        let mut picky: Embed = Box::new(move |texts| {
+            let is_bad = texts.iter().any(|one| one.text == "bad");
+            if is_bad { Err(EmbedderError::Failed("bad".into())) } else { Ok(vec![vector(); texts.len()]) }
+        });
+        assert_eq!(embed_page(&mut picky, &["a", "bad", "b"]).unwrap(), [vector(), None, vector()]);
+        let mut away: Embed = Box::new(|_| Err(EmbedderError::Unavailable("no connection".into())));
+        assert!(embed_page(&mut away, &["a"]).is_err());
+        let folder = tempfile::tempdir().unwrap();
+        let mut school = School::of(parts(base(&folder).0, Some(Box::new(move || away))));
+        assert_eq!(school.first().generation, None, "not all is known");
+        assert_eq!(school.learn(None, || true).unwrap().unwrap().generation, None);
     }
 
     #[test]
