@@ -115,12 +115,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
     let probes = (parts.pipeline.services.clone(), parts.channels.clone());
     let (embedding, vectors) = (probes.0.embedding.clone(), probes.0.vectors.clone());
     let runtime = Runtime::start(parts, services.watched()).await.ok_or(AppError::Thread("shards"))?;
-    let deps = StoreDeps {
-        clock: Arc::clone(&ground.clock),
-        entropy: Arc::clone(&ground.entropy),
-        quiet: config.conversation.quiet(),
-    };
-    let store = prepared.start(deps, Box::new(runtime.tells()))?;
+    let store = prepared.start(store_deps(&config, &ground), Box::new(runtime.tells()))?;
     // Only now does the end of the writer's thread mean anything.
     store::supervise(&ground.store, &services).await?;
     let knowledge = keep_knowledge(&config, &ground, (&services, model.as_ref()), &probes.0).await?;
@@ -168,6 +163,15 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
             tracing::info!("drained");
             Ok(())
         }
+    }
+}
+
+/// What the store's threads need of the others.
+fn store_deps(config: &Config, ground: &Ground) -> StoreDeps {
+    StoreDeps {
+        clock: Arc::clone(&ground.clock),
+        entropy: Arc::clone(&ground.entropy),
+        quiet: config.conversation.quiet(),
     }
 }
 
