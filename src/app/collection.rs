@@ -17,7 +17,7 @@ use crate::knowledge::chroma::Document;
 use crate::knowledge::entries;
 
 /// Records that are read at a time.
-const PAGE: usize = 500;
+const PAGE: usize = 200;
 
 /// Texts that are embedded at a time: as many calls as one asker may have at a front.
 const TEXTS: usize = 16;
@@ -54,6 +54,15 @@ impl KnowledgeBase for Collection {
         let collection = self.clone();
         Box::pin(async move {
             entries.iter().try_for_each(entries::check).map_err(|error| refused(&error))?;
+            let is_without_question = |entry: &&Entry| entry.is_passage();
+            if let Some(passage) =
+                entries.iter().find(is_without_question).filter(|_| collection.document == Document::Question)
+            {
+                return Err(refused(&format_args!(
+                    "entry '{}' has no question, which is the document of a record: set vectors.chroma.document to answer",
+                    passage.id
+                )));
+            }
             let embedded = collection.embed(entries).await?;
             collection.vectors.upsert(embedded).await.map_err(|error| fault(&error))
         })
@@ -111,7 +120,7 @@ impl Collection {
         let embedded = entries.into_iter().zip(vectors).map(|(entry, vector)| match vector {
             Ok(Some(vector)) => Ok((entry, vector)),
             Ok(None) => Err(refused(&format_args!(
-                "the configured model cannot read the script of entry '{}', and the collection is searched by vectors alone: \
+                "the configured model cannot read entry '{}' (its script, or there is no word in it), and the collection is searched by vectors alone: \
                  set embedding.model to one of many languages",
                 entry.id
             ))),

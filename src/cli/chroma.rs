@@ -1,6 +1,7 @@
 //! `tertulia knowledge` and a collection of a Chroma server: what the commands do where it is the knowledge base, which only the
 //! running server asks; and `import-chroma`, which reads it into a knowledge base in the database.
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 
 use indicatif::ProgressBar;
@@ -20,7 +21,7 @@ use crate::lock_file::{LockError, LockFile};
 use crate::store::db;
 
 /// Records that are read at a time.
-const PAGE: usize = 500;
+const PAGE: usize = 200;
 
 /// Entries that the server is asked for at a time.
 const ENTRIES_PER_PAGE: &str = "200";
@@ -161,6 +162,7 @@ fn walk(config: &Config, mut put: impl FnMut(&[Entry]) -> Result<usize, Failure>
     let all = runtime.block_on(collection.count())?;
     let bar = output::bar(u64::try_from(all)?, "{bar:40} {pos} of {len} records, {eta} left");
     let (mut read, mut imported, mut unusable) = (0, 0, 0);
+    let mut seen = HashSet::new();
     loop {
         let page = runtime.block_on(collection.read(read, PAGE))?;
         let records = page.len();
@@ -171,7 +173,11 @@ fn walk(config: &Config, mut put: impl FnMut(&[Entry]) -> Result<usize, Failure>
                 Err(error) => Err((entry.id, error.to_string())),
             };
             match record.map_err(|(id, why)| (id, why.to_string())).and_then(fit) {
-                Ok(entry) => entries.push(entry),
+                Ok(entry) if seen.insert((entry.id.clone(), entry.language)) => entries.push(entry),
+                Ok(entry) => {
+                    unusable += 1;
+                    tell(&bar, unusable, &entry.id, "another record of this id and language came before");
+                }
                 Err((id, why)) => {
                     unusable += 1;
                     tell(&bar, unusable, &id, &why);

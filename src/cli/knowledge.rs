@@ -106,6 +106,9 @@ const PATH: &str = "/v1/knowledge";
 /// Entries that the server is sent at a time; far below its limit, so that messages do not wait for a long commit.
 const ENTRIES_PER_CALL: usize = 50;
 
+/// Bytes of the entries that the server is sent at a time; far below `server.body_limit_bytes`.
+const BYTES_PER_CALL: usize = 1024 * 1024;
+
 pub(super) fn run(asked: &Knowledge, config: &Config) -> Outcome {
     match asked {
         Knowledge::Search { question, n, language, tags, account } => {
@@ -182,6 +185,21 @@ pub(super) fn remove(config: &Config, ids: &[String]) -> Outcome {
     if removed == 0 { Err("there are no such entries".into()) } else { done() }
 }
 
+/// Entries as they are sent: so many at a time, and of no more bytes than the server reads at a time, but for one alone.
+fn calls(entries: &[Entry]) -> Result<Vec<&[Entry]>, Failure> {
+    let (mut calls, mut start, mut bytes) = (vec![], 0, 0);
+    for (at, entry) in entries.iter().enumerate() {
+        let own = serde_json::to_vec(entry)?.len();
+        if at > start && (at - start >= ENTRIES_PER_CALL || bytes + own > BYTES_PER_CALL) {
+            calls.push(&entries[start..at]);
+            (start, bytes) = (at, 0);
+        }
+        bytes += own;
+    }
+    calls.extend(Some(&entries[start..]).filter(|rest| !rest.is_empty()));
+    Ok(calls)
+}
+
 /// Sends entries in small calls; each is one commit, so that a failure leaves those before it imported. Tells how many there were,
 /// and `done` of each call.
 pub(super) fn put_there(
@@ -190,7 +208,7 @@ pub(super) fn put_there(
     mut done: impl FnMut(usize),
 ) -> Result<usize, Failure> {
     let mut imported = 0;
-    for some in entries.chunks(ENTRIES_PER_CALL) {
+    for some in calls(entries)? {
         let call = server.call(Method::POST, PATH, &[], Some(&serde_json::to_value(some)?));
         let call =
             call.map_err(|error| format!("{error} ({imported} entries are imported; try again to go on)"))?;
@@ -248,4 +266,25 @@ pub(super) fn must_exist(config: &Config) -> Result<(), OpenError> {
 
 pub(super) fn count(answer: &Value, key: &str) -> usize {
     answer.get(key).and_then(Value::as_u64).and_then(|count| usize::try_from(count).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_sent_in_calls_that_are_not_too_large_and_none_is_left_out() {
+        let entry = |length: usize| Entry::new("e", Language::ENGLISH, "q", "x".repeat(length));
+        for (lengths, expected) in [
+            (vec![], vec![]),
+            (vec![1; 50], vec![50]),
+            (vec![1; 101], vec![50, 50, 1]),
+            (vec![600_000, 600_000, 1, 1], vec![1, 3]),
+            (vec![2_000_000, 1, 2_000_000], vec![1, 1, 1]),
+        ] {
+            let entries: Vec<_> = lengths.into_iter().map(entry).collect();
+            let sizes: Vec<_> = calls(&entries).unwrap().into_iter().map(<[Entry]>::len).collect();
+            assert_eq!(sizes, expected);
+        }
+    }
 }

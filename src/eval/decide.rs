@@ -2,9 +2,9 @@
 
 use rusqlite::Connection;
 use serde::Serialize;
-use tertulia_actors::domain::{Class, Entry, Filter, Hit, Timestamp};
+use tertulia_actors::domain::{Class, Entry, Filter, Hit, Tick, Timestamp};
 use tertulia_actors::pipeline::decide::{self, Ask, Lookup, ask_texts, lookup};
-use tertulia_actors::ports::{Classification, Search};
+use tertulia_actors::ports::{Classification, Clock, Search};
 use tertulia_actors::settings::PipelineSettings;
 
 use super::measures::{Confusion, OfLabel, share};
@@ -13,6 +13,7 @@ use super::{EvalError, Meaning};
 use crate::knowledge::ExampleClassifier;
 use crate::knowledge::classify::labels::Example;
 use crate::knowledge::entries::{KNOWLEDGE_MIGRATION, import};
+use crate::system::SystemClock;
 
 /// The decisions, as labels name them.
 pub const DECISIONS: [&str; 3] = ["reply", "skip", "continue"];
@@ -100,10 +101,7 @@ pub fn run(
                 let limit = settings.knowledge_hits;
                 let embedding = meaning.of(&asked)?;
                 let filter = Filter { at: Some(now), ..Filter::default() };
-                Some(searcher.find(
-                    &conn,
-                    &Search { text: asked, embedding, language, filter, limit },
-                )?)
+                Some(searcher.find(&conn, &Search { text: asked, embedding, language, filter, limit })?)
             }
         };
         judged.push((text.label.as_str(), hits));

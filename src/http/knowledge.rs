@@ -1,5 +1,7 @@
 //! The knowledge base: listed, searched, filled and emptied by the people who supervise.
 
+use std::time::Duration;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,6 +17,9 @@ use super::state::HttpState;
 
 /// Entries of one request, which are written in one commit: messages wait for it.
 const ENTRIES_MAX: usize = 50;
+
+/// How long a search waits until others are done. As many may wait as there are connections (`server.connections_max`).
+const SEARCH_WAIT: Duration = Duration::from_secs(30);
 
 /// Hits of one search.
 const HITS_MAX: usize = 50;
@@ -79,8 +84,10 @@ pub(super) async fn search(
     }
     let tags = tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
     let filter = Filter { language, tags, account, at: Some(state.clock.now()) };
-    // Never closed. Who hangs up no longer waits.
-    let _turn = state.searches.acquire().await;
+    let Ok(_turn) = tokio::time::timeout(SEARCH_WAIT, state.searches.acquire()).await else {
+        let problem = Problem::new(503, "overloaded", "too many searches are under way; try again later");
+        return Err(problem.retry_after(state.store.retry_after()));
+    };
     let (embedding, degraded) = match &state.embedding {
         Some(front) => match front.call(None, Embeddable::query(&q)).await {
             Ok(embedding) => (embedding, None),

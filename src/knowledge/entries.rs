@@ -263,6 +263,17 @@ pub fn get(conn: &Connection, id: &str, language: Language) -> Result<Option<Ent
     Ok(found)
 }
 
+/// The row of an entry in one language.
+pub(in crate::knowledge) fn row_of(
+    conn: &Connection,
+    id: &str,
+    language: Language,
+) -> rusqlite::Result<Option<i64>> {
+    conn.prepare_cached("SELECT rowid FROM knowledge WHERE id = ?1 AND language = ?2")?
+        .query_row(params![id, language.as_str()], |row| row.get(0))
+        .optional()
+}
+
 /// An entry in one language, or in every language that it has.
 ///
 /// # Errors

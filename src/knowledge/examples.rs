@@ -73,7 +73,8 @@ pub fn list(conn: &Connection, after: i64, limit: usize) -> Result<Vec<KeptExamp
 /// # Errors
 /// Names the first that is blank or too long.
 pub fn check(examples: &[ClassExample]) -> Result<(), ExampleError> {
-    let is_fit = |example: &ClassExample| !example.text.trim().is_empty() && example.text.len() <= TEXT_BYTES_MAX;
+    let is_fit =
+        |example: &ClassExample| !example.text.trim().is_empty() && example.text.len() <= TEXT_BYTES_MAX;
     match examples.iter().position(|example| !is_fit(example)) {
         Some(at) => Err(ExampleError::Text { number: at + 1 }),
         None => Ok(()),

@@ -13,7 +13,7 @@ struct Migration {
     sql: &'static str,
 }
 
-/// All steps, in order, numbered from 1.
+/// All steps, in order, numbered from 1 without a gap.
 const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "conversations", sql: include_str!("migrations/0001_conversations.sql") },
     Migration { number: 2, name: "knowledge", sql: include_str!("migrations/0002_knowledge.sql") },

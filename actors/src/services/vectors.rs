@@ -76,7 +76,7 @@ impl FrontHandle<VectorsService> {
         self.counted(VectorsRequest::Upsert(entries)).await
     }
 
-    /// Removes an entry in all its languages; tells how many versions that were.
+    /// Removes an entry in one language or in all; tells how many versions that were.
     ///
     /// # Errors
     /// As [`FrontHandle::call`].

@@ -1,5 +1,6 @@
 //! `tertulia knowledge import`.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -120,10 +121,12 @@ fn read_all(config: &Config, asked: &Import) -> Result<Vec<(String, Draft)>, Fai
 fn read_one(config: &Config, asked: &Import, file: &Path) -> Result<(String, Draft), Failure> {
     let format = asked.format.map_or_else(|| Format::of(file), Ok)?;
     let unreadable = |error| format!("cannot read it: {error}");
-    if std::fs::metadata(file).map_err(unreadable)?.len() > FILE_BYTES_MAX {
+    let mut bytes = vec![];
+    let read_from = std::fs::File::open(file).map_err(unreadable)?;
+    read_from.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(format!("it is larger than {FILE_BYTES_MAX} bytes: divide it").into());
     }
-    let bytes = std::fs::read(file).map_err(unreadable)?;
     let name = asked.name.clone().or_else(|| Some(file.file_name()?.to_string_lossy().into_owned()));
     let name = clean_name(&name.unwrap_or_default());
     if name.is_empty() {
@@ -141,7 +144,9 @@ fn read_one(config: &Config, asked: &Import, file: &Path) -> Result<(String, Dra
         },
         chunk_chars: asked.chunk_chars,
     };
-    Ok((name, read(&bytes, format, &reading)?))
+    let draft = read(&bytes, format, &reading)?;
+    draft.entries.iter().try_for_each(entries::check)?;
+    Ok((name, draft))
 }
 
 /// Sends entries in small calls, and removes what is gone only then; each call is one commit. What fails leaves what was

@@ -1,6 +1,6 @@
 //! A collection of a Chroma server as the knowledge base: searched by vectors, and changed where it is the one that is used.
 //!
-//! `api` speaks Chroma's HTTP interface, version 2, as a server of 1.0 and later serves it (`/openapi.json` of a running one;
+//! `api` speaks Chroma's HTTP interface, version 2, as a server of 1.5 and later serves it (`/openapi.json` of a running one;
 //! <https://docs.trychroma.com/reference/chroma-reference>); `wire` is what goes over the line; `record` says what an entry is as
 //! a record, and `vectors` puts it behind the port. The two client crates were not taken: each brings an HTTP client with limits
 //! of its own, which bounds neither a response nor its time, and more than a hundred crates, for six calls.

@@ -278,8 +278,9 @@ fn embed_page(embed: &mut Embed, page: &[&str]) -> Result<Vec<Option<Embedding>>
         let embedded = catch_unwind(AssertUnwindSafe(|| embed(asked)));
         embedded.unwrap_or_else(|_| Err(EmbedderError::Failed("the model panicked".into())))
     };
-    let is_away =
-        |error: &EmbedderError| matches!(error, EmbedderError::Unavailable(_) | EmbedderError::Throttled { .. });
+    let is_away = |error: &EmbedderError| {
+        matches!(error, EmbedderError::Unavailable(_) | EmbedderError::Throttled { .. })
+    };
     match ask(page) {
         Err(error) if !is_away(&error) => page
             .iter()
@@ -392,10 +393,10 @@ mod tests {
             if is_bad { Err(EmbedderError::Failed("bad".into())) } else { Ok(vec![vector(); texts.len()]) }
         });
         assert_eq!(embed_page(&mut picky, &["a", "bad", "b"]).unwrap(), [vector(), None, vector()]);
-        let mut away: Embed = Box::new(|_| Err(EmbedderError::Unavailable("no connection".into())));
-        assert!(embed_page(&mut away, &["a"]).is_err());
+        let away: fn(Vec<Embeddable>) -> _ = |_| Err(EmbedderError::Unavailable("no connection".into()));
+        assert!(embed_page(&mut (Box::new(away) as Embed), &["a"]).is_err());
         let folder = tempfile::tempdir().unwrap();
-        let mut school = School::of(parts(base(&folder).0, Some(Box::new(move || away))));
+        let mut school = School::of(parts(base(&folder).0, Some(Box::new(move || Box::new(away)))));
         assert_eq!(school.first().generation, None, "not all is known");
         assert_eq!(school.learn(None, || true).unwrap().unwrap().generation, None);
     }

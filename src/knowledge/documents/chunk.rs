@@ -132,8 +132,11 @@ fn packed(paragraphs: &[String], chars_max: usize) -> Vec<String> {
 fn pieces(sentence: &str, chars_max: usize) -> Vec<&str> {
     let mut pieces = vec![];
     let mut rest = sentence;
-    while length(rest.trim_end()) > chars_max {
-        let end = rest.char_indices().nth(chars_max).map_or(rest.len(), |(end, _)| end);
+    // What is left is never counted as a whole: it may be all of a file.
+    while let Some((end, _)) = rest.char_indices().nth(chars_max) {
+        if rest[end..].trim_end().is_empty() {
+            break;
+        }
         let words = rest.split_word_bound_indices().map(|(at, _)| at).take_while(|at| *at <= end);
         let cut = words.last().filter(|at| *at > 0).unwrap_or(end);
         pieces.push(&rest[..cut]);

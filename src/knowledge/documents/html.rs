@@ -182,7 +182,8 @@ impl Reader {
     fn flush(&mut self) {
         self.links.clear();
         let text = std::mem::take(&mut self.text);
-        if text.trim().is_empty() {
+        // The mark of an item that has nothing before what it holds.
+        if matches!(text.trim(), "" | "-") {
             // A heading may hold other elements, before its words.
             return;
         }

@@ -21,6 +21,7 @@ pub mod plan;
 mod question;
 mod table;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -191,10 +192,18 @@ fn entries(blocks: Vec<Block>, reading: &Reading) -> Vec<Entry> {
     let all: Vec<&str> = chunks.iter().map(|chunk| chunk.text.as_str()).collect();
     let tongue = Tongue::of(&all.join("\n"), reading);
     let mut ids = Ids::new(&reading.name);
+    let mut asked: HashMap<String, usize> = HashMap::new();
+    for question in chunks.iter().filter_map(|chunk| chunk.question.clone()) {
+        *asked.entry(question).or_default() += 1;
+    }
     let entry = |chunk: Chunk| {
         let id = ids.next(&chunk.path);
         let language = tongue.of_part(&[&chunk.text, chunk.path.last().map_or("", String::as_str)]);
         let (question, answer) = match chunk.question {
+            // Asked of several things: what is above it says of which.
+            Some(question) if asked[&question] > 1 && chunk.path.len() > 1 => {
+                (format!("{}: {question}", chunk.path[chunk.path.len() - 2]), chunk.text)
+            }
             Some(question) => (question, chunk.text),
             None => (String::new(), chunk.passage()),
         };

@@ -52,12 +52,14 @@ fn asks(text: &str) -> bool {
     (has_more && WORDS.contains(&first.as_str())) || BEGINNINGS.iter().any(|start| text.starts_with(start))
 }
 
-/// Without "3.", "2.1" or "4)" before it.
+/// Without "3.", "2.1" or "4)" before it. A bare number is a part of what is asked: "20 litre bottle: how much?"
 fn without_number(text: &str) -> &str {
     let is_part = |c: char| c.is_numeric() || matches!(c, '.' | ')' | '-');
     let rest = text.trim_start_matches(is_part);
     let number = &text[..text.len() - rest.len()];
-    let is_number = number.starts_with(char::is_numeric) && rest.starts_with(char::is_whitespace);
+    let is_marked = number.contains(['.', ')']);
+    let is_number =
+        is_marked && number.starts_with(char::is_numeric) && rest.starts_with(char::is_whitespace);
     if is_number { rest.trim_start() } else { text }
 }
 
@@ -93,6 +95,8 @@ mod tests {
             ("Opening hours", None),
             ("2024", None),
             ("24 hours a day", None),
+            ("20 litre bottle: how much?", Some("20 litre bottle: how much?")),
+            ("5 لتر بكم؟", Some("5 لتر بكم؟")),
             ("价格", None),
             ("من نحن", None),
             ("?", Some("?")),

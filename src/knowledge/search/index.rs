@@ -15,7 +15,7 @@ use super::fusion::fused;
 use super::memory::Memory;
 use super::query::{Query, read};
 use super::score::score;
-use crate::knowledge::entries::{KnowledgeError, count, get};
+use crate::knowledge::entries::{KnowledgeError, count, row_of};
 use crate::knowledge::text::stems::Stems;
 use crate::knowledge::vectors::VectorSpace;
 
@@ -135,11 +135,24 @@ impl Searcher {
         }
         let mut best = best_of_each(hits, search.language);
         best.truncate(limit);
-        let best: Vec<_> =
-            best.into_iter().map(|hit| in_language(conn, hit, search)).collect::<Result<_, _>>()?;
+        let mut shown = Vec::with_capacity(best.len());
+        for hit in best {
+            shown.push(self.in_language(conn, hit, search)?);
+        }
         transaction.commit()?;
-        self.memory.results.put(search, stretch, &best);
-        Ok(best)
+        self.memory.results.put(search, stretch, &shown);
+        Ok(shown)
+    }
+
+    /// The hit in the person's language, where the entry has a version in it that the search looks at.
+    fn in_language(&mut self, conn: &Connection, hit: Hit, search: &Search) -> rusqlite::Result<Hit> {
+        let Some(wanted) = search.language.filter(|wanted| *wanted != hit.entry.language) else {
+            return Ok(hit);
+        };
+        let Some(row) = row_of(conn, &hit.entry.id, wanted)? else { return Ok(hit) };
+        let version = self.memory.entry(conn, &self.stems, row)?;
+        let version = version.filter(|version| search.filter.admits_entry(&version.entry));
+        Ok(version.map_or(hit.clone(), |version| Hit::new(Arc::clone(&version.entry), hit.score)))
     }
 
     /// The rows that may be hits: the best by words, and the nearest in meaning.
@@ -199,17 +212,6 @@ pub(in crate::knowledge) fn best_of_each(mut hits: Vec<Hit>, language: Option<La
     let mut seen = BTreeSet::new();
     hits.retain(|hit| seen.insert(hit.entry.id.clone()));
     hits
-}
-
-/// The hit in the person's language, where the entry has a version in it that the search looks at.
-fn in_language(conn: &Connection, hit: Hit, search: &Search) -> Result<Hit, KnowledgeError> {
-    match search.language {
-        Some(wanted) if wanted != hit.entry.language => {
-            let version = get(conn, &hit.entry.id, wanted)?.filter(|entry| search.filter.admits_entry(entry));
-            Ok(version.map_or(hit.clone(), |version| Hit::new(version, hit.score)))
-        }
-        _ => Ok(hit),
-    }
 }
 
 #[cfg(test)]

@@ -96,17 +96,33 @@ impl Nearest {
         if vector.len() != self.dimensions || count == 0 {
             return vec![];
         }
-        let places: Vec<usize> = match self.rows.len() {
-            all @ 0..=COMPARED_AT_ONCE_MAX => (0..all).filter(|place| admits(self.rows[*place])).collect(),
-            _ => self.candidates(vector, count + RESCORED, admits),
+        let all = self.rows.len();
+        let mut wanted = count + RESCORED;
+        let mut best = loop {
+            let places: Vec<usize> = if all <= COMPARED_AT_ONCE_MAX {
+                (0..all).filter(|place| admits(self.rows[*place])).collect()
+            } else {
+                self.candidates(vector, wanted, &admits)
+            };
+            let is_all = places.len() < wanted || wanted >= all;
+            let best = self.nearest_of_each(places, vector);
+            // A row with many vectors may take up the places of others.
+            if best.len() >= count || is_all {
+                break best;
+            }
+            wanted *= 4;
         };
-        let cosine = |place| (self.rows[place], self.cosine_at(place, vector));
-        let mut best: Vec<(i64, f32)> = places.into_iter().map(cosine).collect();
-        // Of each row the nearest vector.
-        best.sort_unstable_by(|(row, one), (other_row, other)| row.cmp(other_row).then(other.total_cmp(one)));
-        best.dedup_by_key(|(row, _)| *row);
         best.sort_unstable_by(|(row, one), (other_row, other)| other.total_cmp(one).then(row.cmp(other_row)));
         best.truncate(count);
+        best
+    }
+
+    /// The rows at some places, each with the cosine of its nearest vector.
+    fn nearest_of_each(&self, places: Vec<usize>, vector: &[f32]) -> Vec<(i64, f32)> {
+        let cosine = |place| (self.rows[place], self.cosine_at(place, vector));
+        let mut best: Vec<(i64, f32)> = places.into_iter().map(cosine).collect();
+        best.sort_unstable_by(|(row, one), (other_row, other)| row.cmp(other_row).then(other.total_cmp(one)));
+        best.dedup_by_key(|(row, _)| *row);
         best
     }
 
@@ -271,5 +287,22 @@ mod tests {
                 assert_eq!(nearest.best(&asked, 1, |_| true)[0].0, i64::try_from(row).unwrap());
             }
         }
+    }
+    #[test]
+    fn an_entry_with_many_ways_leaves_room_for_others() {
+        let mut nearest = Nearest::default();
+        let asked = vector(1, 32);
+        for row in 0..2 {
+            let ways: Vec<f32> = (0..65).flat_map(|_| asked.clone()).collect();
+            nearest.put(row, &ways, 65);
+        }
+        for row in 2..302 {
+            nearest.put(row, &vector(row.unsigned_abs() + 10, 32), 1);
+        }
+        let best = nearest.best(&asked, 30, |_| true);
+        assert_eq!(best.len(), 30);
+        assert_eq!((best[0].0, best[1].0), (0, 1));
+        let alone = nearest.best(&asked, 30, |row| row < 2);
+        assert_eq!(alone.len(), 2);
     }
 }

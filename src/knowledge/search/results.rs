@@ -5,8 +5,11 @@ use std::collections::HashMap;
 use tertulia_actors::domain::{Embedding, Filter, Hit, Language};
 use tertulia_actors::ports::Search;
 
-/// Searches that are remembered at the most.
-const SEARCHES_MAX: usize = 1_024;
+/// Texts whose searches are remembered at the most.
+const TEXTS_MAX: usize = 1_024;
+
+/// Searches with more hits are not remembered: people who supervise make them, and hits may be long.
+const LIMIT_MAX: usize = 10;
 
 /// A longer question is not remembered, in bytes: it is not likely to come again.
 const TEXT_BYTES_MAX: usize = 512;
@@ -19,7 +22,7 @@ pub(super) struct Results {
 }
 
 /// Searches of one text that are remembered at the most: for several accounts, of several languages.
-const OF_A_TEXT_MAX: usize = 8;
+const OF_A_TEXT_MAX: usize = 4;
 
 /// One search and its hits.
 struct Remembered {
@@ -61,7 +64,7 @@ impl Results {
     }
 
     pub(super) fn put(&mut self, search: &Search, stretch: usize, hits: &[Hit]) {
-        if search.text.len() > TEXT_BYTES_MAX {
+        if search.text.len() > TEXT_BYTES_MAX || search.limit > LIMIT_MAX {
             return;
         }
         let Search { text, embedding, language, filter, limit } = search.clone();
@@ -77,7 +80,7 @@ impl Results {
     }
 
     fn insert(&mut self, text: String, all: Vec<Remembered>) {
-        if self.younger.len() >= SEARCHES_MAX / 2 {
+        if self.younger.len() >= TEXTS_MAX / 2 {
             self.older = std::mem::take(&mut self.younger);
         }
         self.younger.insert(text, all);
@@ -133,11 +136,11 @@ mod tests {
     fn what_is_asked_for_often_stays_and_their_number_is_bounded() {
         let mut results = Results::default();
         results.put(&search("often"), 0, &hits("often"));
-        for n in 0..10 * SEARCHES_MAX {
+        for n in 0..10 * TEXTS_MAX {
             results.put(&search(&n.to_string()), 0, &hits("once"));
             assert!(n % 100 > 0 || results.get(&search("often"), 0).is_some(), "{n}");
         }
-        assert!(results.younger.len() + results.older.len() <= SEARCHES_MAX + 1);
+        assert!(results.younger.len() + results.older.len() <= TEXTS_MAX + 1);
         assert_eq!(results.get(&search("0"), 0), None);
         for account in 0..100 {
             let filter = Filter { account: Some(account.to_string()), ..Filter::default() };

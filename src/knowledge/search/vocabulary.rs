@@ -203,7 +203,6 @@ fn languages(conn: &Connection) -> rusqlite::Result<Vec<Language>> {
     Ok(languages)
 }
 
-/// How many entries there are.
 /// How many entries there are, and in how many ways their questions are put.
 fn totals(conn: &Connection) -> rusqlite::Result<(u64, u64)> {
     let (entries, more): (i64, i64) = conn.query_row(

@@ -3,7 +3,7 @@
 use tertulia_actors::domain::{Entry, Filter, Timestamp};
 
 use super::*;
-use crate::knowledge::entries::{KNOWLEDGE_MIGRATION, KnowledgeError, import, load_sample_once};
+use crate::knowledge::entries::{KNOWLEDGE_MIGRATION, KnowledgeError, get, import, load_sample_once};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
