@@ -113,16 +113,18 @@ fn check_relations(config: &Config) -> Result<(), ConfigError> {
         ),
     ];
     relations.iter().try_for_each(Relation::check)?;
-    if config.classifier.backend == ClassifierBackend::Llm {
-        let left = turns.timeout_ms.saturating_sub(query.front.0.deadline_ms);
-        return Relation::below(
-            ("classifier.llm_timeout_ms", config.classifier.llm_timeout_ms),
-            ("turns.timeout_ms less query.front.deadline_ms", left),
-            "a turn asks the model for the class and then for an answer, and a slow model would count as a failure of the turn",
-        )
-        .check();
+    check_class_wait(config)
+}
+
+/// A turn asks the model for its class, and then for an answer.
+fn check_class_wait(config: &Config) -> Result<(), ConfigError> {
+    if config.classifier.backend != ClassifierBackend::Llm {
+        return Ok(());
     }
-    Ok(())
+    let left = config.turns.timeout_ms.saturating_sub(config.query.front.0.deadline_ms);
+    let wait = ("classifier.llm_timeout_ms", config.classifier.llm_timeout_ms);
+    let why = "a model that is slow with the class and with the answer would count as a failure of the turn";
+    Relation::below(wait, ("turns.timeout_ms less query.front.deadline_ms", left), why).check()
 }
 
 fn check_server(config: &Config) -> Result<(), ConfigError> {

@@ -112,6 +112,10 @@ fn bad_configuration_is_named_with_its_key_and_what_is_allowed() {
             &["channels.whatsapp.timeout_ms", "15000", "channels.front.deadline_ms"],
         ),
         ("[query.llm]\ntimeout_ms = 120000", &["query.llm.timeout_ms", "120000", "query.front.deadline_ms"]),
+        (
+            "[classifier]\nbackend = \"llm\"\nllm_timeout_ms = 30000\n[query.llm]\nbase_url = \"http://127.0.0.1:1/v1\"\nmodel = \"m\"",
+            &["classifier.llm_timeout_ms", "30000", "turns.timeout_ms less query.front.deadline_ms"],
+        ),
         ("[query.llm]\ntemperature = -1.0", &["query.llm.temperature", "-1", "0 to 2"]),
         ("[sweep]\nsweep_ms = 0", &["sweep.sweep_ms", "0", "10 to"]),
         ("[storage]\nretry_after_ms = 0", &["storage.retry_after_ms", "0", "10 to"]),

@@ -37,6 +37,14 @@ fn check(format: Format, name: &str, text: &str, expected: &[&str]) {
 fn markdown_becomes_questions_and_passages() {
     for (name, text, expected) in [
         (
+            "the same question of several things names them",
+            "# Large bottles\n\n## How much?\n\nTen.\n\n# Small bottles\n\n## How much?\n\nFive.\n",
+            &[
+                "large-bottles/how-much en [Large bottles: How much?] Ten.",
+                "small-bottles/how-much en [Small bottles: How much?] Five.",
+            ][..],
+        ),
+        (
             "a question is an entry, the rest passages below their headings",
             "# Delivery\n\nWe deliver daily.\nEven on *Friday*.\n\n## How do I order?\n\nWrite to us.\n\nWe answer.\n",
             &[
