@@ -157,7 +157,8 @@ fn decide(asked: &Decide, config: &Config) -> Result<ExitCode, Failure> {
     let mut meaning = Meaning::by(super::model(config)?);
     let classifier = ExampleClassifier::new(&config.pipeline.languages, &config.classifier.examples);
     let bar = bar(texts.len(), "texts");
-    let report = decide::run(base, &texts, &config.pipeline, (&classifier, &mut meaning), || bar.inc(1))?;
+    let by = (&classifier, &mut meaning);
+    let report = decide::run(base, &texts, &config.pipeline, by, knowledge::now(), || bar.inc(1))?;
     bar.finish_and_clear();
     show(&asked.figures, &report, &report.table())
 }

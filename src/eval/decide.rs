@@ -2,9 +2,9 @@
 
 use rusqlite::Connection;
 use serde::Serialize;
-use tertulia_actors::domain::{Class, Entry, Filter, Hit, Tick, Timestamp};
+use tertulia_actors::domain::{Class, Entry, Filter, Hit, Timestamp};
 use tertulia_actors::pipeline::decide::{self, Ask, Lookup, ask_texts, lookup};
-use tertulia_actors::ports::{Classification, Clock, Search};
+use tertulia_actors::ports::{Classification, Search};
 use tertulia_actors::settings::PipelineSettings;
 
 use super::measures::{Confusion, OfLabel, share};
@@ -13,7 +13,6 @@ use super::{EvalError, Meaning};
 use crate::knowledge::ExampleClassifier;
 use crate::knowledge::classify::labels::Example;
 use crate::knowledge::entries::{KNOWLEDGE_MIGRATION, import};
-use crate::system::SystemClock;
 
 /// The decisions, as labels name them.
 pub const DECISIONS: [&str; 3] = ["reply", "skip", "continue"];
@@ -65,7 +64,7 @@ pub enum Base<'a> {
     Entries(&'a [Entry]),
 }
 
-/// Decides about each text as the server does, a line of it a message; `done` is told of each.
+/// Decides about each text as the server does at the time `now`, a line of it a message; `done` is told of each.
 ///
 /// # Errors
 /// A label is no decision, an entry is not acceptable, or the knowledge base cannot be read.
@@ -74,6 +73,7 @@ pub fn run(
     texts: &[Example],
     settings: &PipelineSettings,
     (classifier, meaning): (&ExampleClassifier, &mut Meaning),
+    now: Timestamp,
     mut done: impl FnMut(),
 ) -> Result<Report, EvalError> {
     if let Some(stranger) = texts.iter().find(|text| !DECISIONS.contains(&text.label.as_str())) {
@@ -90,7 +90,6 @@ pub fn run(
             conn
         }
     };
-    let now = SystemClock::anchored_behind(Tick(0)).now();
     let mut searcher = meaning.searcher();
     let mut judged = Vec::with_capacity(texts.len());
     for text in texts {
@@ -195,6 +194,7 @@ mod tests {
             texts,
             &PipelineSettings::default(),
             (&classifier, &mut Meaning::default()),
+            Timestamp(0),
             || {},
         )
     }
