@@ -238,11 +238,11 @@ async fn vectors(
     if section.backend == VectorsBackend::Chroma {
         return vectors_elsewhere(config, services, model).await;
     }
-    let (path, space) = (config.storage.path.clone(), space(config, model));
+    let (path, space, exact_max) = (config.storage.path.clone(), space(config, model), section.exact_max);
     let crew = Crew::of(section.threads);
     let make = move |keeper: &Rc<Keeper>, limits: &SupervisionSettings| {
         let (path, space) = (path.clone(), space.clone());
-        let make = move || SqliteVectors::new(&path, space.clone());
+        let make = move || SqliteVectors::new(&path, space.clone()).exact_max(exact_max);
         VectorsService(Engine::Threads(Threads::start(keeper, limits, &crew, make)))
     };
     services.front("services/vectors".into(), section.front_settings(), make).await

@@ -244,6 +244,9 @@ pub struct VectorsSection {
     pub backend: VectorsBackend,
     /// Threads that search.
     pub threads: usize,
+    /// Vectors that are compared one by one at the most. Beyond, a build with the feature `usearch` finds most of the nearest by a
+    /// graph.
+    pub exact_max: usize,
     /// The service's front.
     pub front: ThreadsFront,
     /// A collection of a Chroma server.
@@ -255,6 +258,7 @@ impl Default for VectorsSection {
         Self {
             backend: VectorsBackend::default(),
             threads: 1,
+            exact_max: 200_000,
             front: ThreadsFront::default(),
             chroma: ChromaSettings::default(),
         }

@@ -165,6 +165,7 @@ pub(super) const RANGES: &[Range] = &[
     because("embedding.front.queue_max", 0, MANY, "0 lets no call wait"),
     whole("embedding.front.deadline_ms", 1, DAY_MS),
     whole("vectors.threads", 1, 64),
+    because("vectors.exact_max", 0, 100 * MANY, "0 compares none one by one"),
     because("vectors.front.queue_max", 0, MANY, "0 lets no call wait"),
     whole("vectors.front.deadline_ms", 1, DAY_MS),
     whole("vectors.chroma.in_flight_max", 1, 1_024),

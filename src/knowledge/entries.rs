@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::search::score::{indexed, sides};
 use super::text::stems::{INDEX_VERSION, Stems, Term};
 
-/// The tables of the knowledge base; seven of the store's numbered migrations.
+/// The tables of the knowledge base; eight of the store's numbered migrations.
 pub const KNOWLEDGE_MIGRATION: &str = concat!(
     include_str!("../store/migrations/0002_knowledge.sql"),
     include_str!("../store/migrations/0005_knowledge_state.sql"),
@@ -18,7 +18,8 @@ pub const KNOWLEDGE_MIGRATION: &str = concat!(
     include_str!("../store/migrations/0010_knowledge_words.sql"),
     include_str!("../store/migrations/0011_knowledge_vectors.sql"),
     include_str!("../store/migrations/0012_knowledge_audience.sql"),
-    include_str!("../store/migrations/0013_knowledge_history.sql")
+    include_str!("../store/migrations/0013_knowledge_history.sql"),
+    include_str!("../store/migrations/0015_knowledge_changes.sql")
 );
 
 /// The sample: a shop that delivers water, in English and Arabic, made up for this project. JSON Lines.
@@ -212,6 +213,13 @@ pub fn reindex(conn: &Connection) -> Result<usize, KnowledgeError> {
         conn.execute(
             "UPDATE knowledge_state SET index_version = ?1, generation = generation + 1",
             [INDEX_VERSION],
+        )?;
+        // A search that follows the changes reads all of them again.
+        conn.execute(
+            "INSERT INTO knowledge_changes (entry, generation)
+             SELECT knowledge.rowid, generation FROM knowledge, knowledge_state WHERE true
+             ON CONFLICT (entry) DO UPDATE SET generation = excluded.generation",
+            [],
         )?;
         Ok(indexed)
     })

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use rusqlite::Connection;
-use tertulia_actors::domain::{Audience, Filter, Language, Timestamp};
+use tertulia_actors::domain::{Audience, Filter, Timestamp};
 
+use super::inverted::Inverted;
 use crate::knowledge::entries::names;
 
 /// What an entry is about, whom it is for and when it holds.
@@ -21,8 +22,6 @@ pub(super) struct Audiences {
     some: HashMap<i64, Meant>,
     /// The times at which an entry begins to hold or ceases to, in order.
     boundaries: Vec<Timestamp>,
-    /// The languages of all rows; read when a search first asks for one.
-    languages: Option<HashMap<i64, Language>>,
 }
 
 impl Audiences {
@@ -42,7 +41,7 @@ impl Audiences {
         let mut boundaries: Vec<_> =
             some.values().flat_map(|meant| [meant.valid_from, meant.valid_until]).flatten().collect();
         boundaries.sort_unstable();
-        Ok(Self { some, boundaries, languages: None })
+        Ok(Self { some, boundaries })
     }
 
     /// A number of the stretch of time in which the same entries hold as at a time; one of its own without a time.
@@ -51,36 +50,23 @@ impl Audiences {
     }
 
     /// Which rows a search looks at; none where it looks at all.
-    pub(super) fn admitted<'a>(
-        &'a mut self,
-        conn: &Connection,
-        filter: &'a Filter,
-    ) -> rusqlite::Result<Option<Admitted<'a>>> {
-        let languages = match filter.language {
-            Some(language) => {
-                let languages = match &mut self.languages {
-                    Some(languages) => languages,
-                    none => none.insert(languages(conn)?),
-                };
-                Some((&*languages, language))
-            }
-            None => None,
-        };
-        let is_for_all = self.some.is_empty() && filter.tags.is_empty() && languages.is_none();
-        Ok((!is_for_all).then_some(Admitted { some: &self.some, languages, filter }))
+    pub(super) fn admitted<'a>(&'a self, inverted: &'a Inverted, filter: &'a Filter) -> Option<Admitted<'a>> {
+        let is_for_all = self.some.is_empty() && filter.tags.is_empty() && filter.language.is_none();
+        (!is_for_all).then_some(Admitted { some: &self.some, inverted, filter })
     }
 }
 
 /// The rows that a search looks at.
 pub(super) struct Admitted<'a> {
     some: &'a HashMap<i64, Meant>,
-    languages: Option<(&'a HashMap<i64, Language>, Language)>,
+    inverted: &'a Inverted,
     filter: &'a Filter,
 }
 
 impl Admitted<'_> {
     pub(super) fn has(&self, row: i64) -> bool {
-        let speaks = self.languages.is_none_or(|(of, language)| of.get(&row) == Some(&language));
+        let speaks =
+            self.filter.language.is_none_or(|language| self.inverted.language(row) == Some(language));
         let audience = match self.some.get(&row) {
             Some(Meant { tags, accounts, valid_from, valid_until }) => {
                 Audience { tags, accounts, valid_from: *valid_from, valid_until: *valid_until }
@@ -89,16 +75,4 @@ impl Admitted<'_> {
         };
         speaks && self.filter.admits(audience)
     }
-}
-
-fn languages(conn: &Connection) -> rusqlite::Result<HashMap<i64, Language>> {
-    let mut select = conn.prepare_cached("SELECT rowid, language FROM knowledge")?;
-    let mut rows = select.query([])?;
-    let mut languages = HashMap::new();
-    while let Some(row) = rows.next()? {
-        if let Ok(language) = row.get_ref(1)?.as_str()?.parse() {
-            languages.insert(row.get(0)?, language);
-        }
-    }
-    Ok(languages)
 }

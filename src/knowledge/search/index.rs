@@ -1,12 +1,11 @@
-//! Search in the knowledge base: SQLite's full-text index and the vectors find candidates, the score orders them.
+//! Search in the knowledge base: the inverted index and the vectors find candidates, the score orders them.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags};
 use tertulia_actors::domain::{Hit, Language};
 use tertulia_actors::failpoint;
 use tertulia_actors::ports::{Compute, Search, VectorsError, VectorsRequest, VectorsResponse};
@@ -19,7 +18,7 @@ use crate::knowledge::entries::{KnowledgeError, count, row_of};
 use crate::knowledge::text::stems::Stems;
 use crate::knowledge::vectors::VectorSpace;
 
-/// Candidates that the full-text index gives at the least; its order is not the score's.
+/// Candidates that are found by words at the least; their order is not the score's.
 const CANDIDATES_MIN: usize = 30;
 /// Candidates for each hit that is asked for: its versions in several languages fall together.
 pub(in crate::knowledge) const CANDIDATES_PER_HIT: usize = 4;
@@ -28,11 +27,11 @@ pub const HITS_MAX: usize = 50;
 /// How long a connection waits for a lock.
 const LOCK_WAIT: Duration = Duration::from_secs(1);
 
-/// Finds entries by the stems of question and answer, with BM25 in SQLite's FTS5, then scores them from 0 to 1.
+/// Finds entries by the stems of question and answer, with BM25, and by their vectors, then scores them from 0 to 1.
 ///
 /// Reads on a connection of its own that cannot write, opened by the first search and again after one that failed. What it
-/// reads is what was committed before the search began; what it remembers of earlier searches holds until the entries
-/// change.
+/// reads is what was committed before the search began. The first search reads SQLite's full-text index into memory; later ones
+/// follow the changes of the entries.
 pub struct SqliteVectors {
     path: PathBuf,
     conn: Option<Connection>,
@@ -46,14 +45,20 @@ impl SqliteVectors {
         Self { path: path.into(), conn: None, searcher: Searcher::new(space) }
     }
 
+    /// Compares no more vectors one by one than this, in a build with the feature `usearch`: beyond, a graph of them finds most of
+    /// the nearest.
+    #[must_use]
+    pub const fn exact_max(mut self, exact_max: usize) -> Self {
+        self.searcher.memory.nearest.limit(exact_max);
+        self
+    }
+
     fn connect(&self) -> rusqlite::Result<Connection> {
         // Not read-only: a reader of a database in WAL mode may have to create its shared memory file.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let conn = Connection::open_with_flags(&self.path, flags)?;
         conn.busy_timeout(LOCK_WAIT)?;
         conn.pragma_update(None, "query_only", true)?;
-        // The full-text index compares ranges by statements of its own, which would be planned anew each time.
-        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         Ok(conn)
     }
 
@@ -124,16 +129,9 @@ impl Searcher {
         if let Some(hits) = self.memory.results.get(search, stretch) {
             return Ok(hits);
         }
-        let query = read(conn, &self.stems, &mut self.memory.vocabulary, search)?;
-        let rows = self.candidates(conn, search, &query)?;
-        let mut hits = Vec::with_capacity(rows.len());
-        for row in rows {
-            let Some(known) = self.memory.entry(conn, &self.stems, row)? else { continue };
-            let words = score(&self.memory.vocabulary, &query.asked, &known.stored);
-            let cosine = self.memory.cosine(row, search.embedding.as_deref());
-            hits.push(Hit::new(Arc::clone(&known.entry), fused(words, cosine)));
-        }
-        let mut best = best_of_each(hits, search.language);
+        let query = read(conn, &self.stems, &mut self.memory.inverted.vocabulary, search)?;
+        let candidates = self.candidates(search, &query);
+        let mut best = best_of_each(self.scored(conn, search, &query, candidates)?, search.language);
         best.truncate(limit);
         let mut shown = Vec::with_capacity(best.len());
         for hit in best {
@@ -142,6 +140,32 @@ impl Searcher {
         transaction.commit()?;
         self.memory.results.put(search, stretch, &shown);
         Ok(shown)
+    }
+
+    /// Scores candidates, the most promising first, until no other one can be among the best.
+    fn scored(
+        &mut self,
+        conn: &Connection,
+        search: &Search,
+        query: &Query,
+        candidates: Vec<Candidate>,
+    ) -> rusqlite::Result<Vec<Hit>> {
+        // An entry is found in each of its languages at the most.
+        let enough = search.limit.min(HITS_MAX) * self.memory.inverted.vocabulary.languages().max(1);
+        let mut hits = Vec::with_capacity(candidates.len());
+        // Of the hits, the highest first.
+        let mut scores: Vec<f32> = vec![];
+        for Candidate { row, cosine, promise } in candidates {
+            if scores.get(enough - 1).is_some_and(|least| *least > promise) {
+                break;
+            }
+            let Some(known) = self.memory.entry(conn, &self.stems, row)? else { continue };
+            let words = score(&self.memory.inverted.vocabulary, &query.asked, &known.stored);
+            let score = fused(words, cosine);
+            scores.insert(scores.partition_point(|higher| *higher >= score), score);
+            hits.push(Hit::new(Arc::clone(&known.entry), score));
+        }
+        Ok(hits)
     }
 
     /// The hit in the person's language, where the entry has a version in it that the search looks at.
@@ -155,48 +179,39 @@ impl Searcher {
         Ok(version.map_or(hit.clone(), |version| Hit::new(Arc::clone(&version.entry), hit.score)))
     }
 
-    /// The rows that may be hits: the best by words, and the nearest in meaning.
-    fn candidates(
-        &mut self,
-        conn: &Connection,
-        search: &Search,
-        query: &Query,
-    ) -> rusqlite::Result<Vec<i64>> {
+    /// What may be a hit: the best by words, and the nearest in meaning; the most promising first.
+    fn candidates(&mut self, search: &Search, query: &Query) -> Vec<Candidate> {
         let count = (search.limit.min(HITS_MAX) * CANDIDATES_PER_HIT).max(CANDIDATES_MIN);
-        let Memory { audiences, nearest, .. } = &mut self.memory;
-        let admitted = audiences.admitted(conn, &search.filter)?;
+        let memory = &mut self.memory;
+        let Memory { inverted, scores, audiences, nearest, .. } = &mut *memory;
+        let admitted = audiences.admitted(inverted, &search.filter);
         let admits = |row| admitted.as_ref().is_none_or(|admitted| admitted.has(row));
-        let is_for_all = admitted.is_none();
         // Among those that are admitted, none may have a telling term.
-        let full_text = if is_for_all { &query.telling } else { &query.full_text };
-        let mut rows = by_words(conn, full_text, (count, is_for_all), admits)?;
+        let telling = if admitted.is_none() { query.ranked.telling } else { query.ranked.stems.len() };
+        let mut rows = inverted.best(&query.ranked.stems, (telling, count), scores, admits);
         if let Some(meaning) = &search.embedding {
             rows.extend(nearest.best(meaning, count, admits).into_iter().map(|(row, _)| row));
         }
         rows.sort_unstable();
         rows.dedup();
-        Ok(rows)
+        let asked = query.asked.stems();
+        let candidate = |row| {
+            let cosine = memory.cosine(row, search.embedding.as_deref());
+            let words = if memory.inverted.has_any(row, &asked) { 1.0 } else { 0.0 };
+            Candidate { row, cosine, promise: fused(words, cosine) }
+        };
+        let mut candidates: Vec<_> = rows.into_iter().map(candidate).collect();
+        candidates.sort_by(|one, other| other.promise.total_cmp(&one.promise));
+        candidates
     }
 }
 
-/// The admitted rows of the entries that BM25 finds the best, their question weighted above their answer. Not scored yet.
-fn by_words(
-    conn: &Connection,
-    query: &str,
-    (count, is_for_all): (usize, bool),
-    admits: impl Fn(i64) -> bool,
-) -> rusqlite::Result<Vec<i64>> {
-    if query.is_empty() {
-        return Ok(vec![]);
-    }
-    // Where some are not admitted, all that are found have to be looked at, which costs more; -1: no limit.
-    let limit = if is_for_all { i64::try_from(count).unwrap_or(i64::MAX) } else { -1 };
-    let mut select = conn.prepare_cached(
-        "SELECT rowid FROM knowledge_text WHERE knowledge_text MATCH ?1 AND rank MATCH 'bm25(4.0, 1.0)' \
-         ORDER BY rank LIMIT ?2",
-    )?;
-    let rows = select.query_map(params![query, limit], |row| row.get(0))?;
-    rows.filter(|row| row.as_ref().map_or(true, |row| admits(*row))).take(count).collect()
+/// A row that may be a hit.
+struct Candidate {
+    row: i64,
+    cosine: Option<f32>,
+    /// What it is worth at the most.
+    promise: f32,
 }
 
 /// The best version of each entry, best first; of equal ones that in the person's language.

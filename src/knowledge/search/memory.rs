@@ -1,25 +1,28 @@
-//! What a search remembers of the knowledge base from one time to the next: its vocabulary, and the entries it has found, read
-//! into stems, and for whom each entry is, which hold for one generation of the entries and are forgotten when that has passed; and the vectors of the
-//! entries, of which only what changed is read again.
+//! What a search remembers of the knowledge base from one time to the next: the inverted index, the entries that it has found, read
+//! into stems, and the vectors, of all of which only what changed is read again; for whom each entry is, and what was found lately,
+//! which hold until something changes.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use tertulia_actors::domain::Entry;
 
 use super::audiences::Audiences;
 use super::fusion::beyond;
+use super::inverted::{Indexed, Inverted, Loading};
 use super::nearest::Nearest;
 use super::results::Results;
 use super::score::Stored;
-use super::vocabulary::Vocabulary;
 use crate::knowledge::entries::entry;
 use crate::knowledge::text::stems::Stems;
 use crate::knowledge::vectors::{self, VectorSpace};
 
 /// Entries that are remembered at the most, some 2 KiB each; the whole base of most businesses.
 const ENTRIES_MAX: usize = 16_384;
+
+/// Entries that changed and are read one by one, beside a quarter of all. The index is read anew where more did.
+const CHANGES_MAX: usize = 1_000;
 
 /// An entry as a search needs it.
 pub(super) struct Known {
@@ -31,7 +34,9 @@ pub(super) struct Known {
 #[derive(Default)]
 pub(super) struct Memory {
     generation: Option<i64>,
-    pub(super) vocabulary: Vocabulary,
+    pub(super) inverted: Inverted,
+    /// Room that a search ranks entries in.
+    pub(super) scores: Vec<f32>,
     entries: HashMap<i64, Arc<Known>>,
     pub(super) results: Results,
     pub(super) audiences: Audiences,
@@ -54,17 +59,16 @@ impl Memory {
         Some(beyond(cosine, self.space.as_ref()?.unrelated))
     }
 
-    /// Forgets what no longer holds. To be called in the transaction of the search.
+    /// Reads what has changed, and forgets what no longer holds. To be called in the transaction of the search.
     pub(super) fn refresh(&mut self, conn: &Connection, stems: &Stems) -> rusqlite::Result<()> {
         let (generation, vectors, removed): (i64, i64, i64) = conn
             .prepare_cached("SELECT generation, vectors, vectors_removed FROM knowledge_state")?
             .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         if self.generation != Some(generation) {
-            // Not of this generation before all of it was read.
-            self.generation = None;
-            self.entries.clear();
+            // Of none before all of it was read.
+            let since = self.generation.take();
             self.results.clear();
-            self.vocabulary = Vocabulary::read(conn, stems)?;
+            self.read_entries(conn, stems, since)?;
             self.audiences = Audiences::read(conn)?;
             self.generation = Some(generation);
         }
@@ -79,6 +83,28 @@ impl Memory {
             read_changes(conn, model, self.vectors_read, &mut self.nearest)?;
             self.vectors_read = vectors;
         }
+        self.nearest.refresh();
+        Ok(())
+    }
+
+    /// Brings the inverted index to what the database says now.
+    fn read_entries(&mut self, conn: &Connection, stems: &Stems, since: Option<i64>) -> rusqlite::Result<()> {
+        let few = CHANGES_MAX + self.inverted.len() / 4;
+        let changed = since.map(|since| changed(conn, since, few + 1)).transpose()?;
+        let Some(changed) = changed.filter(|changed| changed.len() <= few) else {
+            self.entries.clear();
+            self.inverted = inverted(conn, stems)?;
+            return Ok(());
+        };
+        let mut select = conn.prepare_cached("SELECT * FROM knowledge WHERE rowid = ?1")?;
+        for row in changed {
+            self.entries.remove(&row);
+            match select.query_row([row], entry).optional()? {
+                Some(entry) => self.inverted.put(stems, row, &entry),
+                None => self.inverted.remove(row),
+            }
+        }
+        self.inverted.settle();
         Ok(())
     }
 
@@ -96,7 +122,7 @@ impl Memory {
         let mut rows = select.query(params![row])?;
         let Some(found) = rows.next()? else { return Ok(None) };
         let entry = entry(found)?;
-        let stored = Stored::new(stems, &self.vocabulary, &entry);
+        let stored = Stored::new(stems, &self.inverted.vocabulary, &entry);
         let known = Arc::new(Known { entry: Arc::new(entry), stored });
         if self.entries.len() >= ENTRIES_MAX {
             self.entries.clear();
@@ -104,6 +130,35 @@ impl Memory {
         self.entries.insert(row, Arc::clone(&known));
         Ok(Some(known))
     }
+}
+
+/// The first entries that were added, changed or removed since a generation.
+fn changed(conn: &Connection, since: i64, limit: usize) -> rusqlite::Result<Vec<i64>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut select = conn.prepare_cached(
+        "SELECT entry FROM knowledge_changes WHERE generation > ?1 ORDER BY generation LIMIT ?2",
+    )?;
+    select.query_map([since, limit], |row| row.get(0))?.collect()
+}
+
+/// The full-text index of the database. Stems come in order, so that the same entries are given the same places, and scores to the
+/// last bit, in every process that reads it.
+pub(super) fn inverted(conn: &Connection, stems: &Stems) -> rusqlite::Result<Inverted> {
+    let mut select = conn.prepare(
+        "SELECT rowid, language, iif(question = '' AND phrasings = '[]', 1, json_array_length(phrasings) + (question <> ''))
+         FROM knowledge ORDER BY rowid",
+    )?;
+    let entries = select.query_map([], |row| {
+        let language = row.get_ref(1)?.as_str()?.parse().ok();
+        Ok(Indexed::new(row.get(0)?, language, row.get::<_, i64>(2)?.unsigned_abs()))
+    })?;
+    let mut loading = Loading::new(stems, entries.collect::<Result<_, _>>()?);
+    let mut select = conn.prepare("SELECT term, doc, col = 'question' FROM knowledge_places")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        loading.add(row.get_ref(0)?.as_str()?, row.get(1)?, row.get(2)?);
+    }
+    Ok(loading.done())
 }
 
 /// Forgets the vectors that the database has no more.

@@ -1,11 +1,14 @@
-//! Search in the knowledge base. `query` reads what is asked, `index` asks SQLite's full-text index and `nearest` for candidates
-//! and orders them by the `score` of their words and the cosine of their meaning, which `fusion` puts together; `vocabulary` says
-//! how telling each stem is and what a misspelt word means; `memory` keeps what was read until the entries change. `results` keeps what was found; `audiences` says
-//! which entries a search looks at; `whole` is the arithmetic of `nearest`.
+//! Search in the knowledge base. `query` reads what is asked, `index` asks `inverted` and `nearest` for candidates and orders them
+//! by the `score` of their words and the cosine of their meaning, which `fusion` puts together; `vocabulary` says how telling each
+//! stem is and what a misspelt word means; `memory` reads all of it from the database and follows what changes there. `results`
+//! keeps what was found; `audiences` says which entries a search looks at; `whole` is the arithmetic of `nearest`, and `graph` finds the nearest of very many.
 
 mod audiences;
 pub(super) mod fusion;
+#[cfg(feature = "usearch")]
+mod graph;
 pub mod index;
+mod inverted;
 mod memory;
 pub(in crate::knowledge) mod nearest;
 mod query;

@@ -1,15 +1,18 @@
-//! The vectors of entries in memory, and the nearest of them: an exact scan.
+//! The vectors of entries in memory, and the nearest of them: an exact scan, or a graph where there are very many.
 //!
-//! All vectors are compared in whole numbers of eight bits first, of which a processor reads four times as many, and the best of
+//! All vectors are compared in whole numbers of four bits first, of which a processor reads eight times as many, and the best of
 //! them again as they are. Few vectors are compared as they are at once.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
 
+#[cfg(feature = "usearch")]
+use super::graph::Graph;
 use super::whole::{Whole, scan};
 
 /// Candidates of the first comparison that are compared again, beside those that are asked for.
-const RESCORED: usize = 40;
+const RESCORED: usize = 64;
 
 /// Up to so many vectors the first comparison saves nothing.
 const COMPARED_AT_ONCE_MAX: usize = 256;
@@ -23,11 +26,47 @@ pub(in crate::knowledge) struct Nearest {
     rows: Vec<i64>,
     /// Where the vectors of each row are.
     places: HashMap<i64, Vec<usize>>,
-    exact: Vec<f32>,
+    exact: Vec<Arc<[f32]>>,
     whole: Whole,
+    /// How many vectors are compared one by one at the most; none where all are.
+    exact_max: Option<usize>,
+    #[cfg(feature = "usearch")]
+    graph: Graph,
+    /// It was said that there are more than that.
+    #[cfg(not(feature = "usearch"))]
+    is_told: bool,
 }
 
 impl Nearest {
+    /// Compares no more vectors one by one than this, in a build with the feature `usearch`.
+    pub(super) const fn limit(&mut self, exact_max: usize) {
+        self.exact_max = Some(exact_max);
+    }
+
+    /// Has a graph made where there are too many vectors to be compared one by one. To be called before searches.
+    #[cfg(feature = "usearch")]
+    pub(super) fn refresh(&mut self) {
+        let Self { rows, exact, exact_max, graph, .. } = self;
+        if exact_max.is_some_and(|max| rows.len() > max) {
+            graph.refresh(rows.len(), || rows.iter().copied().zip(exact.iter().cloned()).collect());
+        } else if graph.is_begun() {
+            *graph = Graph::default();
+        }
+    }
+
+    /// Says once that there are more vectors than should be compared one by one.
+    #[cfg(not(feature = "usearch"))]
+    pub(super) fn refresh(&mut self) {
+        let all = self.rows.len();
+        if let Some(max) = self.exact_max.filter(|max| all > *max && !self.is_told) {
+            tracing::warn!(
+                vectors = all,
+                "more than vectors.exact_max ({max}): all are compared, since this build has no feature usearch"
+            );
+            self.is_told = true;
+        }
+    }
+
     /// Adds the vectors of a row, `ways` of the same length one behind the other, or replaces them; false where they have other
     /// dimensions than those that are there, and the row has none then.
     pub(in crate::knowledge) fn put(&mut self, row: i64, vectors: &[f32], ways: usize) -> bool {
@@ -43,7 +82,7 @@ impl Nearest {
         for vector in vectors.chunks_exact(dimensions) {
             self.places.entry(row).or_default().push(self.rows.len());
             self.rows.push(row);
-            self.exact.extend_from_slice(vector);
+            self.exact.push(vector.into());
             self.whole.push(vector);
         }
         true
@@ -51,6 +90,8 @@ impl Nearest {
 
     /// Removes the vectors of a row; the last ones take their places.
     pub(super) fn remove(&mut self, row: i64) {
+        #[cfg(feature = "usearch")]
+        self.graph.changed(row);
         let mut places = self.places.remove(&row).unwrap_or_default();
         // From the last one on, so that none of them is moved.
         places.sort_unstable_by_key(|place| Reverse(*place));
@@ -65,10 +106,8 @@ impl Nearest {
         if let Some(moved) = self.rows.get(place) {
             let places = self.places.get_mut(moved).into_iter().flatten();
             places.filter(|at| **at == last).for_each(|at| *at = place);
-            let (from, to) = (last * self.dimensions, place * self.dimensions);
-            self.exact.copy_within(from..from + self.dimensions, to);
         }
-        self.exact.truncate(last * self.dimensions);
+        self.exact.swap_remove(place);
         self.whole.swap_remove(place);
     }
 
@@ -96,9 +135,39 @@ impl Nearest {
         if vector.len() != self.dimensions || count == 0 {
             return vec![];
         }
+        let by_graph = self.of_graph(vector, count, &admits);
+        let mut best = by_graph.unwrap_or_else(|| self.of_scan(vector, count, &admits));
+        best.sort_unstable_by(|(row, one), (other_row, other)| other.total_cmp(one).then(row.cmp(other_row)));
+        best.truncate(count);
+        best
+    }
+
+    /// The best that the graph knows of, in no order; none where there is none, or where it finds too few.
+    #[cfg(feature = "usearch")]
+    fn of_graph(
+        &self,
+        vector: &[f32],
+        count: usize,
+        admits: impl Fn(i64) -> bool,
+    ) -> Option<Vec<(i64, f32)>> {
+        let rows = self.graph.candidates(vector, count + RESCORED, admits)?;
+        let best: Vec<_> =
+            rows.into_iter().filter_map(|row| Some((row, self.cosine(row, vector)?))).collect();
+        // It may not come to what is admitted where that is little.
+        (best.len() >= count).then_some(best)
+    }
+
+    #[cfg(not(feature = "usearch"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as in a build with graphs")]
+    fn of_graph(&self, _: &[f32], _: usize, _: impl Fn(i64) -> bool) -> Option<Vec<(i64, f32)>> {
+        None
+    }
+
+    /// The best of all, and some more, in no order.
+    fn of_scan(&self, vector: &[f32], count: usize, admits: impl Fn(i64) -> bool) -> Vec<(i64, f32)> {
         let all = self.rows.len();
         let mut wanted = count + RESCORED;
-        let mut best = loop {
+        loop {
             let places: Vec<usize> = if all <= COMPARED_AT_ONCE_MAX {
                 (0..all).filter(|place| admits(self.rows[*place])).collect()
             } else {
@@ -108,13 +177,10 @@ impl Nearest {
             let best = self.nearest_of_each(places, vector);
             // A row with many vectors may take up the places of others.
             if best.len() >= count || is_all {
-                break best;
+                return best;
             }
             wanted *= 4;
-        };
-        best.sort_unstable_by(|(row, one), (other_row, other)| other.total_cmp(one).then(row.cmp(other_row)));
-        best.truncate(count);
-        best
+        }
     }
 
     /// The rows at some places, each with the cosine of its nearest vector.
@@ -126,46 +192,42 @@ impl Nearest {
         best
     }
 
-    /// The admitted places that seem the nearest in whole numbers.
+    /// The admitted places that seem the nearest in whole numbers, `count` of them if there are as many.
     fn candidates(&self, vector: &[f32], count: usize, admits: impl Fn(i64) -> bool) -> Vec<usize> {
-        // The worst of the best on top. What whole numbers give is no NaN, so that bits order it.
-        let mut best: BinaryHeap<Reverse<(OrderedScore, usize)>> = BinaryHeap::with_capacity(count + 1);
+        let mut best: Vec<(f32, usize)> = Vec::with_capacity(2 * count);
+        // What is no higher is not among them.
         let mut least = f32::NEG_INFINITY;
         scan(&self.whole, vector, |start, scores| {
             for (place, score) in (start..).zip(scores) {
                 if *score > least && admits(self.rows[place]) {
-                    best.push(Reverse((OrderedScore(*score), place)));
-                    if best.len() > count {
-                        best.pop();
-                        least = best.peek().map_or(least, |Reverse((OrderedScore(score), _))| *score);
+                    best.push((*score, place));
+                    if best.len() == 2 * count {
+                        least = keep_highest(&mut best, count);
                     }
                 }
             }
         });
-        best.into_iter().map(|Reverse((_, place))| place).collect()
+        keep_highest(&mut best, count);
+        best.into_iter().map(|(_, place)| place).collect()
     }
 
     fn cosine_at(&self, place: usize, vector: &[f32]) -> f32 {
-        dot(&self.exact[place * self.dimensions..][..self.dimensions], vector)
+        dot(&self.exact[place], vector)
     }
 }
 
-/// A score that can be ordered.
-#[derive(Clone, Copy, PartialEq)]
-struct OrderedScore(f32);
-
-impl Eq for OrderedScore {}
-
-impl PartialOrd for OrderedScore {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
+/// Keeps the highest scores, at least one, and tells the lowest of them; that of the first ones where they are equal.
+fn keep_highest(scored: &mut Vec<(f32, usize)>, count: usize) -> f32 {
+    if scored.len() <= count {
+        return f32::NEG_INFINITY;
     }
-}
-
-impl Ord for OrderedScore {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
-    }
+    let (_, (least, _), _) = scored
+        .select_nth_unstable_by(count - 1, |(one, place), (other, other_place)| {
+            other.total_cmp(one).then(place.cmp(other_place))
+        });
+    let least = *least;
+    scored.truncate(count);
+    least
 }
 
 /// The cosine of two vectors of unit length, in sixteen sums that a processor adds to at the same time.
@@ -183,126 +245,5 @@ pub(in crate::knowledge) fn dot(one: &[f32], other: &[f32]) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A vector of unit length that a seed gives.
-    fn vector(seed: u64, dimensions: usize) -> Vec<f32> {
-        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let mut drawn = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 40) as f32 / (1 << 24) as f32 - 0.5
-        };
-        let mut vector: Vec<f32> = (0..dimensions).map(|_| drawn()).collect();
-        let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
-        vector.iter_mut().for_each(|value| *value /= length);
-        vector
-    }
-
-    fn exact(all: &[(i64, Vec<f32>)], vector: &[f32], count: usize) -> Vec<i64> {
-        let cosine = |other: &[f32]| vector.iter().zip(other).map(|(a, b)| f64::from(a * b)).sum::<f64>();
-        let mut by_cosine: Vec<_> = all.iter().map(|(row, other)| (cosine(other), *row)).collect();
-        by_cosine.sort_by(|one, other| other.0.total_cmp(&one.0));
-        by_cosine.into_iter().take(count).map(|(_, row)| row).collect()
-    }
-
-    #[test]
-    fn the_nearest_are_those_of_an_exact_comparison() {
-        for (count, dimensions) in [(1, 384), (100, 30), (2_000, 384), (5_000, 100)] {
-            let all: Vec<_> = (0..count).map(|n| (n * 3, vector(i64::unsigned_abs(n), dimensions))).collect();
-            let mut nearest = Nearest::default();
-            assert!(all.iter().all(|(row, vector)| nearest.put(*row, vector, 1)));
-            let (mut found, mut wanted) = (0, 0);
-            for asked in 0..50 {
-                let asked = vector(1_000_000 + asked, dimensions);
-                let best = nearest.best(&asked, 10, |_| true);
-                assert!(best.windows(2).all(|two| two[0].1 >= two[1].1));
-                let exact = exact(&all, &asked, 10);
-                wanted += exact.len();
-                found += best.iter().filter(|(row, _)| exact.contains(row)).count();
-            }
-            assert!(found * 1_000 >= wanted * 999, "{found} of {wanted} among {count}");
-        }
-    }
-
-    #[test]
-    fn vectors_are_added_replaced_and_removed_in_place() {
-        let mut nearest = Nearest::default();
-        let all: Vec<_> = (0..600).map(|n| (n, vector(i64::unsigned_abs(n) + 1, 40))).collect();
-        for (row, vector) in &all {
-            nearest.put(*row, vector, 1);
-        }
-        for row in (0..600).filter(|row| row % 2 == 0) {
-            nearest.remove(row);
-        }
-        nearest.remove(12_345);
-        assert_eq!(nearest.rows().count(), 300);
-        let moved = vector(77_777, 40);
-        nearest.put(599, &moved, 1);
-        for (row, vector) in all.iter().filter(|(row, _)| row % 2 == 1) {
-            let asked = if *row == 599 { &moved } else { vector };
-            let best = nearest.best(asked, 1, |_| true);
-            assert_eq!(best[0].0, *row);
-            assert!((best[0].1 - 1.0).abs() < 1e-4);
-        }
-        assert_eq!(nearest.cosine(0, &moved), None);
-        assert!(nearest.cosine(599, &moved).unwrap() > 0.999);
-    }
-
-    #[test]
-    fn vectors_of_other_dimensions_are_refused_and_find_nothing() {
-        let mut nearest = Nearest::default();
-        assert!(nearest.best(&[1.0], 3, |_| true).is_empty());
-        assert!(nearest.put(1, &[1.0, 0.0], 1));
-        assert!(!nearest.put(2, &[1.0, 0.0, 0.0], 1));
-        assert!(nearest.best(&[1.0], 3, |_| true).is_empty());
-        assert_eq!(nearest.cosine(1, &[1.0]), None);
-        nearest.remove(1);
-        assert!(nearest.put(2, &[1.0, 0.0, 0.0], 1), "none is left that has two");
-    }
-    #[test]
-    fn a_row_with_several_vectors_is_found_once_by_the_nearest_and_only_admitted_ones_are_found() {
-        for count in [100, 1_000] {
-            let mut nearest = Nearest::default();
-            for row in 0..count {
-                let ways: Vec<f32> = (0..3).flat_map(|way| vector(row * 3 + way + 1, 32)).collect();
-                assert!(nearest.put(i64::try_from(row).unwrap(), &ways, 3));
-            }
-            let asked = vector(7 * 3 + 2 + 1, 32);
-            let best = nearest.best(&asked, 5, |_| true);
-            assert_eq!(best[0].0, 7);
-            assert!(
-                (best[0].1 - 1.0).abs() < 1e-4 && (nearest.cosine(7, &asked).unwrap() - 1.0).abs() < 1e-4
-            );
-            assert_eq!(best.iter().filter(|(row, _)| *row == 7).count(), 1);
-            let odd = nearest.best(&asked, 20, |row| row % 2 == 0);
-            assert!(odd.len() == 20 && odd.iter().all(|(row, _)| row % 2 == 0), "{odd:?}");
-            for row in (0..count).filter(|row| row % 3 != 0) {
-                nearest.remove(i64::try_from(row).unwrap());
-            }
-            for row in (0..count).step_by(3) {
-                let asked = vector(row * 3 + 1 + 1, 32);
-                assert_eq!(nearest.best(&asked, 1, |_| true)[0].0, i64::try_from(row).unwrap());
-            }
-        }
-    }
-    #[test]
-    fn an_entry_with_many_ways_leaves_room_for_others() {
-        let mut nearest = Nearest::default();
-        let asked = vector(1, 32);
-        for row in 0..2 {
-            let ways: Vec<f32> = (0..65).flat_map(|_| asked.clone()).collect();
-            nearest.put(row, &ways, 65);
-        }
-        for row in 2..302 {
-            nearest.put(row, &vector(row.unsigned_abs() + 10, 32), 1);
-        }
-        let best = nearest.best(&asked, 30, |_| true);
-        assert_eq!(best.len(), 30);
-        assert_eq!((best[0].0, best[1].0), (0, 1));
-        let alone = nearest.best(&asked, 30, |row| row < 2);
-        assert_eq!(alone.len(), 2);
-    }
-}
+#[path = "nearest_tests.rs"]
+mod tests;

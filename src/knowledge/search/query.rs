@@ -33,13 +33,18 @@ const SENTENCES_MAX: usize = 32;
 /// Words of a query that typing errors are looked for in, at the most: each is compared with all words of its length.
 const MISSPELT_MAX: usize = 64;
 
+/// What entries are ranked by: any of these stems, the most telling first.
+pub(super) struct Ranked {
+    pub(super) stems: Vec<StemId>,
+    /// How many of them, from the first one on, an entry must have any of.
+    pub(super) telling: usize,
+}
+
 /// A query that was read.
 pub(super) struct Query {
     pub(super) asked: Asked,
-    /// The full-text query: any of the stems that occur at all. Each is quoted, so that nothing in it is an operator.
-    pub(super) full_text: String,
-    /// The same for the entries that have one of the telling stems.
-    pub(super) telling: String,
+    /// What entries are ranked by: the stems that occur at all.
+    pub(super) ranked: Ranked,
 }
 
 /// Reads a query.
@@ -64,8 +69,8 @@ pub(super) fn read(
     }
     ways.push(whole);
     let pieces = reader.pieces(&terms);
-    let (full_text, telling) = reader.full_text(&terms);
-    Ok(Query { asked: Asked::new(vocabulary, ways, pieces), full_text, telling })
+    let ranked = reader.ranked(&terms);
+    Ok(Query { asked: Asked::new(vocabulary, ways, pieces), ranked })
 }
 
 struct Reader<'a> {
@@ -135,36 +140,27 @@ impl Reader<'_> {
         meant
     }
 
-    /// Asks for what the terms mean, the most telling ones of many, wherever in the query they stand; where the index has
-    /// none of a term, for its pieces. Then the same for what has one of the telling terms.
-    fn full_text(&self, terms: &[Term]) -> (String, String) {
+    /// What the terms mean, the most telling ones of many, wherever in the query they stand; where the index has none of a term, its
+    /// pieces.
+    fn ranked(&self, terms: &[Term]) -> Ranked {
         let mut asked = BTreeSet::new();
         for term in distinct(terms) {
             let meant = self.meant.get(&term.stem).map_or(&[][..], |meant| &meant.ids);
-            let known = meant.iter().copied().filter(|id| self.vocabulary.stem(*id).is_some());
+            let known = meant.iter().copied().filter(|id| self.vocabulary.has(*id));
             let known: Vec<_> = known.chain(self.vocabulary.id(&term.stem)).collect();
             if known.is_empty() {
                 asked.extend(pieces(&term.stem).iter().filter_map(|piece| self.vocabulary.id(piece)));
             }
             asked.extend(known);
         }
-        let mut asked: Vec<_> = asked.into_iter().collect();
-        asked.sort_by(|one, other| {
-            self.vocabulary.weight(*other).total_cmp(&self.vocabulary.weight(*one)).then(one.cmp(other))
+        let mut stems: Vec<_> = asked.into_iter().collect();
+        stems.sort_by(|one, other| {
+            let weights = self.vocabulary.weight(*other).total_cmp(&self.vocabulary.weight(*one));
+            weights.then_with(|| self.vocabulary.in_order(*one, *other))
         });
-        asked.truncate(TERMS_MAX);
-        let all = self.any_of(&asked);
-        let telling = match telling(&asked, |id| self.vocabulary.occurrences(id)) {
-            few if few == asked.len() => all.clone(),
-            few => format!("({}) AND ({all})", self.any_of(&asked[..few])),
-        };
-        (all, telling)
-    }
-
-    /// Asks for any of some stems.
-    fn any_of(&self, ids: &[StemId]) -> String {
-        let stems = ids.iter().filter_map(|id| self.vocabulary.stem(*id));
-        stems.map(|stem| format!("\"{}\"", stem.replace('"', ""))).collect::<Vec<_>>().join(" OR ")
+        stems.truncate(TERMS_MAX);
+        let telling = telling(&stems, |id| self.vocabulary.occurrences(id));
+        Ranked { stems, telling }
     }
 }
 

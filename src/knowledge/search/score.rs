@@ -73,6 +73,12 @@ impl Asked {
         let weight = terms.iter().map(|term| term.weight).sum();
         Self { ways, terms, weight, evidence }
     }
+
+    /// All stems that are asked for: what has none of them is worth nothing by its words.
+    pub(super) fn stems(&self) -> BTreeSet<StemId> {
+        let asked = self.ways.iter().flatten().chain(&self.terms);
+        asked.flat_map(|term| term.ids.iter().copied()).collect()
+    }
 }
 
 /// An entry, read into stems.

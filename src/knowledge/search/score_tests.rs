@@ -2,7 +2,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tertulia_actors::domain::Language;
 
-use super::super::vocabulary::Count;
 use super::*;
 
 const NONE: &str = "";
@@ -15,10 +14,17 @@ fn vocabulary(stems: &Stems, texts: &[&str]) -> Vocabulary {
         held.push(term.stem);
         held
     });
-    let of = |questions| Count { questions, all: questions };
-    let mut counts: BTreeMap<_, _> = all.map(|stem| (stem, of(1))).collect();
-    counts.insert("water".into(), of(50));
-    Vocabulary::new(counts, 100, 8.0, stems)
+    let mut counts: BTreeMap<_, _> = all.map(|stem| (stem, 1)).collect();
+    counts.insert("water".into(), 50);
+    let mut vocabulary = Vocabulary::default();
+    for (stem, count) in counts {
+        let id = vocabulary.add(stems, &stem);
+        (0..count).for_each(|_| vocabulary.occurs(id, true, false, true));
+    }
+    (0..100).for_each(|_| vocabulary.know_entry(None, 1));
+    vocabulary.lengthen(800);
+    vocabulary.settle();
+    vocabulary
 }
 
 fn asked(stems: &Stems, vocabulary: &Vocabulary, query: &str) -> Asked {
@@ -93,7 +99,7 @@ fn a_question_is_put_in_each_of_its_sentences_with_a_subject_and_in_all() {
         let vocabulary = vocabulary(&stems, &[question]);
         let stored = Stored::new(&stems, &vocabulary, &entry(question, "x"));
         let name = |way: &Vec<StemId>| {
-            let names: BTreeSet<_> = way.iter().filter_map(|id| vocabulary.stem(*id)).collect();
+            let names: BTreeSet<_> = way.iter().map(|id| vocabulary.stem(*id)).collect();
             Vec::from_iter(names).join(" ")
         };
         stored.phrasings[0].ways.iter().map(name).collect()

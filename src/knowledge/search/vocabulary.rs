@@ -1,13 +1,14 @@
 //! What the entries are written with: every stem that the index holds, how telling it is, and which one is meant by a word that
 //! it does not hold.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use rusqlite::Connection;
 use tertulia_actors::domain::Language;
 
-use crate::knowledge::text::stems::{Stems, Term, is_piece};
+use crate::knowledge::text::stems::{Stems, Term};
 
 /// Letters of a word below which no typing error is looked for.
 const TYPO_CHARS_MIN: usize = 4;
@@ -30,87 +31,135 @@ pub(super) struct Count {
     pub(super) all: u64,
 }
 
-/// The stems of the index.
+/// A stem of the index.
+struct Stem {
+    text: Arc<str>,
+    count: Count,
+    /// How telling it is.
+    weight: f32,
+    /// Whether it says what is asked about.
+    is_subject: bool,
+}
+
+/// The stems of the index. One that no entry has any more is not known, but keeps its place.
 #[derive(Default)]
 pub(super) struct Vocabulary {
     ids: HashMap<Arc<str>, StemId>,
-    stems: Vec<Arc<str>>,
-    /// By stem: how telling it is.
-    weights: Vec<f32>,
-    /// By stem: in how many questions and answers it occurs.
-    occurrences: Vec<u64>,
-    /// By stem: whether it says what is asked about.
-    subjects: Vec<bool>,
+    stems: Vec<Stem>,
     /// Words that entries have; read when one is first looked for.
     words: Option<Words>,
-    /// The languages of the entries.
-    languages: Vec<Language>,
+    /// The languages of the entries, and how many are in each.
+    languages: BTreeMap<Language, usize>,
     /// How many entries there are.
     total: u64,
-    /// Terms of a question, on average, without their pieces.
+    /// In how many ways their questions are put.
+    ways: u64,
+    /// Terms of all questions, without their pieces.
+    length: u64,
+    /// The same of one question, on average.
     pub(super) average_length: f32,
 }
 
 impl Vocabulary {
-    /// Reads all stems at once: SQLite prepares statements anew each time this table is looked into.
-    pub(super) fn read(conn: &Connection, stems: &Stems) -> rusqlite::Result<Self> {
-        let mut select = conn.prepare("SELECT term, doc, cnt, col = 'question' FROM knowledge_stems")?;
-        let mut rows = select.query([])?;
-        let (mut counts, mut length) = (BTreeMap::<String, Count>::new(), 0.0_f64);
-        while let Some(row) = rows.next()? {
-            let is_in_questions: bool = row.get(3)?;
-            let count = counts.entry(row.get(0)?).or_default();
-            let entries = row.get::<_, i64>(1)?.unsigned_abs();
-            count.all += entries;
-            if is_in_questions {
-                count.questions += entries;
-                length += if is_piece(row.get_ref(0)?.as_str()?) { 0.0 } else { row.get::<_, f64>(2)? };
-            }
+    /// The place of a stem, which it is given if it has none yet.
+    pub(super) fn add(&mut self, stems: &Stems, stem: &str) -> StemId {
+        if let Some(id) = self.ids.get(stem) {
+            return *id;
         }
-        let (entries, questions) = totals(conn)?;
-        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "an average")]
-        let average_length = (length / questions.max(1) as f64) as f32;
-        Ok(Self { languages: languages(conn)?, ..Self::new(counts, entries, average_length, stems) })
+        let id = StemId::try_from(self.stems.len()).unwrap_or(StemId::MAX);
+        let text: Arc<str> = stem.into();
+        self.ids.insert(Arc::clone(&text), id);
+        self.stems.push(Stem {
+            text,
+            count: Count::default(),
+            weight: 0.0,
+            is_subject: stems.is_subject(stem),
+        });
+        id
     }
 
-    /// Of stems and the number of entries in which each occurs. Sorted, so that the same entries give the same vocabulary
-    /// and scores, to the last bit, in every process.
-    pub(super) fn new(
-        counts: BTreeMap<String, Count>,
-        total: u64,
-        average_length: f32,
-        stems: &Stems,
-    ) -> Self {
-        let mut vocabulary = Self { total, average_length: average_length.max(1.0), ..Self::default() };
-        for (id, (stem, count)) in (0..).zip(counts) {
-            vocabulary.weights.push(weight(count.questions, total));
-            vocabulary.occurrences.push(count.all);
-            vocabulary.subjects.push(stems.is_subject(&stem));
-            let stem: Arc<str> = stem.into();
-            vocabulary.stems.push(Arc::clone(&stem));
-            vocabulary.ids.insert(stem, id);
+    /// An entry has a stem, or has it no more.
+    pub(super) fn occurs(&mut self, id: StemId, is_in_question: bool, is_in_answer: bool, has: bool) {
+        let Some(stem) = usize::try_from(id).ok().and_then(|id| self.stems.get_mut(id)) else { return };
+        let (question, answer) = (u64::from(is_in_question), u64::from(is_in_answer));
+        let Count { questions, all } = stem.count;
+        stem.count = if has {
+            Count { questions: questions + question, all: all + question + answer }
+        } else {
+            Count {
+                questions: questions.saturating_sub(question),
+                all: all.saturating_sub(question + answer),
+            }
+        };
+    }
+
+    /// There is an entry in a language, if it is one, whose question is put in so many ways.
+    pub(super) fn know_entry(&mut self, language: Option<Language>, ways: u64) {
+        self.total += 1;
+        self.ways += ways;
+        if let Some(language) = language {
+            *self.languages.entry(language).or_default() += 1;
         }
-        vocabulary
+    }
+
+    /// There is one less, with so many terms in its questions.
+    pub(super) fn forget_entry(&mut self, language: Option<Language>, ways: u64, terms: u64) {
+        self.total = self.total.saturating_sub(1);
+        self.ways = self.ways.saturating_sub(ways);
+        self.length = self.length.saturating_sub(terms);
+        let left = language.and_then(|language| self.languages.get_mut(&language));
+        left.into_iter().for_each(|left| *left = left.saturating_sub(1));
+        self.languages.retain(|_, left| *left > 0);
+    }
+
+    /// Questions have so many terms more.
+    pub(super) fn lengthen(&mut self, terms: u64) {
+        self.length += terms;
+    }
+
+    /// A word of an entry and its stem, for what is misspelt. They stay when the entry is gone: its stem is not known then.
+    pub(super) fn learn(&mut self, word: &str, stem: &str) {
+        let (Some(words), Some(id)) = (&mut self.words, self.ids.get(stem)) else { return };
+        let known = (word.chars().collect::<Vec<_>>(), *id);
+        let alike = words.entry(known.0.len()).or_default();
+        if !alike.contains(&known) {
+            alike.push(known);
+        }
+    }
+
+    /// Computes what follows from the numbers of entries and stems.
+    pub(super) fn settle(&mut self) {
+        for stem in &mut self.stems {
+            stem.weight = weight(stem.count.questions, self.total);
+        }
+        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "an average")]
+        let average_length = (self.length as f64 / self.ways.max(1) as f64) as f32;
+        self.average_length = average_length.max(1.0);
     }
 
     /// The place of a stem, if the index has it.
     pub(super) fn id(&self, stem: &str) -> Option<StemId> {
-        self.ids.get(stem).copied()
+        self.ids.get(stem).copied().filter(|id| self.has(*id))
     }
 
-    /// The stem at a place, if it is one of the index.
-    pub(super) fn stem(&self, id: StemId) -> Option<&str> {
-        at(&self.stems, id).map(|stem| &**stem)
+    /// Whether the index has the stem at a place.
+    pub(super) fn has(&self, id: StemId) -> bool {
+        self.occurrences(id) > 0
+    }
+
+    /// The stem at a place; an empty one where there is none.
+    pub(super) fn stem(&self, id: StemId) -> &str {
+        self.at(id).map_or("", |stem| &stem.text)
     }
 
     /// How telling a stem is; one that only a query has is the most telling: it says that something else is asked.
     pub(super) fn weight(&self, id: StemId) -> f32 {
-        at(&self.weights, id).copied().unwrap_or_else(|| weight(0, self.total))
+        self.at(id).map_or_else(|| weight(0, self.total), |stem| stem.weight)
     }
 
     /// In how many questions and answers a stem occurs.
     pub(super) fn occurrences(&self, id: StemId) -> u64 {
-        at(&self.occurrences, id).copied().unwrap_or(0)
+        self.at(id).map_or(0, |stem| stem.count.all)
     }
 
     /// The weight of a stem that one question has.
@@ -120,7 +169,12 @@ impl Vocabulary {
 
     /// Whether a stem of the index says what is asked about.
     pub(super) fn is_subject(&self, id: StemId) -> bool {
-        at(&self.subjects, id).copied().unwrap_or(false)
+        self.at(id).is_some_and(|stem| stem.is_subject)
+    }
+
+    /// How many languages the entries are in.
+    pub(super) fn languages(&self) -> usize {
+        self.languages.len()
     }
 
     /// The stem of the index that a term means by the rules of its own language, or else those that it means by the rules of
@@ -129,9 +183,9 @@ impl Vocabulary {
         if let Some(id) = self.id(&term.stem) {
             return vec![id];
         }
-        let others = self.languages.iter().map(|language| stems.stem(&term.word, Some(*language)));
+        let others = self.languages.keys().map(|language| stems.stem(&term.word, Some(*language)));
         let mut found: Vec<_> = others.filter_map(|stem| self.id(&stem)).collect();
-        found.sort_unstable();
+        found.sort_unstable_by(|one, other| self.in_order(*one, *other));
         found.dedup();
         found
     }
@@ -147,7 +201,9 @@ impl Vocabulary {
         let begins_alike = near.iter().any(|(_, alike)| *alike);
         let meant = near.into_iter().filter(|(_, alike)| *alike == begins_alike);
         let mut found: Vec<_> = meant.map(|(id, _)| id).collect();
-        found.sort_by(|one, other| self.weight(*one).total_cmp(&self.weight(*other)).then(one.cmp(other)));
+        found.sort_by(|one, other| {
+            self.weight(*one).total_cmp(&self.weight(*other)).then_with(|| self.in_order(*one, *other))
+        });
         found.dedup();
         found.truncate(MEANINGS_MAX);
         Ok((found, begins_alike))
@@ -163,7 +219,18 @@ impl Vocabulary {
         let lengths = word.len().saturating_sub(1)..=word.len() + 1;
         let candidates = lengths.filter_map(|length| words.get(&length)).flatten();
         let near = candidates.filter(|(known, _)| is_one_edit(&word, known));
-        Ok(near.map(|(known, id)| (*id, known.first() == word.first())).collect())
+        let near = near.map(|(known, id)| (*id, known.first() == word.first()));
+        let near: Vec<_> = near.collect();
+        Ok(near.into_iter().filter(|(id, _)| self.has(*id)).collect())
+    }
+
+    fn at(&self, id: StemId) -> Option<&Stem> {
+        self.stems.get(usize::try_from(id).ok()?)
+    }
+
+    /// The order of stems, which does not depend on when they became known.
+    pub(super) fn in_order(&self, one: StemId, other: StemId) -> Ordering {
+        self.stem(one).cmp(self.stem(other))
     }
 }
 
@@ -171,10 +238,6 @@ impl Vocabulary {
 /// digit is another number.
 pub(super) fn may_be_misspelt(word: &str) -> bool {
     word.chars().nth(TYPO_CHARS_MIN - 1).is_some() && !word.chars().any(|c| c.is_ascii_digit())
-}
-
-fn at<T>(all: &[T], id: StemId) -> Option<&T> {
-    all.get(usize::try_from(id).ok()?)
 }
 
 /// Words of the entries whose stems the index has, by length.
@@ -189,28 +252,6 @@ fn words(conn: &Connection, ids: &HashMap<Arc<str>, StemId>) -> rusqlite::Result
         }
     }
     Ok(words)
-}
-
-/// The languages of the entries, in order.
-fn languages(conn: &Connection) -> rusqlite::Result<Vec<Language>> {
-    let mut select = conn.prepare("SELECT DISTINCT language FROM knowledge ORDER BY language")?;
-    let mut rows = select.query([])?;
-    let mut languages = Vec::new();
-    while let Some(row) = rows.next()? {
-        // One that is none has no rules, and is told of when its entry is read.
-        languages.extend(row.get_ref(0)?.as_str()?.parse::<Language>());
-    }
-    Ok(languages)
-}
-
-/// How many entries there are, and in how many ways their questions are put.
-fn totals(conn: &Connection) -> rusqlite::Result<(u64, u64)> {
-    let (entries, more): (i64, i64) = conn.query_row(
-        "SELECT count(*), coalesce(sum(json_array_length(phrasings)), 0) FROM knowledge",
-        [],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
-    Ok((entries.unsigned_abs(), (entries + more).unsigned_abs()))
 }
 
 /// The inverse document frequency of BM25, of a stem that `count` of `total` questions have.
