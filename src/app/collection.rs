@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tertulia_actors::domain::{Embedding, Entry, Language, Version};
 use tertulia_actors::ports::store::StoreError;
 use tertulia_actors::ports::{
-    KnowledgeBase, KnowledgeBaseError, KnowledgeFuture, KnowledgeStatus, VectorsError,
+    KnowledgeBase, KnowledgeBaseError, KnowledgeFuture, KnowledgeStatus, ModelVectors, VectorsError,
 };
 use tertulia_actors::services::{EmbeddingService, VectorsService};
 use tertulia_actors::supervision::{CallError, FrontHandle};
@@ -99,12 +99,17 @@ impl KnowledgeBase for Collection {
         })
     }
 
+    fn put_vectors(&self, _: ModelVectors) -> KnowledgeFuture<usize> {
+        Box::pin(ready(Err(refused(&ONE_VECTOR))))
+    }
+
     fn remove_vectors(&self, _: Option<String>, _: usize) -> KnowledgeFuture<usize> {
-        Box::pin(ready(Err(refused(
-            &"the collection keeps one vector of each record, which its entry needs",
-        ))))
+        Box::pin(ready(Err(refused(&ONE_VECTOR))))
     }
 }
+
+/// Why there are no vectors of several models.
+const ONE_VECTOR: &str = "the collection keeps one vector of each record, which its entry needs";
 
 /// Why there is no history.
 const NOT_KEPT: &str = "a collection of chroma keeps nothing of what an entry said before";

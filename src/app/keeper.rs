@@ -8,7 +8,7 @@ use tertulia_actors::domain::{Class, ConversationId, Entry, Language, TurnId, Ve
 use tertulia_actors::ports::store::StoreFuture;
 use tertulia_actors::ports::{
     ClassExample, ClassExamples, Corrected, Embedded, EntryVectors, KeptExample, KnowledgeBase,
-    KnowledgeFuture, KnowledgeStatus, Unembedded,
+    KnowledgeFuture, KnowledgeStatus, ModelVectors, Unembedded,
 };
 
 use crate::knowledge::{ExampleError, KnowledgeError, entries, examples, history, vectors};
@@ -55,6 +55,10 @@ impl KnowledgeBase for Keeper {
     fn status(&self) -> KnowledgeFuture<KnowledgeStatus> {
         let status = self.0.read_with(|conn| vectors::status(conn).map_err(fault));
         Box::pin(status.err_into())
+    }
+
+    fn put_vectors(&self, made: ModelVectors) -> KnowledgeFuture<usize> {
+        Box::pin(self.put_embedded(made.model, made.embedded).err_into())
     }
 
     fn remove_vectors(&self, but: Option<String>, limit: usize) -> KnowledgeFuture<usize> {

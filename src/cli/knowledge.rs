@@ -9,6 +9,7 @@ mod vectors;
 use clap::Subcommand;
 use reqwest::Method;
 use rusqlite::Connection;
+use serde::Serialize;
 use serde_json::Value;
 use tertulia_actors::domain::{Entry, Filter, Language, Tick, Timestamp};
 use tertulia_actors::ports::{Clock, Search};
@@ -81,7 +82,8 @@ pub(super) enum Knowledge {
     },
     /// Say how many entries there are, and how many of them each model has embedded, as JSON.
     Status,
-    /// Embed all entries that the configured model has not embedded yet. Not while a server runs, which does so by itself.
+    /// Embed all entries that the configured model has not embedded yet. A running server does so by itself with its own model; give
+    /// another one (`--set embedding.model=NAME`) to have it ready before the server changes to it.
     Embed,
     /// Remove the vectors of all models but the configured one.
     Vacuum {
@@ -185,8 +187,8 @@ pub(super) fn remove(config: &Config, ids: &[String]) -> Outcome {
     if removed == 0 { Err("there are no such entries".into()) } else { done() }
 }
 
-/// Entries as they are sent: so many at a time, and of no more bytes than the server reads at a time, but for one alone.
-fn calls(entries: &[Entry]) -> Result<Vec<&[Entry]>, Failure> {
+/// What is sent of entries: so many at a time, and of no more bytes than the server reads at a time, but for one alone.
+fn calls<T: Serialize>(entries: &[T]) -> Result<Vec<&[T]>, Failure> {
     let (mut calls, mut start, mut bytes) = (vec![], 0, 0);
     for (at, entry) in entries.iter().enumerate() {
         let own = serde_json::to_vec(entry)?.len();

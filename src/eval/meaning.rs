@@ -10,7 +10,7 @@ use super::EvalError;
 use crate::embedding::{Model, ModelEmbedder};
 use crate::knowledge::classify::labels::Example;
 use crate::knowledge::search::index::Searcher;
-use crate::knowledge::vectors::{VectorSpace, embed_all};
+use crate::knowledge::vectors::{VectorSpace, embed_all, put};
 
 /// Texts that are embedded at a time.
 const PAGE: usize = 64;
@@ -63,6 +63,7 @@ impl Meaning {
     /// Embeds all entries.
     pub(super) fn embed_entries(&mut self, conn: &Connection) -> Result<(), EvalError> {
         let Some((embedder, VectorSpace { model, .. })) = &mut self.0 else { return Ok(()) };
-        embed_all(conn, model, PAGE, |texts| Ok(embedder.compute(texts.to_vec())?), |_| {})
+        let embed = |texts: &[Embeddable]| Ok(embedder.compute(texts.to_vec())?);
+        embed_all(conn, (model, PAGE), embed, |some| Ok(put(conn, model, some)?), |_| {}).map(drop)
     }
 }

@@ -19,6 +19,7 @@ mod sse;
 mod state;
 mod supervision;
 mod trace;
+mod vectors;
 mod webhooks;
 mod wire;
 
@@ -68,7 +69,11 @@ pub fn configure(config: &mut web::ServiceConfig, state: HttpState) {
         )
         .service(resource("/v1/knowledge/history").route(web::get().to(entries::history)))
         .service(resource("/v1/knowledge/restore").route(web::post().to(entries::restore)))
-        .service(resource("/v1/knowledge/vectors").route(web::delete().to(entries::vacuum)))
+        .service(
+            resource("/v1/knowledge/vectors")
+                .route(web::post().to(vectors::put))
+                .route(web::delete().to(entries::vacuum)),
+        )
         .service(
             resource("/v1/classifier/examples")
                 .route(web::get().to(classifier::list))

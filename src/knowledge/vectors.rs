@@ -86,21 +86,22 @@ pub fn put(conn: &Connection, model: &str, embedded: &[Embedded]) -> Result<usiz
     Ok(kept)
 }
 
-/// Embeds all entries that a model has not embedded yet, by `embed`, so many at a time; `done` is told of each page.
+/// Embeds all entries that a model has not embedded yet by `embed`, so many at a time, and hands them to `keep`; `done` is told how
+/// many each time. Tells how many were kept.
 ///
 /// # Errors
-/// The database or `embed` failed; what was embedded before is kept.
+/// The database, `embed` or `keep` failed; what was kept before stays.
 pub fn embed_all<E: From<KnowledgeError>>(
     conn: &Connection,
-    model: &str,
-    page: usize,
+    (model, page): (&str, usize),
     mut embed: impl FnMut(&[Embeddable]) -> Result<Vec<Option<Embedding>>, E>,
+    mut keep: impl FnMut(&[Embedded]) -> Result<usize, E>,
     mut done: impl FnMut(usize),
-) -> Result<(), E> {
-    let mut behind = 0;
+) -> Result<usize, E> {
+    let (mut behind, mut kept) = (0, 0);
     loop {
         let found = unembedded(conn, model, behind, page)?;
-        let Some(last) = found.last() else { return Ok(()) };
+        let Some(last) = found.last() else { return Ok(kept) };
         behind = last.row;
         let texts: Vec<_> = found.iter().flat_map(|entry| entry.texts.iter().cloned()).collect();
         let mut vectors = embed(&texts)?.into_iter();
@@ -109,7 +110,7 @@ pub fn embed_all<E: From<KnowledgeError>>(
             Embedded { row, texts, vectors }
         };
         let embedded: Vec<Embedded> = found.into_iter().map(own).collect();
-        put(conn, model, &embedded)?;
+        kept += keep(&embedded)?;
         done(embedded.len());
     }
 }

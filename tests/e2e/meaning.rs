@@ -195,11 +195,24 @@ fn a_model_embeds_without_a_server_and_what_another_one_left_is_listed_and_remov
         assert_eq!(there, status(&bench));
         assert_eq!(there["models"].as_array().map(Vec::len), Some(2));
         let (is_done, _, refused) = knowledge(&bench, &["embed"]);
-        assert!(!is_done && refused.contains("the server embeds the entries by itself"), "{refused}");
+        assert!(
+            !is_done && refused.contains("the server embeds the entries by this model itself"),
+            "{refused}"
+        );
         assert_eq!(knowledge(&bench, &["vacuum"]).1, "3 vectors were removed\n");
         let told = status(&bench);
         assert_eq!((&told["embedded"], told["models"].as_array().map(Vec::len)), (&json!(3), Some(1)));
+        // What the next model makes of the entries is ready before the server changes to it.
+        let next = ["embed", "--set", "embedding.endpoint.model=two-things-next"];
+        for embedded in [3, 0] {
+            let (is_done, said, refused) = knowledge(&bench, &next);
+            assert_eq!((is_done, said), (true, format!("{embedded} entries were embedded\n")), "{refused}");
+        }
+        assert_eq!(status(&bench)["model"], there["model"], "the server stays with its own");
+        finds(&bench, "how long does shipping take", "parcel", 0.6).await;
         server.ends_clean(&bench).await;
+        bench.set("embedding.endpoint.model", "two-things-next");
+        assert_eq!(status(&bench)["embedded"], 3);
         bench.set("embedding.backend", "none");
         let (is_done, _, refused) = knowledge(&bench, &["vacuum"]);
         assert!(!is_done && refused.contains("no model is configured"), "{refused}");

@@ -1,6 +1,6 @@
 //! The knowledge base as people manage it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::store::{StoreError, StoreFuture};
@@ -17,7 +17,8 @@ pub struct Unembedded {
 }
 
 /// An entry that a model has embedded.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Embedded {
     /// Its row.
     pub row: i64,
@@ -25,6 +26,16 @@ pub struct Embedded {
     pub texts: Vec<Embeddable>,
     /// The vector of each; none where the model cannot read it.
     pub vectors: Vec<Option<Embedding>>,
+}
+
+/// What a model has made of some entries.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelVectors {
+    /// The name by which its vectors are kept.
+    pub model: String,
+    /// The entries.
+    pub embedded: Vec<Embedded>,
 }
 
 /// How many entries there are, and how far models have embedded them.
@@ -102,6 +113,13 @@ pub trait KnowledgeBase: Send + Sync + 'static {
 
     /// How many entries there are, and how far models have embedded them.
     fn status(&self) -> KnowledgeFuture<KnowledgeStatus>;
+
+    /// Keeps what another model than the configured one made of entries, in one commit, so that it can be changed to without a time in
+    /// which nothing has a meaning; not of those that are gone or say something else by now. Tells how many were kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`](super::StoreError) where the vectors are not kept by model.
+    fn put_vectors(&self, made: ModelVectors) -> KnowledgeFuture<usize>;
 
     /// Removes some of the vectors of all models but one, in one commit; of all models where none is named. Tells how many.
     ///

@@ -26,7 +26,7 @@ pub use entropy::Entropy;
 pub use examples::{ClassExample, ClassExamples, Corrected, ExampleOrigin, KeptExample};
 pub use knowledge::{
     Embedded, EntryVectors, KnowledgeBase, KnowledgeBaseError, KnowledgeFuture, KnowledgeStatus, ModelStatus,
-    Unembedded,
+    ModelVectors, Unembedded,
 };
 pub use query::{Answer, Query, QueryError, QueryService, Task};
 pub use store::{Store, StoreError};

@@ -1,16 +1,18 @@
 //! `tertulia knowledge status`, `embed` and `vacuum`: what models have made of the entries.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use reqwest::Method;
+use rusqlite::Connection;
 use serde_json::Value;
 use tertulia_actors::domain::Embedding;
-use tertulia_actors::ports::{Compute, Embeddable};
+use tertulia_actors::ports::{Compute, Embeddable, Embedded, ModelVectors};
 
 use super::super::Failure;
-use super::super::acts::{Outcome, done};
+use super::super::acts::{Outcome, Server, done};
 use super::super::output::{self, say};
-use super::{PATH, change, count, must_exist};
+use super::{PATH, calls, change, count, must_exist};
 use crate::config::{Config, EmbeddingBackend};
 use crate::embedding::{ModelEmbedder, OpenAiEmbedder};
 use crate::knowledge::vectors;
@@ -47,31 +49,51 @@ pub(super) fn status(config: &Config) -> Outcome {
 
 pub(super) fn embed(config: &Config) -> Outcome {
     must_exist(config)?;
-    let Some((model, mut by)) = embedder(config)? else {
+    let Some((model, by)) = embedder(config)? else {
         return Err("no model is configured: set embedding.backend to model or openai".into());
     };
+    let by = RefCell::new(by);
     let embedded = change(
         config,
-        |conn| {
-            let (all, before) = vectors::progress(conn, &model)?;
-            let bar = output::bar(
-                (all - before.min(all)) as u64,
-                "{bar:40} {human_pos} of {human_len} entries, {eta} left",
-            );
-            let mut embedded = 0;
-            vectors::embed_all(conn, &model, PAGE, &mut by, |count| {
-                embedded += count;
-                bar.inc(count as u64);
-            })?;
-            Ok(embedded)
-        },
-        |_| {
-            Err("the server embeds the entries by itself; `tertulia knowledge status` says how far it is"
-                .into())
+        |conn| embed_with(conn, (&model, &by), |some| Ok(vectors::put(conn, &model, some)?)),
+        |server| {
+            let status: Value = server.call(Method::GET, &format!("{PATH}/status"), &[], None)?;
+            if status["model"] == model.as_str() {
+                return Err("the server embeds the entries by this model itself; `tertulia knowledge status` says how \
+                            far it is"
+                    .into());
+            }
+            let conn = db::open_to_read(&config.storage.path)?;
+            embed_with(&conn, (&model, &by), |some| put_there(server, &model, some))
         },
     )?;
     say(format_args!("{embedded} entries were embedded"))?;
     done()
+}
+
+/// Embeds what a model has not embedded yet, with a bar, and hands it to `keep`.
+fn embed_with(
+    conn: &Connection,
+    (model, by): (&str, &RefCell<Embed>),
+    keep: impl FnMut(&[Embedded]) -> Result<usize, Failure>,
+) -> Result<usize, Failure> {
+    let (all, before) = vectors::progress(conn, model)?;
+    let left = (all - before.min(all)) as u64;
+    let bar = output::bar(left, "{bar:40} {human_pos} of {human_len} entries, {eta} left");
+    let by = &mut *by.borrow_mut();
+    vectors::embed_all(conn, (model, PAGE), by, keep, |count| bar.inc(count as u64))
+}
+
+/// Sends vectors to the server, few enough at a time that it reads them.
+fn put_there(server: &Server, model: &str, embedded: &[Embedded]) -> Result<usize, Failure> {
+    let mut kept = 0;
+    for some in calls(embedded)? {
+        let made = ModelVectors { model: model.to_owned(), embedded: some.to_vec() };
+        let body = serde_json::to_value(made)?;
+        let answer = server.call(Method::POST, &format!("{PATH}/vectors"), &[], Some(&body))?;
+        kept += count(&answer, "kept");
+    }
+    Ok(kept)
 }
 
 fn embedder(config: &Config) -> Result<Option<(String, Embed)>, Failure> {

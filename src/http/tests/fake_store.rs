@@ -17,7 +17,7 @@ use tertulia_actors::ports::store::{
 };
 use tertulia_actors::ports::{
     ClassExample, ClassExamples, Corrected, ExampleOrigin, KeptExample, KnowledgeBase, KnowledgeFuture,
-    KnowledgeStatus,
+    KnowledgeStatus, ModelVectors,
 };
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -326,6 +326,10 @@ impl KnowledgeBase for FakeStore {
         let done =
             self.with(|state| KnowledgeStatus { entries: state.entries.len(), ..state.status.clone() });
         Box::pin(done.err_into())
+    }
+
+    fn put_vectors(&self, made: ModelVectors) -> KnowledgeFuture<usize> {
+        Box::pin(self.with(|_| made.embedded.len()).err_into())
     }
 
     fn remove_vectors(&self, but: Option<String>, limit: usize) -> KnowledgeFuture<usize> {

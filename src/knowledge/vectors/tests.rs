@@ -39,7 +39,8 @@ fn embed(texts: &[Embeddable]) -> Result<Vec<Option<Embedding>>, KnowledgeError>
 
 fn embed_everything(conn: &Connection, model: &str) -> usize {
     let mut done = 0;
-    embed_all(conn, model, 2, embed, |count| done += count).unwrap();
+    let kept = embed_all(conn, (model, 2), embed, |some| put(conn, model, some), |count| done += count);
+    assert_eq!(kept.unwrap(), done);
     done
 }
 
