@@ -13,7 +13,6 @@ use tertulia_actors::ports::{Compute, Search, VectorsError, VectorsRequest, Vect
 use super::fusion::fused;
 use super::memory::Memory;
 use super::query::{Query, read};
-use super::score::score;
 use crate::knowledge::entries::{KnowledgeError, count, row_of};
 use crate::knowledge::text::stems::Stems;
 use crate::knowledge::vectors::VectorSpace;
@@ -159,8 +158,8 @@ impl Searcher {
             if scores.get(enough - 1).is_some_and(|least| *least > promise) {
                 break;
             }
-            let Some(known) = self.memory.entry(conn, &self.stems, row)? else { continue };
-            let words = score(&self.memory.inverted.vocabulary, &query.asked, &known.stored);
+            let Some(known) = self.memory.entry(conn, row)? else { continue };
+            let words = self.memory.words(&self.stems, &query.asked, &known);
             let score = fused(words, cosine);
             scores.insert(scores.partition_point(|higher| *higher >= score), score);
             hits.push(Hit::new(Arc::clone(&known.entry), score));
@@ -174,7 +173,7 @@ impl Searcher {
             return Ok(hit);
         };
         let Some(row) = row_of(conn, &hit.entry.id, wanted)? else { return Ok(hit) };
-        let version = self.memory.entry(conn, &self.stems, row)?;
+        let version = self.memory.entry(conn, row)?;
         let version = version.filter(|version| search.filter.admits_entry(&version.entry));
         Ok(version.map_or(hit.clone(), |version| Hit::new(Arc::clone(&version.entry), hit.score)))
     }
@@ -194,10 +193,10 @@ impl Searcher {
         }
         rows.sort_unstable();
         rows.dedup();
-        let asked = query.asked.stems();
         let candidate = |row| {
             let cosine = memory.cosine(row, search.embedding.as_deref());
-            let words = if memory.inverted.has_any(row, &asked) { 1.0 } else { 0.0 };
+            let stems = memory.inverted.stems(row);
+            let words = query.asked.promise(|id| stems.binary_search(&id).is_ok());
             Candidate { row, cosine, promise: fused(words, cosine) }
         };
         let mut candidates: Vec<_> = rows.into_iter().map(candidate).collect();

@@ -1,7 +1,7 @@
 //! Which entries have which stems, in memory: SQLite's full-text index as a search needs it. It is read once, and follows the entries
 //! one by one from then on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use tertulia_actors::domain::{Entry, Language};
 
@@ -166,13 +166,9 @@ impl Inverted {
         self.entries[at(*self.places.get(&row)?)].language
     }
 
-    /// Whether an entry has any of some stems.
-    pub(super) fn has_any(&self, row: i64, stems: &BTreeSet<StemId>) -> bool {
-        let place = self.places.get(&row);
-        place.is_some_and(|place| {
-            let has = &self.entries[at(*place)].stems;
-            stems.iter().any(|stem| has.binary_search(stem).is_ok())
-        })
+    /// The stems of an entry's question and answer, sorted.
+    pub(super) fn stems(&self, row: i64) -> &[StemId] {
+        self.places.get(&row).map_or(&[], |place| &self.entries[at(*place)].stems)
     }
 
     /// The admitted entries that BM25 finds the best by some stems, of which they have one of the first, telling ones; their question

@@ -3,6 +3,8 @@ use tertulia_actors::domain::{Filter, Hit, Timestamp};
 use tertulia_actors::ports::Search;
 
 use super::super::index::Searcher;
+use super::super::query::read;
+use super::super::score::{Stored, score};
 use super::*;
 use crate::knowledge::entries::{KNOWLEDGE_MIGRATION, import, reindex, remove};
 
@@ -150,6 +152,29 @@ fn the_best_by_words_are_those_of_the_full_text_index() {
         assert_eq!(found, expected, "{words:?}");
         assert!(scores.iter().all(|score| *score == 0.0));
     }
+}
+
+#[test]
+fn no_entry_is_worth_more_than_it_promises() {
+    let (conn, mut draw) = (empty(), Draw(0xd1ce));
+    let entries: Vec<_> = (0..200).map(|id| draw.entry(id)).collect();
+    import(&conn, &entries, Timestamp(0)).unwrap();
+    let stems = Stems::new();
+    let mut inverted = super::super::memory::inverted(&conn, &stems).unwrap();
+    let mut kept = 0;
+    for _ in 0..60 {
+        let text = [draw.text(5), draw.text(3)].join("? ").replace("deliver", "delivr");
+        let query = read(&conn, &stems, &mut inverted.vocabulary, &search(&text)).unwrap();
+        for (row, entry) in (1..).zip(&entries) {
+            let has = inverted.stems(row);
+            let promise = query.asked.promise(|id| has.binary_search(&id).is_ok());
+            let stored = Stored::new(&stems, &inverted.vocabulary, entry);
+            let worth = score(&inverted.vocabulary, &query.asked, &stored);
+            assert!(worth <= promise + 1e-5, "{text}: {entry:?} is worth {worth}, of {promise}");
+            kept += usize::from(worth > 0.0 && worth > promise * 0.9);
+        }
+    }
+    assert!(kept > 100, "no more is promised than some entries keep: {kept}");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 //! into stems, and the vectors, of all of which only what changed is read again; for whom each entry is, and what was found lately,
 //! which hold until something changes.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -13,7 +15,7 @@ use super::fusion::beyond;
 use super::inverted::{Indexed, Inverted, Loading};
 use super::nearest::Nearest;
 use super::results::Results;
-use super::score::Stored;
+use super::score::{Asked, Stored, score};
 use crate::knowledge::entries::entry;
 use crate::knowledge::text::stems::Stems;
 use crate::knowledge::vectors::{self, VectorSpace};
@@ -27,7 +29,8 @@ const CHANGES_MAX: usize = 1_000;
 /// An entry as a search needs it.
 pub(super) struct Known {
     pub(super) entry: Arc<Entry>,
-    pub(super) stored: Stored,
+    /// Its words, read when they are first compared.
+    stored: OnceCell<Stored>,
 }
 
 /// What is remembered.
@@ -37,7 +40,7 @@ pub(super) struct Memory {
     pub(super) inverted: Inverted,
     /// Room that a search ranks entries in.
     pub(super) scores: Vec<f32>,
-    entries: HashMap<i64, Arc<Known>>,
+    entries: HashMap<i64, Rc<Known>>,
     pub(super) results: Results,
     pub(super) audiences: Audiences,
     /// Which vectors are read; none where only words are searched.
@@ -108,26 +111,28 @@ impl Memory {
         Ok(())
     }
 
+    /// How well an entry fits what is asked, by its words.
+    pub(super) fn words(&self, stems: &Stems, asked: &Asked, known: &Known) -> f32 {
+        if asked.is_empty() {
+            return 0.0;
+        }
+        let vocabulary = &self.inverted.vocabulary;
+        score(vocabulary, asked, known.stored.get_or_init(|| Stored::new(stems, vocabulary, &known.entry)))
+    }
+
     /// The entry of a row; none where there is no such row.
-    pub(super) fn entry(
-        &mut self,
-        conn: &Connection,
-        stems: &Stems,
-        row: i64,
-    ) -> rusqlite::Result<Option<Arc<Known>>> {
+    pub(super) fn entry(&mut self, conn: &Connection, row: i64) -> rusqlite::Result<Option<Rc<Known>>> {
         if let Some(known) = self.entries.get(&row) {
-            return Ok(Some(Arc::clone(known)));
+            return Ok(Some(Rc::clone(known)));
         }
         let mut select = conn.prepare_cached("SELECT * FROM knowledge WHERE rowid = ?1")?;
         let mut rows = select.query(params![row])?;
         let Some(found) = rows.next()? else { return Ok(None) };
-        let entry = entry(found)?;
-        let stored = Stored::new(stems, &self.inverted.vocabulary, &entry);
-        let known = Arc::new(Known { entry: Arc::new(entry), stored });
+        let known = Rc::new(Known { entry: Arc::new(entry(found)?), stored: OnceCell::new() });
         if self.entries.len() >= ENTRIES_MAX {
             self.entries.clear();
         }
-        self.entries.insert(row, Arc::clone(&known));
+        self.entries.insert(row, Rc::clone(&known));
         Ok(Some(known))
     }
 }

@@ -12,7 +12,7 @@ use super::graph::Graph;
 use super::whole::{Whole, scan};
 
 /// Candidates of the first comparison that are compared again, beside those that are asked for.
-const RESCORED: usize = 64;
+const RESCORED: usize = 40;
 
 /// Up to so many vectors the first comparison saves nothing.
 const COMPARED_AT_ONCE_MAX: usize = 256;

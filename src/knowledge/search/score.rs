@@ -74,10 +74,26 @@ impl Asked {
         Self { ways, terms, weight, evidence }
     }
 
-    /// All stems that are asked for: what has none of them is worth nothing by its words.
-    pub(super) fn stems(&self) -> BTreeSet<StemId> {
-        let asked = self.ways.iter().flatten().chain(&self.terms);
-        asked.flat_map(|term| term.ids.iter().copied()).collect()
+    /// Whether nothing is asked in words.
+    pub(super) fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
+    /// What an entry that has some of the stems, in question or answer, is worth at the most.
+    ///
+    /// The cosine of a way is no higher than the root of the share that it has in common with the entry; BM25 no higher than if what
+    /// they have in common was said again and again; and a passage is worth what they have in common of the whole.
+    pub(super) fn promise(&self, has: impl Fn(StemId) -> bool) -> f32 {
+        let has = |term: &&Meant| term.ids.iter().any(|id| has(*id));
+        let share = |terms: &[Meant], of: fn(&Meant) -> f32| {
+            let all: f32 = terms.iter().map(of).sum();
+            let common: f32 = terms.iter().filter(has).map(of).sum();
+            if all > f32::EPSILON { common / all } else { 0.0 }
+        };
+        let near = self.ways.iter().map(|way| share(way, |term| term.weight.powi(2)).sqrt());
+        let bm25 = (BM25_K1 + 1.0) * share(&self.terms, |term| term.weight);
+        let whole = self.ways.last().map_or(0.0, |way| share(way, |term| term.weight));
+        near.fold(bm25.max(ANSWER_SCORE_MAX * whole), f32::max).min(1.0)
     }
 }
 

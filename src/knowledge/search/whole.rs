@@ -14,10 +14,13 @@ const ZERO: i16 = 8;
 
 /// The largest whole numbers of a stored vector and of one that is compared with it.
 const STORED_MAX: f32 = 7.0;
-const ASKED_MAX: f32 = 127.0;
+const ASKED_MAX: f32 = 63.0;
 
-/// Products that fit into sixteen bits together, in which a processor adds them: two of 15 and 127, so many times.
-const SUMS: usize = 8;
+/// Products that fit into sixteen bits together, in which a processor adds them: two of 15 and 63, so many times.
+const SUMS: usize = 16;
+
+/// Rows that are multiplied at the same time.
+const ROWS: usize = 4;
 
 /// What stands out further than this, in root mean squares, is taken to stand out as far: few numbers do, and all others would be told
 /// apart less well.
@@ -95,7 +98,7 @@ pub(super) fn scan(all: &Whole, vector: &[f32], mut look: impl FnMut(usize, &[f3
         for (product, stored) in products.iter_mut().zip(scales) {
             #[expect(
                 clippy::cast_precision_loss,
-                reason = "some dimensions times 15 times 127, and only their order matters"
+                reason = "some dimensions times 15 times 63, and only their order matters"
             )]
             let of_zeros = zeros as f32;
             *product = (*product - of_zeros) * stored * scale;
@@ -151,7 +154,7 @@ mod x86 {
     use pulp::x86::V3;
     use pulp::{NullaryFnOnce, as_arrays, cast};
 
-    use super::{BYTES, SUMS};
+    use super::{BYTES, ROWS, SUMS};
 
     pub(super) struct Multiply<'a> {
         pub(super) simd: V3,
@@ -165,30 +168,56 @@ mod x86 {
 
         #[inline(always)]
         fn call(self) {
-            let Self { simd: V3 { avx, avx2, .. }, asked, rows, products } = self;
-            let (asked_parts, _) = as_arrays::<BYTES, i8>(asked);
-            let (ones, lower) = (avx._mm256_set1_epi16(1), avx._mm256_set1_epi8(15));
-            for (row, product) in rows.chunks_exact(asked.len() / 2).zip(products) {
-                let (parts, _) = as_arrays::<BYTES, u8>(row);
-                let mut sums = avx._mm256_setzero_si256();
-                for (parts, asked) in parts.chunks(SUMS / 2).zip(asked_parts.chunks(SUMS)) {
-                    let mut short = avx._mm256_setzero_si256();
-                    for (part, asked) in parts.iter().zip(asked.chunks_exact(2)) {
-                        let part: __m256i = cast(*part);
-                        let (low, high): (__m256i, __m256i) = (cast(asked[0]), cast(asked[1]));
-                        let lows = avx2._mm256_and_si256(part, lower);
-                        let highs = avx2._mm256_and_si256(avx2._mm256_srli_epi16::<4>(part), lower);
-                        short = avx2._mm256_add_epi16(short, avx2._mm256_maddubs_epi16(lows, low));
-                        short = avx2._mm256_add_epi16(short, avx2._mm256_maddubs_epi16(highs, high));
-                    }
-                    sums = avx2._mm256_add_epi32(sums, avx2._mm256_madd_epi16(short, ones));
-                }
-                let sums: [i32; 8] = cast(sums);
-                #[expect(clippy::cast_precision_loss, reason = "only their order matters")]
-                let sum = sums.iter().sum::<i32>() as f32;
-                *product = sum;
+            let Self { simd, asked, rows, products } = self;
+            let (asked, _) = as_arrays::<BYTES, i8>(asked);
+            let (rows, _) = as_arrays::<BYTES, u8>(rows);
+            let width = asked.len() / 2;
+            let mut rows = rows.chunks_exact(ROWS * width);
+            let mut products = products.chunks_exact_mut(ROWS);
+            for (some, products) in rows.by_ref().zip(products.by_ref()) {
+                let at = |row: usize| &some[row * width..][..width];
+                let sums = sums(simd, asked, [at(0), at(1), at(2), at(3)]);
+                products.iter_mut().zip(sums).for_each(|(product, sum)| *product = whole(sum));
+            }
+            for (row, product) in rows.remainder().chunks_exact(width).zip(products.into_remainder()) {
+                let [sum] = sums(simd, asked, [row]);
+                *product = whole(sum);
             }
         }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "only their order matters")]
+    const fn whole(sum: i32) -> f32 {
+        sum as f32
+    }
+
+    /// The product of what is asked with each of some rows.
+    #[inline(always)]
+    fn sums<const N: usize>(simd: V3, asked: &[[i8; BYTES]], rows: [&[[u8; BYTES]]; N]) -> [i32; N] {
+        let V3 { avx, avx2, .. } = simd;
+        let (ones, lower) = (avx._mm256_set1_epi16(1), avx._mm256_set1_epi8(15));
+        let mut sums = [avx._mm256_setzero_si256(); N];
+        for (chunk, asked) in asked.chunks(SUMS).enumerate() {
+            let mut short = [avx._mm256_setzero_si256(); N];
+            let first = chunk * SUMS / 2;
+            for (part, asked) in asked.chunks_exact(2).enumerate() {
+                let (low, high): (__m256i, __m256i) = (cast(asked[0]), cast(asked[1]));
+                for (short, row) in short.iter_mut().zip(rows) {
+                    let part: __m256i = cast(row[first + part]);
+                    let lows = avx2._mm256_and_si256(part, lower);
+                    let highs = avx2._mm256_and_si256(avx2._mm256_srli_epi16::<4>(part), lower);
+                    *short = avx2._mm256_add_epi16(*short, avx2._mm256_maddubs_epi16(lows, low));
+                    *short = avx2._mm256_add_epi16(*short, avx2._mm256_maddubs_epi16(highs, high));
+                }
+            }
+            for (sum, short) in sums.iter_mut().zip(short) {
+                *sum = avx2._mm256_add_epi32(*sum, avx2._mm256_madd_epi16(short, ones));
+            }
+        }
+        sums.map(|sum| {
+            let parts: [i32; 8] = cast(sum);
+            parts.iter().sum()
+        })
     }
 }
 
@@ -198,7 +227,7 @@ mod tests {
 
     #[test]
     fn every_processor_gets_the_same_products_also_of_the_largest_numbers() {
-        let asked: Vec<i8> = (0..768).map(|n| if n % 97 == 0 { -127 } else { 127 }).collect();
+        let asked: Vec<i8> = (0..768).map(|n| if n % 97 == 0 { -63 } else { 63 }).collect();
         let rows: Vec<u8> = (0..384 * 300).map(|n| if n % 7 == 0 { (n % 256) as u8 } else { 255 }).collect();
         let (mut fast, mut plain) = ([0.0; 300], [0.0; 300]);
         multiply(Arch::new(), &asked, &rows, &mut fast);
