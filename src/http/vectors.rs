@@ -94,7 +94,7 @@ mod tests {
             match wrong {
                 None => assert_eq!(checked, Ok(())),
                 Some(wrong) => {
-                    assert!(checked.as_ref().is_err_and(|told| told.contains(wrong)), "{checked:?}")
+                    assert!(checked.as_ref().is_err_and(|told| told.contains(wrong)), "{checked:?}");
                 }
             }
         }

@@ -155,7 +155,7 @@ fn beyond_some_vectors_a_graph_finds_most_of_the_nearest_and_all_that_changed_si
         );
     }
     // Where few are admitted, all of them are found.
-    let few = nearest.best(&vector(3, 32), 5, |row| row >= 2_996 && row < 3_000);
+    let few = nearest.best(&vector(3, 32), 5, |row| (2_996..3_000).contains(&row));
     assert_eq!(few.len(), 4);
     // A new one is made when much has changed.
     (0..2_000).for_each(|row| assert!(nearest.put(row, &vector(i64::unsigned_abs(row) + 50_000, 32), 1)));
