@@ -160,7 +160,7 @@ impl Nearest {
     }
 
     #[cfg(not(feature = "usearch"))]
-    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as in a build with graphs")]
+    #[expect(clippy::unused_self, reason = "as in a build with graphs")]
     fn of_graph(&self, _: &[f32], _: usize, _: impl Fn(i64) -> bool) -> Option<Vec<(i64, f32)>> {
         None
     }
