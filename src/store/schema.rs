@@ -65,6 +65,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "classifier_examples",
         sql: include_str!("migrations/0014_classifier_examples.sql"),
     },
+    Migration {
+        number: 15,
+        name: "knowledge_removed",
+        sql: include_str!("migrations/0015_knowledge_removed.sql"),
+    },
 ];
 
 /// SQLite's `application_id` of our databases: "TERT".

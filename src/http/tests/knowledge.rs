@@ -122,7 +122,13 @@ async fn one_entry_is_written_read_and_says_again_what_it_said() {
     app.call(put(&json!({"id": "a"}))).await.assert_problem(422, "invalid_entries");
     app.call(read("/v1/knowledge/entry")).await.assert_problem(400, "invalid_query");
     let before = serde_json::from_value(entry("a")).unwrap();
-    let kept = Version { version: 7, entry: before, written_at: Timestamp(0), replaced_at: None };
+    let kept = Version {
+        version: 7,
+        entry: before,
+        written_at: Timestamp(0),
+        replaced_at: None,
+        removed_at: Some(Timestamp(1)),
+    };
     app.store.state().versions.push(kept);
     let versions = app.call(read("/v1/knowledge/history?id=a")).await.json();
     assert_eq!(
