@@ -137,7 +137,7 @@ mod tests {
             (40, Entry { tags: vec!["t".into()], ..entry.clone() }),
             (50, Entry { accounts: vec!["1".into()], ..entry.clone() }),
             (60, Entry { valid_from: Some(Timestamp(1)), ..entry.clone() }),
-            (70, Entry { valid_until: Some(Timestamp(1)), ..entry.clone() }),
+            (70, Entry { valid_until: Some(Timestamp(1)), ..entry }),
         ] {
             assert_eq!((since(&changed, at), since(&changed, at + 1)), (at, at), "{changed:?}");
         }

@@ -109,6 +109,21 @@ async fn the_knowledge_base_is_for_the_console_only() {
 }
 
 #[actix_web::test]
+async fn tags_are_parted_by_commas_or_a_list_of_json() {
+    let app = TestApp::with_tokens();
+    for tags in ["a,b", "%5B%22a%2C%20b%22%5D", ""] {
+        assert_eq!(
+            app.call(read(&format!("/v1/knowledge/search?q=x&tags={tags}"))).await.status.as_u16(),
+            200,
+            "{tags}"
+        );
+    }
+    let refused = app.call(read("/v1/knowledge/search?q=x&tags=%5Ba")).await;
+    assert!(refused.json()["detail"].as_str().unwrap().contains("tags begin like a list of JSON"));
+    refused.assert_problem(400, "invalid_query");
+}
+
+#[actix_web::test]
 async fn one_entry_is_written_read_and_says_again_what_it_said() {
     let app = TestApp::with_tokens();
     let put =
