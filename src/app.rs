@@ -318,7 +318,7 @@ async fn keep_knowledge(
 /// Tells at the start whether the collection can be used, and why not; it may be there later.
 async fn tell_collection(vectors: FrontHandle<VectorsService>) {
     match vectors.count().await {
-        Ok(records) => tracing::info!(records, "the knowledge base is a collection of chroma"),
+        Ok(entries) => tracing::info!(entries, "the knowledge base is a collection of chroma"),
         Err(error) => {
             tracing::warn!(%error, "the knowledge base is a collection of chroma, which cannot be used yet");
         }

@@ -23,6 +23,8 @@ pub(crate) enum CallError {
     Throttled { reason: String, retry_after: Duration },
     /// The endpoint refused this request, or its response cannot be used.
     Failed(String),
+    /// The response is longer than so many bytes, which the configuration allows.
+    TooLong(usize),
 }
 
 /// How an endpoint is called.
@@ -94,6 +96,11 @@ fn refusal(status: StatusCode, retry_after: Option<Duration>) -> Result<(), Call
     }
 }
 
+/// What is told of a response that is too long, by the key of the configuration that says so.
+pub(crate) fn too_long(limit: usize, key: &str) -> String {
+    format!("the response is longer than {limit} bytes: raise {key}")
+}
+
 /// A status as it is told.
 pub(crate) fn told(status: StatusCode) -> String {
     format!("status {}", status.as_u16())
@@ -122,7 +129,7 @@ fn transport(error: reqwest::Error) -> CallError {
 
 /// Reads a body of `limit` bytes at the most.
 async fn read(mut response: Response, limit: usize) -> Result<Vec<u8>, CallError> {
-    let too_long = || CallError::Failed(format!("the response is longer than {limit} bytes"));
+    let too_long = || CallError::TooLong(limit);
     if response.content_length().is_some_and(|length| usize::try_from(length).is_ok_and(|n| n > limit)) {
         return Err(too_long());
     }

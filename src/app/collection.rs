@@ -5,10 +5,11 @@ use std::fmt;
 use std::future::ready;
 
 use futures_util::future::join_all;
-use tertulia_actors::domain::{Embedding, Entry, Language, Version};
+use tertulia_actors::domain::{Entry, Language, Version};
 use tertulia_actors::ports::store::StoreError;
 use tertulia_actors::ports::{
-    KnowledgeBase, KnowledgeBaseError, KnowledgeFuture, KnowledgeStatus, ModelVectors, VectorsError,
+    Embeddable, KnowledgeBase, KnowledgeBaseError, KnowledgeFuture, KnowledgeStatus, ModelVectors, Vectored,
+    VectorsError,
 };
 use tertulia_actors::services::{EmbeddingService, VectorsService};
 use tertulia_actors::supervision::{CallError, FrontHandle};
@@ -73,14 +74,9 @@ impl KnowledgeBase for Collection {
         Box::pin(async move { vectors.delete(id, language).await.map_err(|error| fault(&error)) })
     }
 
-    /// All of the collection is read for it.
     fn get(&self, id: String, language: Option<Language>) -> KnowledgeFuture<Vec<Entry>> {
-        let all = self.list(None, usize::MAX);
-        Box::pin(async move {
-            let is_meant =
-                |entry: &Entry| entry.id == id && language.is_none_or(|language| language == entry.language);
-            Ok(all.await?.into_iter().filter(is_meant).collect())
-        })
+        let vectors = self.vectors.clone();
+        Box::pin(async move { vectors.get(id, language).await.map_err(|error| fault(&error)) })
     }
 
     fn history(&self, _: String, _: Option<Language>) -> KnowledgeFuture<Vec<Version>> {
@@ -115,21 +111,28 @@ const ONE_VECTOR: &str = "the collection keeps one vector of each record, which 
 const NOT_KEPT: &str = "a collection of chroma keeps nothing of what an entry said before";
 
 impl Collection {
-    /// The entries with their vectors; all or none.
-    async fn embed(&self, entries: Vec<Entry>) -> Result<Vec<(Entry, Embedding)>, KnowledgeBaseError> {
-        let mut vectors = Vec::with_capacity(entries.len());
-        for some in entries.chunks(TEXTS) {
-            let calls = some.iter().map(|entry| self.embedding.call(None, self.document.embeddable(entry)));
-            vectors.extend(join_all(calls).await);
+    /// The entries with the vectors of their texts; all or none. The first text of each must be one that the model can read.
+    async fn embed(&self, entries: Vec<Entry>) -> Result<Vec<Vectored>, KnowledgeBaseError> {
+        let texts: Vec<Vec<Embeddable>> =
+            entries.iter().map(|entry| self.document.embeddables(entry)).collect();
+        let (mut vectors, counts) = (vec![], texts.iter().map(Vec::len).collect::<Vec<_>>());
+        for some in texts.concat().chunks(TEXTS) {
+            let calls = some.iter().map(|text| self.embedding.call(None, text.clone()));
+            for vector in join_all(calls).await {
+                vectors.push(vector.map_err(|error| KnowledgeBaseError::Away(error.to_string()))?);
+            }
         }
-        let embedded = entries.into_iter().zip(vectors).map(|(entry, vector)| match vector {
-            Ok(Some(vector)) => Ok((entry, vector)),
-            Ok(None) => Err(refused(&format_args!(
+        let mut vectors = vectors.into_iter();
+        let embedded = entries.into_iter().zip(counts).map(|(entry, count)| {
+            let own: Vec<_> = vectors.by_ref().take(count).collect();
+            if own.first().is_some_and(Option::is_some) {
+                return Ok((entry, own));
+            }
+            Err(refused(&format_args!(
                 "the configured model cannot read entry '{}' (its script, or there is no word in it), and the collection is searched by vectors alone: \
                  set embedding.model to one of many languages",
                 entry.id
-            ))),
-            Err(error) => Err(KnowledgeBaseError::Away(error.to_string())),
+            )))
         });
         embedded.collect()
     }

@@ -32,7 +32,8 @@ impl KnowledgeBase for Keeper {
     }
 
     fn remove(&self, id: String, language: Option<Language>) -> KnowledgeFuture<usize> {
-        let removed = self.0.write_with(move |conn, _| entries::remove(conn, &id, language).map_err(fault));
+        let removed =
+            self.0.write_with(move |conn, now| entries::remove(conn, &id, language, now).map_err(fault));
         Box::pin(removed.err_into())
     }
 
@@ -122,3 +123,7 @@ fn fault(error: KnowledgeError) -> WriteError {
         error => WriteError::Refused(error.to_string()),
     }
 }
+
+#[cfg(test)]
+#[path = "keeper_tests.rs"]
+mod tests;

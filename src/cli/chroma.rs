@@ -77,7 +77,8 @@ fn server(config: &Config) -> Result<Server, Failure> {
 }
 
 fn search(config: &Config, question: &str, limit: usize, filter: &Filter) -> Outcome {
-    let (limit, tags) = (limit.to_string(), filter.tags.join(","));
+    // A list of JSON: a tag may hold the comma that separates others.
+    let (limit, tags) = (limit.to_string(), serde_json::to_string(&filter.tags)?);
     let mut query = vec![("q", question), ("n", &limit), ("tags", &tags)];
     query.extend(filter.language.as_ref().map(|language| ("language", language.as_str())));
     query.extend(filter.account.as_ref().map(|account| ("account", account.as_str())));
@@ -159,15 +160,15 @@ fn walk(config: &Config, mut put: impl FnMut(&[Entry]) -> Result<usize, Failure>
     let client = crate::channels::client(chroma.connect_timeout())?;
     let collection = ChromaVectors::new(client, chroma.clone(), &config.pipeline.languages, 0.0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let all = runtime.block_on(collection.count())?;
+    let all = runtime.block_on(collection.records())?;
     let bar = output::bar(u64::try_from(all)?, "{bar:40} {pos} of {len} records, {eta} left");
     let (mut read, mut imported, mut unusable) = (0, 0, 0);
     let mut seen = HashSet::new();
     loop {
         let page = runtime.block_on(collection.read(read, PAGE))?;
-        let records = page.len();
+        let records = page.records;
         let mut entries = Vec::with_capacity(records);
-        for record in page {
+        for record in page.entries {
             let fit = |entry: Entry| match entries::check(&entry) {
                 Ok(()) => Ok(entry),
                 Err(error) => Err((entry.id, error.to_string())),

@@ -180,7 +180,7 @@ pub(super) fn remove(config: &Config, ids: &[String]) -> Outcome {
     must_exist(config)?;
     let removed = change(
         config,
-        |conn| Ok(ids.iter().map(|id| entries::remove(conn, id, None)).sum::<Result<usize, _>>()?),
+        |conn| Ok(ids.iter().map(|id| entries::remove(conn, id, None, now())).sum::<Result<usize, _>>()?),
         |server| ids.iter().map(|id| remove_there(server, id, None)).sum(),
     )?;
     say(format_args!("{removed} entries were removed"))?;

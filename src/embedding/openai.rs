@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tertulia_actors::domain::Embedding;
 use tertulia_actors::ports::{EmbedderError, PortFuture};
 
-use crate::endpoint::{Call, CallError, told};
+use crate::endpoint::{Call, CallError, told, too_long};
 use crate::secret::Secret;
 
 /// Where the key stands in the configuration, for what is logged when it is read again.
@@ -125,6 +125,9 @@ impl From<CallError> for EmbedderError {
             CallError::Misconfigured(status) => Self::Unavailable(told(status)),
             CallError::Throttled { reason, retry_after } => Self::Throttled { reason, retry_after },
             CallError::Failed(reason) => Self::Refused(reason),
+            CallError::TooLong(limit) => {
+                Self::Refused(too_long(limit, "embedding.endpoint.response_limit_bytes"))
+            }
         }
     }
 }

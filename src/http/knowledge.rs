@@ -44,7 +44,7 @@ struct Question {
     n: usize,
     /// Entries in this language only.
     language: Option<Language>,
-    /// Entries that have all of these tags, separated by commas.
+    /// Entries that have all of these tags: separated by commas, or a list of JSON.
     #[serde(default)]
     tags: String,
     /// Entries that are for this account.
@@ -82,8 +82,7 @@ pub(super) async fn search(
     if !(1..=HITS_MAX).contains(&n) {
         return Err(Problem::query(format!("n is not within 1 to {HITS_MAX}")));
     }
-    let tags = tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
-    let filter = Filter { language, tags, account, at: Some(state.clock.now()) };
+    let filter = Filter { language, tags: tags_of(&tags)?, account, at: Some(state.clock.now()) };
     let Ok(_turn) = tokio::time::timeout(SEARCH_WAIT, state.searches.acquire()).await else {
         let problem = Problem::new(503, "overloaded", "too many searches are under way; try again later");
         return Err(problem.retry_after(state.store.retry_after()));
@@ -99,6 +98,16 @@ pub(super) async fn search(
     let found = state.vectors.search(None, search).await;
     let hits = found.map_err(|error| refused(&error).retry_after(state.store.retry_after()))?;
     Ok(HttpResponse::Ok().json(Found { hits, degraded }))
+}
+
+/// Tags as they are asked for: separated by commas, or a list of JSON, for those that hold a comma themselves.
+fn tags_of(tags: &str) -> Result<Vec<String>, Problem> {
+    if tags.trim_start().starts_with('[') {
+        return serde_json::from_str(tags).map_err(|error| {
+            Problem::query(format_args!("tags begin like a list of JSON and are none: {error}"))
+        });
+    }
+    Ok(tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect())
 }
 
 /// What a search found.

@@ -10,7 +10,7 @@ use thiserror::Error;
 use super::search::score::{indexed, sides};
 use super::text::stems::{INDEX_VERSION, Stems, Term};
 
-/// The tables of the knowledge base; eight of the store's numbered migrations.
+/// The tables of the knowledge base; nine of the store's numbered migrations.
 pub const KNOWLEDGE_MIGRATION: &str = concat!(
     include_str!("../store/migrations/0002_knowledge.sql"),
     include_str!("../store/migrations/0005_knowledge_state.sql"),
@@ -19,7 +19,8 @@ pub const KNOWLEDGE_MIGRATION: &str = concat!(
     include_str!("../store/migrations/0011_knowledge_vectors.sql"),
     include_str!("../store/migrations/0012_knowledge_audience.sql"),
     include_str!("../store/migrations/0013_knowledge_history.sql"),
-    include_str!("../store/migrations/0015_knowledge_changes.sql")
+    include_str!("../store/migrations/0015_knowledge_removed.sql"),
+    include_str!("../store/migrations/0016_knowledge_changes.sql")
 );
 
 /// The sample: a shop that delivers water, in English and Arabic, made up for this project. JSON Lines.
@@ -169,16 +170,21 @@ pub fn replace(
         for some in entries.chunks(ENTRIES_PER_REPORT) {
             done(write_all(conn, some, now)?);
         }
-        gone.iter().try_for_each(|(id, language)| remove(conn, id, Some(*language)).map(drop))?;
+        gone.iter().try_for_each(|(id, language)| remove(conn, id, Some(*language), now).map(drop))?;
         Ok(entries.len())
     })
 }
 
-/// Removes an entry, in one language or in all; tells how many versions were removed.
+/// Removes an entry, in one language or in all; tells how many versions were removed. What they said is kept, until `now`.
 ///
 /// # Errors
 /// The database failed; nothing was changed.
-pub fn remove(conn: &Connection, id: &str, language: Option<Language>) -> Result<usize, KnowledgeError> {
+pub fn remove(
+    conn: &Connection,
+    id: &str,
+    language: Option<Language>,
+    now: Timestamp,
+) -> Result<usize, KnowledgeError> {
     let language = language.map(|language| language.to_string());
     atomically(conn, || {
         conn.prepare_cached(
@@ -186,9 +192,14 @@ pub fn remove(conn: &Connection, id: &str, language: Option<Language>) -> Result
                 (SELECT rowid FROM knowledge WHERE id = ?1 AND (?2 IS NULL OR language = ?2))",
         )?
         .execute(params![id, language])?;
+        let before: i64 = conn
+            .prepare_cached("SELECT COALESCE(max(version), 0) FROM knowledge_history")?
+            .query_row([], |row| row.get(0))?;
         let removed = conn
             .prepare_cached("DELETE FROM knowledge WHERE id = ?1 AND (?2 IS NULL OR language = ?2)")?
             .execute(params![id, language])?;
+        conn.prepare_cached("UPDATE knowledge_history SET removed_at = ?2 WHERE version > ?1")?
+            .execute(params![before, now.0])?;
         Ok(removed)
     })
 }
@@ -378,7 +389,7 @@ fn write_all(conn: &Connection, entries: &[Entry], now: Timestamp) -> Result<usi
     Ok(entries.len())
 }
 
-/// Writes the row of an entry, and tells which it is.
+/// Writes the row of an entry, and tells which it is. What says the same keeps the time since which it says so.
 fn write(conn: &Connection, entry: &Entry, now: Timestamp) -> rusqlite::Result<i64> {
     let list = |names: &[String]| serde_json::Value::from(names).to_string();
     conn.prepare_cached(
@@ -386,9 +397,15 @@ fn write(conn: &Connection, entry: &Entry, now: Timestamp) -> rusqlite::Result<i
              (id, language, question, answer, updated_at, phrasings, tags, accounts, valid_from, valid_until)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
          ON CONFLICT (id, language) DO UPDATE SET
-             question = excluded.question, answer = excluded.answer, updated_at = excluded.updated_at,
+             question = excluded.question, answer = excluded.answer,
              phrasings = excluded.phrasings, tags = excluded.tags, accounts = excluded.accounts,
-             valid_from = excluded.valid_from, valid_until = excluded.valid_until
+             valid_from = excluded.valid_from, valid_until = excluded.valid_until,
+             updated_at = CASE
+                 WHEN (knowledge.question, knowledge.answer, knowledge.phrasings, knowledge.tags, knowledge.accounts,
+                       knowledge.valid_from, knowledge.valid_until)
+                   IS (excluded.question, excluded.answer, excluded.phrasings, excluded.tags, excluded.accounts,
+                       excluded.valid_from, excluded.valid_until)
+                 THEN knowledge.updated_at ELSE excluded.updated_at END
          RETURNING rowid",
     )?
     .query_row(

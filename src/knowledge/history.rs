@@ -45,6 +45,7 @@ fn version(row: &Row<'_>) -> rusqlite::Result<Version> {
         entry: entry(row)?,
         written_at: Timestamp(row.get("updated_at")?),
         replaced_at: row.get::<_, Option<i64>>("replaced_at")?.map(Timestamp),
+        removed_at: row.get::<_, Option<i64>>("removed_at")?.map(Timestamp),
     })
 }
 
@@ -60,14 +61,26 @@ mod tests {
         conn
     }
 
+    /// How a version ended, and when.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    enum End {
+        Replaced(i64),
+        Removed(i64),
+    }
+
     fn say(conn: &Connection, id: &str, answer: &str, at: i64) {
         import(conn, &[Entry::new(id, Language::ENGLISH, "q?", answer)], Timestamp(at)).unwrap();
     }
 
-    /// The versions of an entry: what it said, from when until when.
-    fn said(conn: &Connection, id: &str) -> Vec<(String, i64, Option<i64>)> {
+    /// The versions of an entry: what it said, from when until when, and whether something else took its place or it was removed.
+    fn said(conn: &Connection, id: &str) -> Vec<(String, i64, End)> {
         let told = |version: Version| {
-            (version.entry.answer, version.written_at.0, version.replaced_at.map(|time| time.0))
+            let end = match (version.replaced_at, version.removed_at) {
+                (Some(at), None) => End::Replaced(at.0),
+                (None, Some(at)) => End::Removed(at.0),
+                other => panic!("not one end: {other:?}"),
+            };
+            (version.entry.answer, version.written_at.0, end)
         };
         versions(conn, id, None).unwrap().into_iter().map(told).collect()
     }
@@ -81,8 +94,13 @@ mod tests {
         say(&conn, "a", "two", 3);
         let tagged = Entry { tags: vec!["t".into()], ..Entry::new("a", Language::ENGLISH, "q?", "two") };
         import(&conn, &[tagged], Timestamp(4)).unwrap();
-        remove(&conn, "a", None).unwrap();
-        let expected = [("two".into(), 4, None), ("two".into(), 3, Some(4)), ("one".into(), 2, Some(3))];
+        assert_eq!(remove(&conn, "a", None, Timestamp(5)).unwrap(), 1);
+        assert_eq!(remove(&conn, "b", None, Timestamp(6)).unwrap(), 0);
+        let expected = [
+            ("two".into(), 4, End::Removed(5)),
+            ("two".into(), 3, End::Replaced(4)),
+            ("one".into(), 1, End::Replaced(3)),
+        ];
         assert_eq!(said(&conn, "a"), expected);
         assert_eq!(versions(&conn, "a", Some(Language::ARABIC)).unwrap(), []);
         assert_eq!(versions(&conn, "a", Some(Language::ENGLISH)).unwrap()[0].entry.tags, ["t"]);
@@ -97,10 +115,44 @@ mod tests {
         assert_eq!(restore(&conn, first, Timestamp(3)).unwrap().unwrap().answer, "one");
         assert_eq!(get(&conn, "a", Language::ENGLISH).unwrap().unwrap().answer, "one");
         assert_eq!(said(&conn, "a").first().map(|(answer, ..)| answer.as_str()), Some("two"));
-        remove(&conn, "a", None).unwrap();
-        restore(&conn, first, Timestamp(4)).unwrap();
+        remove(&conn, "a", None, Timestamp(4)).unwrap();
+        restore(&conn, first, Timestamp(5)).unwrap();
         assert_eq!(get(&conn, "a", Language::ENGLISH).unwrap().unwrap().answer, "one", "it was removed");
         assert_eq!(restore(&conn, 99, Timestamp(5)).unwrap(), None);
+    }
+
+    #[test]
+    fn what_says_the_same_keeps_the_time_since_which_it_says_so() {
+        let conn = empty();
+        let entry = Entry::new("a", Language::ENGLISH, "q?", "one");
+        let since = |entry: &Entry, at: i64| {
+            import(&conn, std::slice::from_ref(entry), Timestamp(at)).unwrap();
+            conn.query_row("SELECT updated_at FROM knowledge", [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        assert_eq!((since(&entry, 1), since(&entry, 2)), (1, 1));
+        for (at, changed) in [
+            (10, Entry { question: "r?".into(), ..entry.clone() }),
+            (20, Entry { answer: "two".into(), ..entry.clone() }),
+            (30, Entry { phrasings: vec!["p?".into()], ..entry.clone() }),
+            (40, Entry { tags: vec!["t".into()], ..entry.clone() }),
+            (50, Entry { accounts: vec!["1".into()], ..entry.clone() }),
+            (60, Entry { valid_from: Some(Timestamp(1)), ..entry.clone() }),
+            (70, Entry { valid_until: Some(Timestamp(1)), ..entry }),
+        ] {
+            assert_eq!((since(&changed, at), since(&changed, at + 1)), (at, at), "{changed:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_removed_without_the_program_has_an_end_too() {
+        let conn = empty();
+        say(&conn, "a", "one", 1);
+        let clock = || Timestamp(chrono::Utc::now().timestamp_millis());
+        let before = clock();
+        conn.execute("DELETE FROM knowledge", []).unwrap();
+        let removed = versions(&conn, "a", None).unwrap()[0].removed_at.unwrap();
+        // The database's clock is read once a statement, in whole milliseconds.
+        assert!(before.0 - 1 <= removed.0 && removed.0 <= clock().0 + 1, "{removed:?}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tertulia_actors::domain::{Class, HistoryItem, Hit, Speaker};
 use tertulia_actors::ports::{Answer, PortFuture, Query, QueryError, QueryService, Task};
 
-use crate::endpoint::{Call, CallError, told};
+use crate::endpoint::{Call, CallError, told, too_long};
 use crate::secret::Secret;
 
 /// What the model is told first, unless the configuration says something else.
@@ -133,6 +133,7 @@ impl From<CallError> for QueryError {
             CallError::Misconfigured(status) => Self::Unavailable(told(status)),
             CallError::Throttled { reason, retry_after } => Self::Throttled { reason, retry_after },
             CallError::Failed(reason) => Self::Failed(reason),
+            CallError::TooLong(limit) => Self::Failed(too_long(limit, "query.llm.response_limit_bytes")),
         }
     }
 }

@@ -67,8 +67,13 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         number: 15,
+        name: "knowledge_removed",
+        sql: include_str!("migrations/0015_knowledge_removed.sql"),
+    },
+    Migration {
+        number: 16,
         name: "knowledge_changes",
-        sql: include_str!("migrations/0015_knowledge_changes.sql"),
+        sql: include_str!("migrations/0016_knowledge_changes.sql"),
     },
 ];
 

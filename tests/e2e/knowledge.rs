@@ -251,6 +251,48 @@ fn a_file_that_is_not_what_it_should_be_is_refused_by_name_and_changes_nothing()
     assert!(!bench.database().exists(), "nothing was imported");
 }
 
+/// A PDF of pages with these contents, without the places of its parts, which the reader finds.
+fn pdf(contents: &[&str]) -> String {
+    let mut file = "%PDF-1.4\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n".to_owned();
+    let kids: Vec<String> = (0..contents.len()).map(|n| format!("{} 0 R", 10 + 2 * n)).collect();
+    file += &format!("2 0 obj\n<</Type/Pages/Kids[{}]/Count {}>>\nendobj\n", kids.join(" "), kids.len());
+    file += "3 0 obj\n<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>\nendobj\n";
+    for (n, content) in contents.iter().enumerate() {
+        let (page, stream) = (10 + 2 * n, 11 + 2 * n);
+        file += &format!(
+            "{page} 0 obj\n<</Type/Page/Parent 2 0 R/Contents {stream} 0 R/Resources<</Font<</F1 3 0 R>>>>>>\nendobj\n"
+        );
+        file +=
+            &format!("{stream} 0 obj\n<</Length {}>>\nstream\n{content}\nendstream\nendobj\n", content.len());
+    }
+    file + "trailer\n<</Root 1 0 R/Size 99>>\n%%EOF\n"
+}
+
+#[test]
+fn what_of_a_pdf_cannot_be_read_is_said_with_what_was_imported() {
+    let bench = bench();
+    let line = |text: &str| format!("BT /F1 12 Tf 1 0 0 1 50 700 Tm ({text}) Tj ET");
+    let broken = line("We open at nine.") + " BT (lost";
+    let (good, drawn) = (line("We close at five."), "q /Im1 Do Q");
+    fs::write(bench.folder().join("hours.pdf"), pdf(&[&broken, &good, drawn])).expect("a file");
+    let expected = [
+        "'hours.pdf': 1 of its 3 pages cannot be read to their end (1)",
+        "'hours.pdf': 1 of its 3 pages have no text that can be read (3)",
+    ];
+    for arguments in [&["import", "hours.pdf", "--dry-run"][..], &["import", "hours.pdf"]] {
+        let (code, said, missing) = knowledge(&bench, arguments);
+        assert!(code == Some(0) && said.contains("entries w"), "{said}{missing}");
+        assert!(expected.iter().all(|part| missing.contains(part)), "{missing}");
+    }
+    fs::write(bench.folder().join("hours.pdf"), pdf(&[&broken, &broken, &good])).expect("a file");
+    let (code, _, refused) = knowledge(&bench, &["import", "hours.pdf"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        refused.contains("2 of its 3 pages cannot be read to their end (1, 2): save it anew"),
+        "{refused}"
+    );
+}
+
 #[test]
 fn entries_say_again_what_they_said_and_the_same_ones_are_kept_once() {
     run(async {
@@ -285,6 +327,9 @@ fn entries_say_again_what_they_said_and_the_same_ones_are_kept_once() {
             assert!(said.ends_with("1 groups say the same, 0 nearly\n1 entries were removed\n"), "{said}");
             assert_eq!(fields(&knowledge(&bench, &["list"]).1).len(), 2);
             assert_eq!(knowledge(&bench, &["remove", "camels"]).0, Some(0));
+            let (_, history, _) = knowledge(&bench, &["history", "camels", "--language", "en"]);
+            let newest: Value = serde_json::from_str(history.lines().next().expect("one")).expect("JSON");
+            assert!(newest["removed_at"].is_string() && newest["replaced_at"].is_null(), "{history}");
             assert_eq!(restored(&bench), format!("{CAMELS}\n"), "also what was removed");
             let (code, _, refused) = knowledge(&bench, &["restore", "999999"]);
             assert!(code == Some(1) && refused.contains("no version 999999"), "{refused}");

@@ -333,9 +333,18 @@ pub fn client() -> reqwest::Client {
     tertulia::channels::client(Duration::from_secs(5)).expect("a client")
 }
 
+/// Ports below those that the system gives away by itself, so that no connection of another test takes one before its server does.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
 /// A port that was free a moment ago, so that servers can be started on it one after another.
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
+pub fn free_address() -> SocketAddr {
+    use std::hash::{BuildHasher, RandomState};
+    // At random, since other tests look for one at the same time.
+    let random = RandomState::new().hash_one(std::process::id()) % PORTS.len() as u64;
+    let first = usize::try_from(random).expect("a small number");
+    let ports = PORTS.cycle().skip(first).take(PORTS.len());
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).and_then(|listener| listener.local_addr());
+    ports.into_iter().find_map(|port| free(port).ok()).expect("a free port")
 }
 
 /// Runs a test on one thread.

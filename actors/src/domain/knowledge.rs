@@ -86,6 +86,8 @@ pub struct Version {
     pub written_at: Timestamp,
     /// When something else took its place; none where it was removed.
     pub replaced_at: Option<Timestamp>,
+    /// When it was removed; none where something else took its place, and where that was before its time was kept.
+    pub removed_at: Option<Timestamp>,
 }
 
 /// For which searches something is meant.

@@ -31,7 +31,7 @@ pub use knowledge::{
 pub use query::{Answer, Query, QueryError, QueryService, Task};
 pub use store::{Store, StoreError};
 pub use tells::{Admitted, Tells};
-pub use vectors::{EntryPage, Search, Vectors, VectorsError, VectorsRequest, VectorsResponse};
+pub use vectors::{EntryPage, Search, Vectored, Vectors, VectorsError, VectorsRequest, VectorsResponse};
 
 /// The future that a port's call returns. It owns what it needs, so that it outlives its caller's borrow.
 pub type PortFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;

@@ -34,8 +34,15 @@ pub enum VectorsRequest {
         /// Records that are read at the most.
         limit: usize,
     },
+    /// What an entry says, in one language or in all; answered as a page.
+    Get {
+        /// Its id.
+        id: String,
+        /// The language; all where there is none.
+        language: Option<Language>,
+    },
     /// Adds entries, or replaces those of the same id and language; all or none.
-    Upsert(Vec<(Entry, Embedding)>),
+    Upsert(Vec<Vectored>),
     /// Removes an entry, in one language or in all.
     Delete {
         /// Its id.
@@ -43,7 +50,7 @@ pub enum VectorsRequest {
         /// The language; all where there is none.
         language: Option<Language>,
     },
-    /// How many records there are.
+    /// How many entries there are, as far as the index can tell.
     Count,
 }
 
@@ -52,11 +59,14 @@ pub enum VectorsRequest {
 pub enum VectorsResponse {
     /// To a search.
     Hits(Vec<Hit>),
-    /// To a page.
+    /// To a page, and to a look for one entry.
     Page(EntryPage),
     /// How many there are, were added or were removed.
     Count(usize),
 }
+
+/// An entry with a vector of each text that stands for it, the first one's first; none of one that the model cannot read.
+pub type Vectored = (Entry, Vec<Option<Embedding>>);
 
 /// Some records of an index.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -87,6 +97,9 @@ pub enum VectorsError {
     /// It does not do what was asked for; another request may do well.
     #[error("the knowledge base refused the request: {0}")]
     Refused(String),
+    /// Its answer is longer than is read; that to another request may not be.
+    #[error("the knowledge base's answer is too long: {0}")]
+    TooLong(String),
 }
 
 /// The knowledge base's index on this machine.

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::Engine;
-use crate::domain::{ConversationId, Embedding, Entry, Hit, Language};
+use crate::domain::{ConversationId, Entry, Hit, Language};
 use crate::failpoint;
-use crate::ports::{EntryPage, Search, VectorsError, VectorsRequest, VectorsResponse};
+use crate::ports::{EntryPage, Search, Vectored, VectorsError, VectorsRequest, VectorsResponse};
 use crate::supervision::service::{Blame, Work};
 use crate::supervision::{CallError, FrontHandle, Service};
 
@@ -30,7 +30,7 @@ impl Service for VectorsService {
         match error {
             VectorsError::Failed(_) | VectorsError::Unavailable(_) => Blame::Service,
             VectorsError::Throttled { retry_after, .. } => Blame::NotBefore(*retry_after),
-            VectorsError::Refused(_) => Blame::Request,
+            VectorsError::Refused(_) | VectorsError::TooLong(_) => Blame::Request,
         }
     }
 
@@ -62,17 +62,22 @@ impl FrontHandle<VectorsService> {
     /// # Errors
     /// As [`FrontHandle::call`].
     pub async fn page(&self, skip: usize, limit: usize) -> Answered<EntryPage> {
-        match self.call(None, VectorsRequest::Page { skip, limit }).await? {
-            VectorsResponse::Page(page) => Ok(page),
-            VectorsResponse::Hits(_) | VectorsResponse::Count(_) => Err(confused()),
-        }
+        self.paged(VectorsRequest::Page { skip, limit }).await
+    }
+
+    /// What an entry says, in one language or in all.
+    ///
+    /// # Errors
+    /// As [`FrontHandle::call`].
+    pub async fn get(&self, id: String, language: Option<Language>) -> Answered<Vec<Entry>> {
+        Ok(self.paged(VectorsRequest::Get { id, language }).await?.entries)
     }
 
     /// Adds entries, or replaces those of the same id and language; all or none. Tells how many.
     ///
     /// # Errors
     /// As [`FrontHandle::call`].
-    pub async fn upsert(&self, entries: Vec<(Entry, Embedding)>) -> Answered<usize> {
+    pub async fn upsert(&self, entries: Vec<Vectored>) -> Answered<usize> {
         self.counted(VectorsRequest::Upsert(entries)).await
     }
 
@@ -84,12 +89,19 @@ impl FrontHandle<VectorsService> {
         self.counted(VectorsRequest::Delete { id, language }).await
     }
 
-    /// How many records there are.
+    /// How many entries there are, as far as the index can tell.
     ///
     /// # Errors
     /// As [`FrontHandle::call`].
     pub async fn count(&self) -> Answered<usize> {
         self.counted(VectorsRequest::Count).await
+    }
+
+    async fn paged(&self, request: VectorsRequest) -> Answered<EntryPage> {
+        match self.call(None, request).await? {
+            VectorsResponse::Page(page) => Ok(page),
+            VectorsResponse::Hits(_) | VectorsResponse::Count(_) => Err(confused()),
+        }
     }
 
     async fn counted(&self, request: VectorsRequest) -> Answered<usize> {

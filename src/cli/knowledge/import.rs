@@ -69,7 +69,9 @@ pub(super) fn import(config: &Config, asked: &Import) -> Outcome {
     let documents = read_all(config, asked)?;
     if asked.dry_run {
         let there = if config.storage.path.exists() { there(config)? } else { vec![] };
-        return show(&plan(&documents, &there)?);
+        show(&plan(&documents, &there)?)?;
+        tell_missing(&documents);
+        return done();
     }
     let done_so = change(
         config,
@@ -86,7 +88,15 @@ pub(super) fn import(config: &Config, asked: &Import) -> Outcome {
         },
     )?;
     say(told(&done_so))?;
+    tell_missing(&documents);
     done()
+}
+
+/// Says what of the documents could not be read.
+fn tell_missing(documents: &[(String, Draft)]) {
+    for (name, draft) in documents {
+        draft.missing.iter().for_each(|missing| output::complain(format_args!("'{name}': {missing}")));
+    }
 }
 
 /// The entries that are there, as they are committed now.
@@ -169,7 +179,7 @@ fn told(planned: &Plan) -> String {
 }
 
 /// What would become of every entry.
-fn show(planned: &Plan) -> Outcome {
+fn show(planned: &Plan) -> Result<(), Failure> {
     for (fate, entry) in &planned.fates {
         let sign = match fate {
             Fate::Added => '+',
@@ -183,7 +193,7 @@ fn show(planned: &Plan) -> Outcome {
         say(format_args!("{sign}\t{}\t{}\t{says}", entry.id, entry.language))?;
     }
     say(told(planned).replace("were imported", "would be imported"))?;
-    done()
+    Ok(())
 }
 
 fn bar(all: usize, what: &'static str) -> ProgressBar {

@@ -97,7 +97,10 @@ async fn only_what_may_pass_is_unavailable_and_nothing_secret_is_told() {
     }
     let throttled =
         EmbedderError::Throttled { reason: "status 429".into(), retry_after: Duration::from_secs(7) };
-    let too_long = format!("the response is longer than {} bytes", 16 * 1024 * 1024);
+    let too_long = format!(
+        "the response is longer than {} bytes: raise embedding.endpoint.response_limit_bytes",
+        16 * 1024 * 1024
+    );
     let unavailable = |told: &str| EmbedderError::Unavailable(told.into());
     let failed = |told: &str| EmbedderError::Failed(told.into());
     let refused = |told: &str| EmbedderError::Refused(told.into());

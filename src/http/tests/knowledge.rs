@@ -109,6 +109,21 @@ async fn the_knowledge_base_is_for_the_console_only() {
 }
 
 #[actix_web::test]
+async fn tags_are_parted_by_commas_or_a_list_of_json() {
+    let app = TestApp::with_tokens();
+    for tags in ["a,b", "%5B%22a%2C%20b%22%5D", ""] {
+        assert_eq!(
+            app.call(read(&format!("/v1/knowledge/search?q=x&tags={tags}"))).await.status.as_u16(),
+            200,
+            "{tags}"
+        );
+    }
+    let refused = app.call(read("/v1/knowledge/search?q=x&tags=%5Ba")).await;
+    assert!(refused.json()["detail"].as_str().unwrap().contains("tags begin like a list of JSON"));
+    refused.assert_problem(400, "invalid_query");
+}
+
+#[actix_web::test]
 async fn one_entry_is_written_read_and_says_again_what_it_said() {
     let app = TestApp::with_tokens();
     let put =
@@ -122,7 +137,13 @@ async fn one_entry_is_written_read_and_says_again_what_it_said() {
     app.call(put(&json!({"id": "a"}))).await.assert_problem(422, "invalid_entries");
     app.call(read("/v1/knowledge/entry")).await.assert_problem(400, "invalid_query");
     let before = serde_json::from_value(entry("a")).unwrap();
-    let kept = Version { version: 7, entry: before, written_at: Timestamp(0), replaced_at: None };
+    let kept = Version {
+        version: 7,
+        entry: before,
+        written_at: Timestamp(0),
+        replaced_at: None,
+        removed_at: Some(Timestamp(1)),
+    };
     app.store.state().versions.push(kept);
     let versions = app.call(read("/v1/knowledge/history?id=a")).await.json();
     assert_eq!(

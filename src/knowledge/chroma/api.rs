@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use super::ChromaSettings;
 use super::wire::{self, Collection, Delete, Get, Query, Record, Upsert};
-use crate::endpoint::{Call, CallError};
+use crate::endpoint::{Call, CallError, too_long};
 
 /// Where the token stands in the configuration, for what is logged when it is read again.
 const TOKEN: &str = "vectors.chroma.token";
@@ -62,6 +62,9 @@ pub enum ChromaError {
         /// How long those of the model are.
         given: usize,
     },
+    /// Its answer to this request is longer than is read.
+    #[error("{0}")]
+    TooLong(String),
     /// The server refused this request.
     #[error("chroma refused the request: {0}")]
     Refused(String),
@@ -76,6 +79,7 @@ impl From<ChromaError> for VectorsError {
         match error {
             ChromaError::Throttled { retry_after, .. } => Self::Throttled { reason: told, retry_after },
             ChromaError::Refused(_) => Self::Refused(told),
+            ChromaError::TooLong(_) => Self::TooLong(told),
             ChromaError::Failed(_) => Self::Failed(told),
             ChromaError::Unavailable(_)
             | ChromaError::Token(_)
@@ -219,6 +223,9 @@ impl Api {
             },
             CallError::Misconfigured(status) => ChromaError::Token(status.as_u16()),
             CallError::Failed(reason) => ChromaError::Refused(reason),
+            CallError::TooLong(limit) => {
+                ChromaError::TooLong(too_long(limit, "vectors.chroma.response_limit_bytes"))
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use api::ChromaError;
 pub use record::Unusable;
-pub use vectors::ChromaVectors;
+pub use vectors::{ChromaVectors, RecordPage};
 
 use crate::secret::Secret;
 

@@ -21,6 +21,9 @@ type Seen = (String, Option<String>, Value);
 /// What a server answers to the call of this number to a path.
 type Answer = fn(usize, &str) -> HttpResponse;
 
+/// What it answers to the call that has a body.
+type AnswerTo = fn(usize, &str, &Value) -> HttpResponse;
+
 /// A server that answers as it is told and keeps what it was sent.
 struct Server {
     address: SocketAddr,
@@ -30,6 +33,14 @@ struct Server {
 
 impl Server {
     fn start(answer: Answer) -> Self {
+        Self::with(move |n, path, _| answer(n, path))
+    }
+
+    fn of(answer: AnswerTo) -> Self {
+        Self::with(answer)
+    }
+
+    fn with(answer: impl Fn(usize, &str, &Value) -> HttpResponse + Copy + Send + 'static) -> Self {
         let (sender, calls) = channel();
         let count = Arc::new(AtomicUsize::new(0));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -40,8 +51,8 @@ impl Server {
                 let shown = |name: &str| Some(request.headers().get(name)?.to_str().unwrap().to_owned());
                 let token = shown("x-chroma-token").or_else(|| shown("authorization"));
                 let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+                let answer = answer(count.fetch_add(1, Ordering::SeqCst) + 1, request.path(), &body);
                 sender.send((request.path().to_owned(), token, body)).unwrap();
-                let answer = answer(count.fetch_add(1, Ordering::SeqCst) + 1, request.path());
                 async move { answer }
             }))
         };
@@ -185,7 +196,11 @@ async fn what_is_wrong_is_said_with_what_to_do_and_without_anything_secret() {
         ),
         (|_, path| then(path, said(400)), "Refused", &["status 400"]),
         (|_, path| then(path, said(200)), "Failed", &["not as expected"]),
-        (|_, _| HttpResponse::Ok().body(vec![b' '; 2_000]), "Refused", &["longer than 1500 bytes"]),
+        (
+            |_, _| HttpResponse::Ok().body(vec![b' '; 2_000]),
+            "TooLong",
+            &["longer than 1500 bytes", "raise vectors.chroma.response_limit_bytes"],
+        ),
     ];
     for (n, (answer, kind, parts)) in cases.into_iter().enumerate() {
         let server = Server::start(answer);
@@ -227,9 +242,9 @@ async fn a_token_that_stands_in_a_file_is_read_again_when_it_is_asked_for() {
     settings.token.follow(&file);
     let vectors = ChromaVectors::new(client(), settings, &[], 0.0);
     std::fs::write(&file, "new").unwrap();
-    drop(vectors.count().await);
+    drop(vectors.records().await);
     vectors.refresh();
-    drop(vectors.count().await);
+    drop(vectors.records().await);
     let shown: Vec<_> = server.calls.try_iter().filter_map(|(_, token, _)| token).collect();
     assert_eq!(shown, ["t0ken", "new"]);
     server.handle.stop(false).await;
@@ -242,4 +257,135 @@ fn neither_the_token_nor_an_unknown_setting_slips_through() {
     assert!(toml::from_str::<ChromaSettings>("colection = \"x\"").is_err());
     let settings: ChromaSettings = toml::from_str("document = \"answer\"").unwrap();
     assert_eq!((settings.document, settings.timeout()), (Document::Answer, Duration::from_millis(1_500)));
+}
+
+/// Two entries: one that is asked for in many ways, which are all nearer than the other.
+fn in_many_ways(path: &str, body: &Value) -> HttpResponse {
+    let crowded = json!({"id": "crowd", "language": "en", "answer": "A"});
+    let with = |more: Value| {
+        let mut metadata = crowded.clone();
+        metadata.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        metadata
+    };
+    let first = with(json!({"phrasings": ["w2", "w3", "w4", "w5", "w6", "w7", "w8", "w9"]}));
+    match path.rsplit('/').next().unwrap() {
+        "kb" => described(1, 2),
+        // Without what was found, the other one.
+        "query" if body["where"] != Value::Null => HttpResponse::Ok().json(json!({
+            "ids": [["other"]], "documents": [["o"]], "metadatas": [[{"answer": "O"}]], "distances": [[0.5]],
+        })),
+        "query" => {
+            let ways: Vec<String> = (2..10).map(|n| format!("crowd@en#{n}")).collect();
+            // The last of these is one that the entry does not have any more.
+            let words: Vec<String> = (2..9).map(|n| format!("w{n}")).chain(["gone".into()]).collect();
+            let metadatas = vec![with(json!({"way_of": "crowd@en", "is_way": true})); 8];
+            let distances: Vec<f32> = (2..10_u8).map(|n| f32::from(n) / 100.0).collect();
+            HttpResponse::Ok().json(json!({
+                "ids": [ways], "documents": [words], "metadatas": [metadatas], "distances": [distances],
+            }))
+        }
+        _ => HttpResponse::Ok().json(json!({"ids": ["crowd@en"], "documents": ["w1"], "metadatas": [first]})),
+    }
+}
+
+#[actix_web::test]
+async fn an_entry_that_is_near_in_many_ways_is_one_hit_and_leaves_room_for_others() {
+    let server = Server::of(|_, path, body| in_many_ways(path, body));
+    let found = hits(server.settings(), search()).await.unwrap();
+    let ids: Vec<_> = found.iter().map(|hit| hit.entry.id.as_str()).collect();
+    assert_eq!(ids, ["crowd", "other"]);
+    assert_eq!(
+        (found[0].entry.question.as_str(), found[0].entry.phrasings.len()),
+        ("w1", 8),
+        "the whole entry"
+    );
+    // Of the cosine 0.98, which is that of the nearest way.
+    assert!((found[0].score - fused(0.96, Some(0.96))).abs() < 1e-5, "{found:?}");
+    let calls: Vec<Seen> = server.calls.try_iter().collect();
+    let paths: Vec<_> = calls.iter().map(|(path, _, _)| path.rsplit('/').next().unwrap()).collect();
+    assert_eq!(paths, ["kb", "query", "query", "get"]);
+    assert_eq!(calls[2].2["where"], json!({"id": {"$nin": ["crowd"]}}));
+    assert_eq!(calls[3].2["ids"], json!(["crowd@en"]), "one entry is read, not the collection");
+    server.handle.stop(false).await;
+}
+
+#[actix_web::test]
+async fn one_entry_is_asked_for_by_its_name_and_by_its_own_id() {
+    let server = Server::of(|_, path, body| {
+        let own = json!({"ids": ["a", "b"], "documents": ["q", "q"], "metadatas": [{"answer": "A"}, {"answer": "B", "id": "c"}]});
+        let named = json!({"ids": ["a@de"], "documents": ["f"], "metadatas": [{"answer": "D", "id": "a", "language": "de"}]});
+        match path.rsplit('/').next().unwrap() {
+            "kb" => described(1, 2),
+            _ if body["ids"] == json!(["a"]) => HttpResponse::Ok().json(own),
+            _ if body["where"] == json!({"id": {"$in": ["a"]}}) => HttpResponse::Ok().json(named),
+            _ => HttpResponse::InternalServerError().finish(),
+        }
+    });
+    let vectors = ChromaVectors::new(client(), server.settings(), &[Language::ENGLISH], 0.5);
+    for (language, expected) in [(None, vec!["D", "A"]), (Some(Language::ENGLISH), vec!["A"])] {
+        let answer = vectors.ask(VectorsRequest::Get { id: "a".into(), language }).await;
+        let Ok(VectorsResponse::Page(page)) = answer else { panic!("{answer:?}") };
+        let answers: Vec<_> = page.entries.iter().map(|entry| entry.answer.as_str()).collect();
+        assert_eq!(answers, expected);
+    }
+    server.handle.stop(false).await;
+}
+
+/// An entry with its question and two ways of asking, as it is there.
+fn three_records(path: &str, body: &Value) -> HttpResponse {
+    let of = |more: Value| {
+        let mut metadata = json!({"id": "a", "language": "en", "answer": "A"});
+        metadata.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        metadata
+    };
+    let way = || of(json!({"way_of": "a@en", "is_way": true}));
+    let there = json!({
+        "ids": ["a@en", "a@en#2", "a@en#3"], "documents": ["q", "p", "r"],
+        "metadatas": [of(json!({"phrasings": ["p", "r"]})), way(), way()],
+    });
+    match path.rsplit('/').next().unwrap() {
+        "kb" => described(1, 2),
+        "get" if body["where"] == json!({"id": {"$in": ["a"]}}) => HttpResponse::Ok().json(there),
+        "get" if body["where"] == json!({"is_way": true}) => {
+            HttpResponse::Ok().json(json!({"ids": ["a@en#2", "a@en#3"]}))
+        }
+        "get" if body["limit"] == 10 => HttpResponse::Ok().json(there),
+        "get" => HttpResponse::Ok().json(json!({"ids": []})),
+        "count" => HttpResponse::Ok().json(3),
+        _ => HttpResponse::Ok().json(json!({})),
+    }
+}
+
+#[actix_web::test]
+async fn ways_that_an_entry_does_not_have_any_more_go_and_the_rest_is_one_entry() {
+    let server = Server::of(|_, path, body| three_records(path, body));
+    let vectors = ChromaVectors::new(client(), server.settings(), &[Language::ENGLISH], 0.5);
+    let entry = Entry { phrasings: vec!["s".into()], ..Entry::new("a", Language::ENGLISH, "q", "A") };
+    let vector = || Some(vec![0.6, 0.8].into());
+    let changed = |vectors_of: Vec<Option<_>>| {
+        server.calls.try_iter().for_each(drop);
+        vectors.ask(VectorsRequest::Upsert(vec![(entry.clone(), vectors_of)]))
+    };
+    let sent = || {
+        let ids = |(path, _, body): Seen| match path.rsplit('/').next().unwrap() {
+            what @ ("upsert" | "delete") => Some(format!("{what} {}", body["ids"])),
+            _ => None,
+        };
+        server.calls.try_iter().filter_map(ids).collect::<Vec<_>>()
+    };
+    assert_eq!(changed(vec![vector(), vector()]).await, Ok(VectorsResponse::Count(1)));
+    assert_eq!(sent(), [r#"upsert ["a@en","a@en#2"]"#, r#"delete ["a@en#3"]"#]);
+    // A way that the model cannot read has no record.
+    assert_eq!(changed(vec![vector(), None]).await, Ok(VectorsResponse::Count(1)));
+    assert_eq!(sent(), [r#"upsert ["a@en"]"#, r#"delete ["a@en#2","a@en#3"]"#]);
+    assert!(matches!(changed(vec![None, vector()]).await, Err(VectorsError::Refused(_))));
+    assert_eq!(sent(), Vec::<String>::new());
+    let removed = vectors.ask(VectorsRequest::Delete { id: "a".into(), language: None }).await;
+    assert_eq!(removed, Ok(VectorsResponse::Count(1)));
+    assert_eq!(sent(), [r#"delete ["a@en","a@en#2","a@en#3"]"#]);
+    assert_eq!(vectors.ask(VectorsRequest::Count).await, Ok(VectorsResponse::Count(1)));
+    let page = vectors.read(0, 10).await.unwrap();
+    assert_eq!((page.records, page.entries.len()), (3, 1));
+    assert_eq!(page.entries[0].as_ref().unwrap().phrasings, ["p", "r"]);
+    server.handle.stop(false).await;
 }

@@ -8,6 +8,8 @@ pub(super) type Metadata = Map<String, Value>;
 
 /// What is read of a record.
 pub(super) const ALL: &[&str] = &["documents", "metadatas"];
+/// Where only the ids of records matter.
+pub(super) const IDS: &[&str] = &[];
 /// What is read of a record that was found.
 const FOUND: &[&str] = &["documents", "metadatas", "distances"];
 

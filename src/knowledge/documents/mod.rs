@@ -19,6 +19,7 @@ mod pdf;
 mod plain;
 pub mod plan;
 mod question;
+mod quotes;
 mod table;
 
 use std::collections::HashMap;
@@ -162,6 +163,8 @@ pub struct Draft {
     pub entries: Vec<Entry>,
     /// Whether their ids were made from the document's name: then it replaces all that it brought before.
     pub is_source: bool,
+    /// What of the document could not be read, in sentences about it.
+    pub missing: Vec<String>,
 }
 
 /// Reads a document.
@@ -169,6 +172,7 @@ pub struct Draft {
 /// # Errors
 /// Names what is wrong with it and what to do.
 pub fn read(bytes: &[u8], format: Format, reading: &Reading) -> Result<Draft, DocumentError> {
+    let mut missing = vec![];
     let blocks = match format {
         Format::Csv => return table::read(&decode::text(bytes)?, b',', reading),
         Format::Tsv => return table::read(&decode::text(bytes)?, b'\t', reading),
@@ -176,13 +180,17 @@ pub fn read(bytes: &[u8], format: Format, reading: &Reading) -> Result<Draft, Do
         Format::Markdown => markdown::blocks(&decode::text(bytes)?),
         Format::Text => plain::blocks(&decode::text(bytes)?),
         Format::Html => html::blocks(&decode::text(bytes)?),
-        Format::Pdf => pdf::blocks(bytes)?,
+        Format::Pdf => {
+            let (blocks, told) = pdf::blocks(bytes)?;
+            missing = told;
+            blocks
+        }
     };
     let entries = entries(blocks, reading);
     if entries.is_empty() {
         Err(DocumentError::Empty("text"))
     } else {
-        Ok(Draft { entries, is_source: true })
+        Ok(Draft { entries, is_source: true, missing })
     }
 }
 

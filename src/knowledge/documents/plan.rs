@@ -104,7 +104,7 @@ mod tests {
     }
 
     fn draft(name: &str, is_source: bool, entries: Vec<Entry>) -> (String, Draft) {
-        (name.to_owned(), Draft { entries, is_source })
+        (name.to_owned(), Draft { entries, is_source, missing: vec![] })
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use tertulia_actors::domain::Entry;
 
 use super::ids::Ids;
+use super::quotes::unclosed;
 use super::{DocumentError, Draft, Reading, Tongue};
 use crate::knowledge::entries;
 
@@ -31,6 +32,10 @@ const HEAD: [&str; 9] =
 const LISTS: [(&str, &[char]); 3] =
     [("phrasings", &['\n']), ("tags", &['\n', ',']), ("accounts", &['\n', ','])];
 
+/// What is told of a quotation mark that swallows other cells.
+const UNCLOSED: &str = "a quotation mark opens a cell and nothing closes it: close it behind the cell's last character; within a cell \
+                        in quotation marks, write each mark of the text twice";
+
 /// Reads a table of entries.
 ///
 /// # Errors
@@ -38,6 +43,9 @@ const LISTS: [(&str, &[char]); 3] =
 pub(super) fn read(text: &str, delimiter: u8, reading: &Reading) -> Result<Draft, DocumentError> {
     // Where tabs part columns, quotation marks are part of the text.
     let quotes = delimiter != b'\t';
+    if let Some(line) = unclosed(text, delimiter).filter(|_| quotes) {
+        return Err(wrong(line, UNCLOSED.into()));
+    }
     let mut reader =
         csv::ReaderBuilder::new().quoting(quotes).delimiter(delimiter).from_reader(text.as_bytes());
     let names = reader.headers().map_err(|error| wrong(1, error.to_string()))?;
@@ -53,7 +61,7 @@ pub(super) fn read(text: &str, delimiter: u8, reading: &Reading) -> Result<Draft
         return Err(DocumentError::Empty("line of entries"));
     }
     let is_source = !places.iter().any(|(column, _)| *column == "id");
-    Ok(Draft { is_source, entries: complete(rows, reading)? })
+    Ok(Draft { is_source, entries: complete(rows, reading)?, missing: vec![] })
 }
 
 /// Reads entries as the export writes them.
@@ -65,7 +73,7 @@ pub(super) fn lines(text: &str) -> Result<Draft, DocumentError> {
     if entries.is_empty() {
         Err(DocumentError::Empty("entry"))
     } else {
-        Ok(Draft { entries, is_source: false })
+        Ok(Draft { entries, is_source: false, missing: vec![] })
     }
 }
 

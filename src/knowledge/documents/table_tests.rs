@@ -127,6 +127,18 @@ fn what_is_wrong_with_a_table_is_named_with_its_line() {
             "line 1: there are several columns answer",
         ),
         ("question,answer\nhi,yes\nhi\n", Columns::default(), "line 3: CSV error"),
+        (
+            "question,answer\nhi,yes\nwho?,\"me\nwhen?,now\nwhere?,here\n",
+            Columns::default(),
+            "line 3: a quotation mark opens a cell and nothing closes it",
+        ),
+        (
+            "question,answer\nhi,yes\nwho?,\"me\nwhen?,\"now\"\n",
+            Columns::default(),
+            "line 3: a quotation mark opens a cell and nothing closes it",
+        ),
+        ("question,answer\n\"hi,yes\n", Columns::default(), "line 2: a quotation mark opens a cell"),
+        ("question,\"answer\nhi,yes\n", Columns::default(), "line 1: a quotation mark opens a cell"),
         ("question,answer\nhi,yes\nhi, \n", Columns::default(), "line 3: the answer is empty"),
         ("id,question,answer\n,hi,yes\n", Columns::default(), "line 2: the id is empty"),
         (

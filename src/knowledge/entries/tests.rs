@@ -57,11 +57,11 @@ fn importing_an_entry_again_replaces_it_in_table_and_index() {
     import(&conn, &[entry("a", Language::ARABIC, "جمل")], NOW).unwrap();
     assert_eq!(list(&conn, None, 10).unwrap().len(), 2);
     assert_eq!((indexed(&conn, "camel"), indexed(&conn, "donkey")), (0, 1));
-    assert_eq!(remove(&conn, "a", Some(Language::ENGLISH)).unwrap(), 1);
+    assert_eq!(remove(&conn, "a", Some(Language::ENGLISH), NOW).unwrap(), 1);
     assert_eq!(indexed(&conn, "donkey"), 0);
     assert_eq!(get(&conn, "a", Language::ENGLISH).unwrap(), None);
     assert!(get(&conn, "a", Language::ARABIC).unwrap().is_some());
-    assert_eq!(remove(&conn, "a", None).unwrap(), 1);
+    assert_eq!(remove(&conn, "a", None, NOW).unwrap(), 1);
 }
 
 #[test]

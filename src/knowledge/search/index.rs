@@ -68,9 +68,12 @@ impl SqliteVectors {
                 self.read(|searcher, conn| searcher.find(conn, &search)).map(VectorsResponse::Hits)
             }
             VectorsRequest::Count => self.read(|_, conn| count(conn)).map(VectorsResponse::Count),
-            VectorsRequest::Page { .. } | VectorsRequest::Upsert(_) | VectorsRequest::Delete { .. } => Err(
-                VectorsError::Refused("the database's entries are listed and changed by its store".into()),
-            ),
+            VectorsRequest::Page { .. }
+            | VectorsRequest::Get { .. }
+            | VectorsRequest::Upsert(_)
+            | VectorsRequest::Delete { .. } => Err(VectorsError::Refused(
+                "the database's entries are listed and changed by its store".into(),
+            )),
         }
     }
 

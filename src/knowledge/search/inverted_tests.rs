@@ -101,7 +101,7 @@ fn one_that_follows_every_change_finds_what_one_finds_that_reads_all_of_it() {
         for _ in 0..=draw.below(6) {
             let id = draw.below(40);
             if draw.below(4) == 0 {
-                remove(&conn, &format!("e{id}"), None).unwrap();
+                remove(&conn, &format!("e{id}"), None, Timestamp(round)).unwrap();
             } else {
                 import(&conn, &[draw.entry(id)], Timestamp(round)).unwrap();
             }

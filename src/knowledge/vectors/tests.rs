@@ -64,7 +64,7 @@ fn a_text_that_changes_or_goes_loses_its_vectors_and_another_language_keeps_its_
     put_entries(&conn, &[("a", "price?")]);
     assert_eq!(progress(&conn, "one").unwrap(), (2, 1));
     assert_eq!(unembedded(&conn, "one", 0, 9).unwrap()[0].texts, [Embeddable::query("price?")]);
-    remove(&conn, "b", None).unwrap();
+    remove(&conn, "b", None, Timestamp(0)).unwrap();
     assert_eq!(progress(&conn, "one").unwrap(), (1, 0));
 }
 
@@ -74,7 +74,7 @@ fn a_vector_of_a_text_that_is_gone_or_says_something_else_by_now_is_not_kept() {
     put_entries(&conn, &[("a", "water?"), ("b", "price?")]);
     let found = unembedded(&conn, "one", 0, 9).unwrap();
     put_entries(&conn, &[("a", "price?")]);
-    remove(&conn, "b", None).unwrap();
+    remove(&conn, "b", None, Timestamp(0)).unwrap();
     let late =
         found.into_iter().map(|Unembedded { row, texts }| Embedded { row, texts, vectors: vec![None] });
     assert_eq!(put(&conn, "one", &late.collect::<Vec<_>>()).unwrap(), 0);
@@ -112,7 +112,7 @@ fn a_search_finds_what_means_the_same_and_sees_every_change_at_once() {
     put_entries(&conn, &[("a", "Who was here?"), ("d", "Is the water cold?")]);
     embed_everything(&conn, "one");
     assert_eq!(find(&conn, &mut searcher, "I am thirsty")[0].0, "d");
-    remove(&conn, "d", None).unwrap();
+    remove(&conn, "d", None, Timestamp(0)).unwrap();
     assert!(find(&conn, &mut searcher, "I am thirsty").iter().all(|(id, score)| id != "d" && *score < 0.5));
     // Of another model nothing is seen, and the words still find.
     let mut other = Searcher::new(space("two"));

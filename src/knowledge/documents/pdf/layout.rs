@@ -1,6 +1,7 @@
 //! Where the words of a page stand: the operators of text that move and show (ISO 32000-1, 8.4.4 and 9.4).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use lopdf::Object;
 
@@ -8,6 +9,12 @@ use super::font::Font;
 
 /// How deep a page may save how it draws; deeper ones go on with what is there.
 const SAVED_MAX: usize = 64;
+
+/// Bytes of a text that are read at a time; it shows no more at once than is allowed (ISO 32000-1, annex C).
+const SHOWN_BYTES: usize = 32 * 1024;
+
+/// What stands for a font that is not in the file.
+const NO_FONT: &str = "one that is missing";
 
 /// A piece of text that stands in one place.
 #[derive(Clone, PartialEq, Debug)]
@@ -46,22 +53,38 @@ struct State<'a> {
     stretch: f32,
 }
 
+/// What is on a page.
+#[derive(Default, Debug)]
+pub(super) struct Seen {
+    pub(super) pieces: Vec<Piece>,
+    /// Characters that cannot be read, by the fonts that they are set in.
+    pub(super) unread: BTreeMap<String, usize>,
+    /// Whether something is drawn by way of a picture or a form.
+    pub(super) draws: bool,
+    /// Bytes of text that are more than may be read.
+    pub(super) is_too_long: bool,
+}
+
 /// A page as it is read.
 pub(super) struct Page<'a> {
-    fonts: &'a HashMap<Vec<u8>, Font<'a>>,
+    fonts: &'a HashMap<Vec<u8>, Rc<Font<'a>>>,
+    /// Bytes of text that may still be read.
+    text_left: usize,
     state: State<'a>,
     saved: Vec<State<'a>>,
     /// Where the next letter stands, and where its line begins.
     at: Matrix,
     line: Matrix,
-    pieces: Vec<Piece>,
+    seen: Seen,
 }
 
 impl<'a> Page<'a> {
-    pub(super) fn new(fonts: &'a HashMap<Vec<u8>, Font<'a>>) -> Self {
+    /// A page with these fonts, of which no more than so many bytes of text are read.
+    pub(super) fn new(fonts: &'a HashMap<Vec<u8>, Rc<Font<'a>>>, text_bytes_max: usize) -> Self {
         let state =
             State { paper: AS_IT_IS, font: None, size: 1.0, leading: 0.0, letter_space: 0.0, stretch: 1.0 };
-        Self { fonts, state, saved: vec![], at: AS_IT_IS, line: AS_IT_IS, pieces: vec![] }
+        let (at, line) = (AS_IT_IS, AS_IT_IS);
+        Self { fonts, text_left: text_bytes_max, state, saved: vec![], at, line, seen: Seen::default() }
     }
 
     /// Does what an operator says. One that is not as it should be does nothing.
@@ -74,7 +97,8 @@ impl<'a> Page<'a> {
             "BT" => (self.at, self.line) = (AS_IT_IS, AS_IT_IS),
             "Tf" => {
                 let name = operands.first().and_then(|name| name.as_name().ok());
-                (self.state.font, self.state.size) = (name.and_then(|name| self.fonts.get(name)), number(1));
+                let font = name.and_then(|name| self.fonts.get(name)).map(Rc::as_ref);
+                (self.state.font, self.state.size) = (font, number(1));
             }
             "TL" => self.state.leading = number(0),
             "Tc" => self.state.letter_space = number(0),
@@ -95,12 +119,13 @@ impl<'a> Page<'a> {
                 let said = operands.first().and_then(|said| said.as_array().ok());
                 said.into_iter().flatten().for_each(|said| self.show(said));
             }
+            "Do" | "BI" => self.seen.draws = true,
             _ => {}
         }
     }
 
-    pub(super) fn finish(self) -> Vec<Piece> {
-        self.pieces
+    pub(super) fn finish(self) -> Seen {
+        self.seen
     }
 
     const fn set(&mut self, matrix: Matrix) {
@@ -118,8 +143,12 @@ impl<'a> Page<'a> {
     /// Shows a text, or moves by a number between texts, which is in thousandths of the size, and to the left.
     fn show(&mut self, said: &Object) {
         let State { font, size, stretch, letter_space, paper, .. } = self.state;
-        let (Ok(bytes), Some(font)) = (said.as_str(), font) else {
+        let Ok(bytes) = said.as_str() else {
             self.forward(-said.as_float().unwrap_or(0.0) / 1_000.0 * size * stretch);
+            return;
+        };
+        let Some(font) = font else {
+            self.miss(NO_FONT, bytes.len());
             return;
         };
         let begin = product(self.at, paper);
@@ -130,8 +159,35 @@ impl<'a> Page<'a> {
         let end = product(self.at, paper);
         let size = (size * begin[2].hypot(begin[3])).abs();
         let [left, right, height] = [begin[4], end[4], begin[5]];
-        if [left, right, height, size].iter().all(|value| value.is_finite()) {
-            self.pieces.push(Piece { text: font.text(bytes), left, right, height, size });
+        let Some(text) = self.text(font, bytes) else {
+            self.miss(font.name(), count);
+            return;
+        };
+        if !text.is_empty() && [left, right, height, size].iter().all(|value| value.is_finite()) {
+            self.seen.pieces.push(Piece { text, left, right, height, size });
+        }
+    }
+
+    /// What some bytes say, as much of it as may be read; none where the font cannot be.
+    fn text(&mut self, font: &Font<'_>, bytes: &[u8]) -> Option<String> {
+        let mut text = String::new();
+        for some in bytes.chunks(SHOWN_BYTES) {
+            let said = font.text(some)?;
+            self.seen.is_too_long |= said.len() > self.text_left;
+            if self.seen.is_too_long {
+                break;
+            }
+            self.text_left -= said.len();
+            text.push_str(&said);
+        }
+        Some(text)
+    }
+
+    /// Takes note of characters that cannot be read.
+    fn miss(&mut self, font: &str, count: usize) {
+        match self.seen.unread.get_mut(font) {
+            Some(missed) => *missed += count,
+            None => drop(self.seen.unread.insert(font.to_owned(), count)),
         }
     }
 }

@@ -275,7 +275,7 @@ fn a_search_forgets_what_it_remembered_of_entries_that_changed() {
     // As another program would.
     conn.execute("UPDATE knowledge SET answer = 'Sold.' WHERE id = 'camel'", []).unwrap();
     assert_eq!(hits()[0].entry.answer, "Sold.");
-    entries::remove(&conn, "camel", None).unwrap();
+    entries::remove(&conn, "camel", None, Timestamp(0)).unwrap();
     assert!(hits().iter().all(|hit| hit.entry.id != "camel"));
 }
 
