@@ -19,6 +19,9 @@ const B: f32 = 0.75;
 /// The least that a stem tells which more than half of the entries have, as there.
 const INVERSE_FREQUENCY_MIN: f32 = 1e-6;
 
+/// Stems that no entry has any more, of which so many may be kept in any case.
+const UNUSED_MAX: usize = 10_000;
+
 /// That an entry has a stem, and how often.
 #[derive(Clone, Copy, Default, PartialEq, Debug)]
 struct Posting {
@@ -154,6 +157,11 @@ impl Inverted {
         let average = (self.length as f32 / self.places.len().max(1) as f32).max(1.0);
         let damper = |entry: &Indexed| K1 * B.mul_add(entry.length as f32 / average, 1.0 - B);
         self.dampers = self.entries.iter().map(damper).collect();
+    }
+
+    /// Whether most of what it holds is of entries that are gone or say something else by now.
+    pub(super) fn is_worn(&self) -> bool {
+        self.vocabulary.unused() > UNUSED_MAX.max(self.vocabulary.used())
     }
 
     /// How many entries there are.

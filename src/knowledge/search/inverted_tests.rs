@@ -215,9 +215,36 @@ fn what_was_removed_leaves_nothing_behind() {
     assert_eq!((inverted.len(), inverted.length), (0, 0));
     assert!(inverted.lists.iter().all(Vec::is_empty));
     assert_eq!(inverted.vocabulary.id("water"), None);
+    assert!(!inverted.is_worn(), "there are few");
     inverted.put(&stems, 7, &entry("water again"));
     inverted.settle();
     assert_eq!(inverted.entries.len(), 50, "a free place is taken");
     let water = inverted.vocabulary.id("water").unwrap();
     assert_eq!(inverted.best(&[water], (1, 10), &mut vec![], |_| true), [7]);
+}
+
+#[test]
+fn what_changes_for_ever_does_not_grow_for_ever_and_an_unreadable_entry_stops_nobody_else() {
+    let conn = empty();
+    let entry = |n: usize| Entry::new("e", Language::ENGLISH, format!("water number{n}"), "answer");
+    let mut searcher = Searcher::default();
+    let mut inverted = Inverted::default();
+    let stems = Stems::new();
+    for n in 0..UNUSED_MAX + 20 {
+        inverted.put(&stems, 1, &entry(n));
+    }
+    inverted.settle();
+    assert!(inverted.is_worn());
+    import(&conn, &[entry(1)], Timestamp(0)).unwrap();
+    assert_eq!(searcher.find(&conn, &search("water")).unwrap().len(), 1);
+    // The database forgets the changes that it would have to follow.
+    conn.execute("UPDATE knowledge_state SET generation = generation + 200000", []).unwrap();
+    let left: i64 = conn.query_row("SELECT count(*) FROM knowledge_changes", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
+    import(&conn, &[Entry { id: "f".into(), ..entry(2) }], Timestamp(0)).unwrap();
+    assert_eq!(searcher.find(&conn, &search("water")).unwrap().len(), 2);
+    // One that cannot be read is left out of what is followed.
+    import(&conn, &[Entry::new("g", Language::ENGLISH, "bread", "a")], Timestamp(0)).unwrap();
+    conn.execute("UPDATE knowledge SET language = 'nonsense' WHERE id = 'g'", []).unwrap();
+    assert_eq!(searcher.find(&conn, &search("water")).unwrap().len(), 2);
 }

@@ -26,6 +26,9 @@ const ENTRIES_MAX: usize = 16_384;
 /// Entries that changed and are read one by one, beside a quarter of all. The index is read anew where more did.
 const CHANGES_MAX: usize = 1_000;
 
+/// Generations whose changes the database keeps; by its migration `knowledge_changes`.
+const CHANGES_KEPT: i64 = 100_000;
+
 /// An entry as a search needs it.
 pub(super) struct Known {
     pub(super) entry: Arc<Entry>,
@@ -71,7 +74,7 @@ impl Memory {
             // Of none before all of it was read.
             let since = self.generation.take();
             self.results.clear();
-            self.read_entries(conn, stems, since)?;
+            self.read_entries(conn, stems, (since, generation))?;
             self.audiences = Audiences::read(conn)?;
             self.generation = Some(generation);
         }
@@ -90,15 +93,30 @@ impl Memory {
         Ok(())
     }
 
-    /// Brings the inverted index to what the database says now.
-    fn read_entries(&mut self, conn: &Connection, stems: &Stems, since: Option<i64>) -> rusqlite::Result<()> {
-        let few = CHANGES_MAX + self.inverted.len() / 4;
-        let changed = since.map(|since| changed(conn, since, few + 1)).transpose()?;
-        let Some(changed) = changed.filter(|changed| changed.len() <= few) else {
-            self.entries.clear();
-            self.inverted = inverted(conn, stems)?;
+    /// Brings the inverted index to what the database says now: by what has changed since a generation, or all of it anew.
+    fn read_entries(
+        &mut self,
+        conn: &Connection,
+        stems: &Stems,
+        (since, generation): (Option<i64>, i64),
+    ) -> rusqlite::Result<()> {
+        let known = since.filter(|since| generation - since < CHANGES_KEPT / 2 && !self.inverted.is_worn());
+        // What cannot be followed is read anew, and fails there if it must.
+        if known.is_some_and(|since| self.follow(conn, stems, since).unwrap_or(false)) {
             return Ok(());
-        };
+        }
+        self.entries.clear();
+        self.inverted = inverted(conn, stems)?;
+        Ok(())
+    }
+
+    /// Reads the entries that changed since a generation; false, and nothing is read, where they are too many.
+    fn follow(&mut self, conn: &Connection, stems: &Stems, since: i64) -> rusqlite::Result<bool> {
+        let few = CHANGES_MAX + self.inverted.len() / 4;
+        let changed = changed(conn, since, few + 1)?;
+        if changed.len() > few {
+            return Ok(false);
+        }
         let mut select = conn.prepare_cached("SELECT * FROM knowledge WHERE rowid = ?1")?;
         for row in changed {
             self.entries.remove(&row);
@@ -108,7 +126,7 @@ impl Memory {
             }
         }
         self.inverted.settle();
-        Ok(())
+        Ok(true)
     }
 
     /// How well an entry fits what is asked, by its words.

@@ -56,6 +56,8 @@ pub(super) struct Vocabulary {
     ways: u64,
     /// Terms of all questions, without their pieces.
     length: u64,
+    /// How many stems entries have.
+    used: usize,
     /// The same of one question, on average.
     pub(super) average_length: f32,
 }
@@ -129,6 +131,7 @@ impl Vocabulary {
 
     /// Computes what follows from the numbers of entries and stems.
     pub(super) fn settle(&mut self) {
+        self.used = self.stems.iter().filter(|stem| stem.count.all > 0).count();
         for stem in &mut self.stems {
             stem.weight = weight(stem.count.questions, self.total);
         }
@@ -170,6 +173,16 @@ impl Vocabulary {
     /// Whether a stem of the index says what is asked about.
     pub(super) fn is_subject(&self, id: StemId) -> bool {
         self.at(id).is_some_and(|stem| stem.is_subject)
+    }
+
+    /// How many stems entries have.
+    pub(super) const fn used(&self) -> usize {
+        self.used
+    }
+
+    /// How many stems no entry has any more.
+    pub(super) fn unused(&self) -> usize {
+        self.stems.len() - self.used
     }
 
     /// How many languages the entries are in.

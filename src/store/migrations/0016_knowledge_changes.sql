@@ -1,11 +1,15 @@
 -- Which entries were added, changed or removed, each with the generation of its last change, so that a search follows them one by one
--- instead of reading all of them again. The row of an entry that is gone stays until another one takes it.
+-- instead of reading all of them again. What is a hundred thousand generations old is forgotten: who has slept so long reads all.
 CREATE TABLE knowledge_changes (
     entry      INTEGER PRIMARY KEY,
     generation INTEGER NOT NULL
 ) STRICT;
 
 CREATE INDEX knowledge_changes_by_generation ON knowledge_changes (generation);
+
+CREATE TRIGGER knowledge_changes_end AFTER UPDATE OF generation ON knowledge_state BEGIN
+    DELETE FROM knowledge_changes WHERE generation <= new.generation - 100000;
+END;
 
 DROP TRIGGER knowledge_added;
 DROP TRIGGER knowledge_changed;
