@@ -1,6 +1,7 @@
 //! The composition root: the only place where adapters meet actors.
 
 mod collection;
+mod embeds;
 mod keeper;
 mod leaks;
 mod services;

@@ -1,11 +1,13 @@
 //! Calls of an endpoint by HTTP with JSON both ways: a model that composes answers, one that embeds texts, or a collection of
 //! entries.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::secret::Secret;
 
@@ -76,6 +78,45 @@ impl Call<'_> {
         value.set_sensitive(true);
         Ok(value)
     }
+}
+
+/// A path of an OpenAI-compatible endpoint.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenAiPath {
+    client: Client,
+    url: Arc<str>,
+}
+
+impl OpenAiPath {
+    /// The path below `base_url`, which ends with the version. Connections are shared with others of `client`.
+    pub(crate) fn new(client: Client, base_url: &str, path: &str) -> Self {
+        let base = base_url.trim_end_matches('/');
+        Self { client, url: format!("{base}/{path}").into() }
+    }
+
+    /// A call of it, with the key as a bearer token.
+    pub(crate) fn call<'a>(
+        &'a self,
+        api_key: &'a Secret,
+        timeout_ms: u64,
+        response_limit_bytes: usize,
+    ) -> Call<'a> {
+        Call {
+            client: &self.client,
+            url: &self.url,
+            api_key,
+            key_header: &AUTHORIZATION,
+            timeout: Duration::from_millis(timeout_ms),
+            response_limit_bytes,
+        }
+    }
+}
+
+/// Reads a body that must be `what`; or what is wrong with it.
+pub(crate) fn parse<T: DeserializeOwned>(body: &[u8], what: &str) -> Result<T, String> {
+    // The error of serde would quote the body, which may hold somebody's words.
+    let told = |error: serde_json::Error| format!("the response is no {what}, at byte {}", error.column());
+    serde_json::from_slice(body).map_err(told)
 }
 
 /// Whether a status is no success, and then whose fault it is: 408, 429 and 5xx are the endpoint's, and pass; a key that is

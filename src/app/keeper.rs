@@ -7,7 +7,7 @@ use futures_util::TryFutureExt;
 use tertulia_actors::domain::{Class, ConversationId, Entry, Language, TurnId, Version};
 use tertulia_actors::ports::store::StoreFuture;
 use tertulia_actors::ports::{
-    ClassExample, ClassExamples, Corrected, Embedded, EntryVectors, KeptExample, KnowledgeBase,
+    ClassExample, ClassExamples, Corrected, Embedded, EntryVectors, ExampleRow, KnowledgeBase,
     KnowledgeFuture, KnowledgeStatus, ModelVectors, Unembedded,
 };
 
@@ -84,7 +84,7 @@ impl EntryVectors for Keeper {
 }
 
 impl ClassExamples for Keeper {
-    fn list(&self, after: i64, limit: usize) -> StoreFuture<Vec<KeptExample>> {
+    fn list(&self, after: i64, limit: usize) -> StoreFuture<Vec<ExampleRow>> {
         self.0.read_with(move |conn| examples::list(conn, after, limit).map_err(unlearnt))
     }
 

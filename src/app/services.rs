@@ -9,9 +9,7 @@ use actix_rt::{Arbiter, ArbiterHandle};
 use futures_util::TryFutureExt;
 use tertulia_actors::domain::Channel;
 use tertulia_actors::indexer::{Indexer, IndexerParts};
-use tertulia_actors::ports::{
-    Compute, Embeddable, Embedder, EntryVectors, OutboundChannel, PortFuture, QueryService,
-};
+use tertulia_actors::ports::{Embeddable, Embedder, EntryVectors, OutboundChannel, PortFuture, QueryService};
 use tertulia_actors::services::{
     ChannelService, ClassifierService, EmbeddingService, Engine, QueryFrontService, Services, VectorsService,
 };
@@ -24,12 +22,12 @@ use tertulia_actors::supervision::supervised::Keeper;
 use tertulia_actors::supervision::watchdog::Watched;
 use tertulia_actors::supervision::{Crew, Front, FrontHandle, Service, Threads};
 
-use super::{AppError, Ground};
+use super::{AppError, Ground, embeds};
 use crate::channels::whatsapp::WhatsappOutbound;
 use crate::config::{Config, EmbeddingBackend, VectorsBackend};
 use crate::embedding::{Model, ModelEmbedder, OpenAiEmbedder};
 use crate::knowledge::chroma::ChromaVectors;
-use crate::knowledge::classify::trainer::MakeEmbed;
+use crate::knowledge::classify::trainer::EmbedBy;
 use crate::knowledge::vectors::VectorSpace;
 use crate::knowledge::{HashedEmbedder, LiveClassifier, SqliteVectors, Trainer, TrainerParts};
 use crate::llm::{OpenAiQuery, StoredQuery};
@@ -123,11 +121,13 @@ pub(super) async fn start_services(
 ) -> Result<Services, AppError> {
     let query = query_service(config)?;
     let query = move |_: &Rc<Keeper>, _: &SupervisionSettings| QueryFrontService(Arc::clone(&query));
+    let embedding = embedding(config, services, model).await?;
+    let embed = embeds::of_examples(config, model, embedding.clone().map(|front| (front, services.fronts())));
     Ok(Services {
-        embedding: embedding(config, services, model).await?,
+        embedding,
         vectors: vectors(config, services, model).await?,
         needs_vectors: config.vectors.backend == VectorsBackend::Chroma,
-        classifier: classifier(config, services, model).await?,
+        classifier: classifier(config, services, embed).await?,
         query: services.front("services/query".into(), config.query.front.0, query).await?,
     })
 }
@@ -271,16 +271,10 @@ async fn vectors_elsewhere(
 async fn classifier(
     config: &Config,
     services: &ServiceThread,
-    model: Option<&Arc<Model>>,
+    embed: EmbedBy,
 ) -> Result<FrontHandle<ClassifierService>, AppError> {
     let section = &config.classifier;
     let (threads, crew) = (section.threads, Crew::of(section.threads));
-    let embed = model.map(Arc::clone).map(|model| -> MakeEmbed {
-        Box::new(move || {
-            let mut embedder = ModelEmbedder::new(&model);
-            Box::new(move |texts| embedder.compute(texts))
-        })
-    });
     let parts = TrainerParts {
         path: config.storage.path.clone(),
         languages: config.pipeline.languages.clone(),

@@ -8,18 +8,18 @@ use reqwest::Method;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tertulia_actors::domain::{Class, ConversationId, Language, Tick, TurnId};
-use tertulia_actors::ports::{ClassExample, Clock};
+use tertulia_actors::ports::{ClassExample, Clock, UnreadableExample};
 
 use super::Failure;
 use super::acts::{Outcome, Server, done};
 use super::knowledge::{change, count, must_exist};
-use super::output::say;
+use super::output::{complain, say};
 use crate::config::Config;
-use crate::eval::{Meaning, decide};
+use crate::eval::decide;
 use crate::knowledge::ExampleClassifier;
 use crate::knowledge::classify::classifier::examples;
 use crate::knowledge::examples as kept;
-use crate::store::db;
+use crate::store::{OpenError, db};
 use crate::system::SystemClock;
 
 /// Where the server serves the examples.
@@ -70,7 +70,8 @@ pub(super) enum Classifier {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Examples {
-    /// List them, each as a line of JSON: number, text, class, language, origin, time.
+    /// List them, each as a line of JSON: number, text, class, language, origin, time; or, of one that cannot be read, number and
+    /// why.
     List,
     /// Add texts as examples of a class.
     Add {
@@ -137,14 +138,8 @@ struct Classified<'a> {
 }
 
 pub(super) fn classify(config: &Config, texts: &[String]) -> Outcome {
-    // A database that is not there, or older, has no examples.
-    let stored = match db::open_to_read(&config.storage.path) {
-        Ok(conn) => kept::list(&conn, 0, usize::MAX).unwrap_or_default(),
-        Err(_) => vec![],
-    };
-    let stored: Vec<_> = stored.into_iter().map(|kept| kept.example).collect();
-    let examples = examples(&config.classifier.examples, &stored);
-    let mut meaning = Meaning::by(super::model(config)?);
+    let examples = examples(&config.classifier.examples, &stored(config)?);
+    let mut meaning = super::meaning::meaning(config)?;
     let vectors = meaning.of_all(&examples)?;
     let classifier = ExampleClassifier::of(&config.pipeline.languages, &examples, &vectors);
     for text in texts {
@@ -157,16 +152,37 @@ pub(super) fn classify(config: &Config, texts: &[String]) -> Outcome {
     done()
 }
 
+/// The examples in the database; none where there is no database.
+fn stored(config: &Config) -> Result<Vec<ClassExample>, Failure> {
+    let path = &config.storage.path;
+    let conn = match db::open_to_read(path) {
+        Err(OpenError::Missing { .. }) => return Ok(vec![]),
+        opened => opened.map_err(|error| unread(path, &error))?,
+    };
+    Ok(readable(kept::all(&conn).map_err(|error| unread(path, &error))?))
+}
+
+fn unread(path: &Path, error: &dyn std::error::Error) -> String {
+    format!("the examples of the classes in '{}' cannot be read: {error}", path.display())
+}
+
+/// Leaves out those that cannot be read, and complains of each.
+fn readable((examples, unreadable): (Vec<ClassExample>, Vec<UnreadableExample>)) -> Vec<ClassExample> {
+    for UnreadableExample { id, reason } in unreadable {
+        complain(format_args!("example {id} cannot be read, and is left out: {reason}; {}", kept::REMEDY));
+    }
+    examples
+}
+
 fn list(config: &Config) -> Outcome {
-    for example in kept::list(&db::open_to_read(&config.storage.path)?, 0, usize::MAX)? {
-        say(serde_json::to_string(&example)?)?;
+    for row in kept::list(&db::open_to_read(&config.storage.path)?, 0, usize::MAX)? {
+        say(serde_json::to_string(&row)?)?;
     }
     done()
 }
 
 fn export(config: &Config, format: Format) -> Outcome {
-    let all = kept::list(&db::open_to_read(&config.storage.path)?, 0, usize::MAX)?;
-    let examples = all.into_iter().map(|kept| kept.example);
+    let examples = readable(kept::all(&db::open_to_read(&config.storage.path)?)?).into_iter();
     match format {
         Format::Jsonl => {
             for example in examples {

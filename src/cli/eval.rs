@@ -9,9 +9,7 @@ use serde::Serialize;
 
 use super::{Failure, knowledge, output};
 use crate::config::Config;
-use crate::eval::{
-    Meaning, classify, decide, documents, entries, labelled, questions, read::Columns, retrieve,
-};
+use crate::eval::{classify, decide, documents, entries, labelled, questions, read::Columns, retrieve};
 use crate::knowledge::ExampleClassifier;
 
 pub(super) const HELP: &str = "\
@@ -130,7 +128,7 @@ fn classify(asked: &Classify, config: &Config) -> Result<ExitCode, Failure> {
         seed: asked.seed,
         oos_label: asked.oos_label.clone(),
     };
-    let mut meaning = Meaning::by(super::model(config)?);
+    let mut meaning = super::meaning::meaning(config)?;
     let bar = bar(test.len(), "texts");
     let report = classify::run(&train, &test, &order, &mut meaning, || bar.inc(1))?;
     bar.finish_and_clear();
@@ -140,7 +138,7 @@ fn classify(asked: &Classify, config: &Config) -> Result<ExitCode, Failure> {
 fn retrieve(asked: &Retrieve, config: &Config) -> Result<ExitCode, Failure> {
     let documents = documents(&asked.docs)?;
     let questions = questions(&asked.queries, &documents)?;
-    let mut meaning = Meaning::by(super::model(config)?);
+    let mut meaning = super::meaning::meaning(config)?;
     let bar = bar(questions.len(), "questions");
     let report = retrieve::run(&documents, &questions, &mut meaning, || bar.inc(1))?;
     bar.finish_and_clear();
@@ -154,7 +152,7 @@ fn decide(asked: &Decide, config: &Config) -> Result<ExitCode, Failure> {
         Some(entries) => decide::Base::Entries(entries),
         None => decide::Base::Database(knowledge::open_to_search(config)?),
     };
-    let mut meaning = Meaning::by(super::model(config)?);
+    let mut meaning = super::meaning::meaning(config)?;
     let classifier = ExampleClassifier::new(&config.pipeline.languages, &config.classifier.examples);
     let bar = bar(texts.len(), "texts");
     let by = (&classifier, &mut meaning);

@@ -18,7 +18,6 @@ use super::acts::{Outcome, Server, done};
 use super::output::say;
 use super::{Failure, chroma};
 use crate::config::Config;
-use crate::eval::Meaning;
 use crate::knowledge::documents::to_csv;
 use crate::knowledge::entries;
 use crate::lock_file::{LockError, LockFile};
@@ -139,7 +138,7 @@ pub(super) fn now() -> Timestamp {
 
 fn search(config: &Config, question: String, limit: usize, filter: Filter) -> Outcome {
     let conn = open_to_search(config)?;
-    let mut meaning = Meaning::by(super::model(config)?);
+    let mut meaning = super::meaning::meaning(config)?;
     let embedding = meaning.of(&question)?;
     let filter = Filter { at: Some(now()), ..filter };
     let search = Search { text: question, embedding, language: None, filter, limit };

@@ -204,9 +204,10 @@ fn play(options: &Options) -> Result<ExitCode, Failure> {
     };
     let ran = actix_rt::System::new().block_on(async {
         tokio::select! {
-            ran = run(order) => ran.map(Some),
-            // The server under test ends with the run that is dropped here.
+            // First, so that no server is started before it is listened to. The server under test ends with the run that is dropped.
+            biased;
             _ = shutdown::asked(|| {}) => Ok(None),
+            ran = run(order) => ran.map(Some),
         }
     })?;
     match ran {

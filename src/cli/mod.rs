@@ -6,6 +6,7 @@ mod classifier;
 mod eval;
 mod knowledge;
 mod load;
+mod meaning;
 mod model;
 mod output;
 mod simulate;
@@ -15,8 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Config, EmbeddingBackend, Sources};
-use crate::embedding::{Model, ModelError};
+use crate::config::{self, Config, Sources};
 use crate::{app, telemetry};
 
 const HELP: &str = "\
@@ -217,13 +217,6 @@ fn wrong(error: &dyn std::fmt::Display) -> ExitCode {
 }
 
 type Failure = Box<dyn std::error::Error>;
-
-/// The model that embeds here, if one is configured.
-fn model(config: &Config) -> Result<Option<Model>, ModelError> {
-    let section = &config.embedding;
-    let is_wanted = section.backend == EmbeddingBackend::Model;
-    is_wanted.then(|| Model::load(&section.model_folder(), &section.prefixes())).transpose()
-}
 
 fn carry_out(command: Command, config: Config, given: &[String]) -> Result<ExitCode, Failure> {
     match command {

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
-use reqwest::header::AUTHORIZATION;
 use serde::{Deserialize, Serialize};
 use tertulia_actors::domain::Embedding;
 use tertulia_actors::ports::{EmbedderError, PortFuture};
 
-use crate::endpoint::{Call, CallError, told, too_long};
+use crate::endpoint::{CallError, OpenAiPath, parse, told, too_long};
 use crate::secret::Secret;
 
 /// Where the key stands in the configuration, for what is logged when it is read again.
@@ -66,8 +65,7 @@ impl EndpointSettings {
 /// Needs a Tokio runtime around its futures. Texts and keys appear in no error.
 #[derive(Clone, Debug)]
 pub struct OpenAiEmbedder {
-    client: Client,
-    url: Arc<str>,
+    path: OpenAiPath,
     settings: Arc<EndpointSettings>,
 }
 
@@ -75,8 +73,8 @@ impl OpenAiEmbedder {
     /// Calls through `client`, whose connections it shares with others.
     #[must_use]
     pub fn new(client: Client, settings: EndpointSettings) -> Self {
-        let base = settings.base_url.trim_end_matches('/');
-        Self { client, url: format!("{base}/embeddings").into(), settings: Arc::new(settings) }
+        let path = OpenAiPath::new(client, &settings.base_url, "embeddings");
+        Self { path, settings: Arc::new(settings) }
     }
 
     /// The vectors of texts, of unit length, in the order of the texts. No texts are no call.
@@ -105,14 +103,8 @@ impl OpenAiEmbedder {
             encoding_format: "float",
             dimensions: settings.dimensions,
         };
-        let call = Call {
-            client: &self.client,
-            url: &self.url,
-            api_key: &settings.api_key,
-            key_header: &AUTHORIZATION,
-            timeout: Duration::from_millis(settings.timeout_ms),
-            response_limit_bytes: settings.response_limit_bytes,
-        };
+        let EndpointSettings { api_key, timeout_ms, response_limit_bytes, .. } = &**settings;
+        let call = self.path.call(api_key, *timeout_ms, *response_limit_bytes);
         let body = call.post(&request).await?;
         embeddings(&body, texts.len(), settings.dimensions).map_err(EmbedderError::Failed)
     }
@@ -158,9 +150,7 @@ struct Item {
 
 /// The vectors in a complete body, in the order of the `count` texts that were sent; or what is wrong with it.
 fn embeddings(body: &[u8], count: usize, dimensions: Option<usize>) -> Result<Vec<Embedding>, String> {
-    // The error of serde would quote the body, which is not ours to show.
-    let Response { data } = serde_json::from_slice(body)
-        .map_err(|error| format!("the response is no list of embeddings, at byte {}", error.column()))?;
+    let Response { data } = parse(body, "list of embeddings")?;
     if data.len() != count {
         return Err(format!("{} embeddings came for {count} texts", data.len()));
     }

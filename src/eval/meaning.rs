@@ -1,13 +1,10 @@
 //! What texts mean, by the model that the server would ask.
 
-use std::sync::Arc;
-
 use rusqlite::Connection;
 use tertulia_actors::domain::Embedding;
-use tertulia_actors::ports::{Compute, Embeddable, EmbedderError};
+use tertulia_actors::ports::{Embeddable, Embedder, EmbedderError};
 
 use super::EvalError;
-use crate::embedding::{Model, ModelEmbedder};
 use crate::knowledge::classify::labels::Example;
 use crate::knowledge::search::index::Searcher;
 use crate::knowledge::vectors::{VectorSpace, embed_all, put};
@@ -17,17 +14,13 @@ const PAGE: usize = 64;
 
 /// A model behind its port, as the server has it; or none.
 #[derive(Default)]
-pub struct Meaning(Option<(ModelEmbedder, VectorSpace)>);
+pub struct Meaning(Option<(Box<dyn Embedder>, VectorSpace)>);
 
 impl Meaning {
-    /// By a model, if there is one; on this thread.
+    /// By what embeds, and the name and ways of its vectors; if there is such a model.
     #[must_use]
-    pub fn by(model: Option<Model>) -> Self {
-        let space = |model: &Model| VectorSpace {
-            model: model.fingerprint().to_owned(),
-            unrelated: model.unrelated(),
-        };
-        Self(model.map(Arc::new).map(|model| (ModelEmbedder::new(&model), space(&model))))
+    pub fn by(model: Option<(Box<dyn Embedder>, VectorSpace)>) -> Self {
+        Self(model)
     }
 
     /// The meaning of what somebody says, if there is a model that can read it.

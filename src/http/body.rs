@@ -8,6 +8,7 @@ use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{self, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
+use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 use super::settings::ServerSettings;
@@ -69,6 +70,23 @@ pub(super) async fn read_json(
 ) -> Result<Bytes, Problem> {
     expect_json(request)?;
     read_body(request, payload.into_inner(), settings).await
+}
+
+/// Reads the whole body as JSON that must be `what`; one that is something else has the `code`.
+pub(super) async fn read_as<T: DeserializeOwned>(
+    request: &HttpRequest,
+    payload: web::Payload,
+    settings: &ServerSettings,
+    (code, what): (&'static str, &str),
+) -> Result<T, Problem> {
+    let body = read_json(request, payload, settings).await?;
+    serde_json::from_slice(&body).map_err(|error| {
+        if error.is_data() {
+            Problem::new(422, code, format!("expects {what}: {error}"))
+        } else {
+            Problem::new(400, "malformed_json", format!("the body is not JSON: {error}"))
+        }
+    })
 }
 
 /// Whether the body is said to be JSON. Asked for although JSON is all that is taken: a browser sends this type to a

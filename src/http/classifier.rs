@@ -2,13 +2,12 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 use tertulia_actors::domain::{Class, ConversationId, TurnId};
-use tertulia_actors::ports::ClassExample;
+use tertulia_actors::ports::{ClassExample, ExampleRow};
 
 use super::auth::console;
-use super::body::read_json;
+use super::body::read_as;
 use super::conversations::{limit, query};
 use super::problem::Problem;
 use super::state::{HttpState, no_such_conversation};
@@ -36,13 +35,13 @@ struct Right {
     class: Class,
 }
 
-/// A page of examples, and where the next one begins.
+/// A page of examples, with those that cannot be read, and where the next one begins.
 pub(super) async fn list(request: HttpRequest, state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
     let page: Page = query(&request)?;
     let limit = limit(page.limit)?;
-    let examples = state.examples.list(page.after, limit).await.map_err(|error| state.problem(&error))?;
-    let next = examples.last().filter(|_| examples.len() == limit).map(|last| last.id);
+    let examples = state.stored(state.examples.list(page.after, limit)).await?;
+    let next = examples.last().filter(|_| examples.len() == limit).map(ExampleRow::id);
     Ok(HttpResponse::Ok().json(json!({"examples": examples, "next": next})))
 }
 
@@ -53,12 +52,12 @@ pub(super) async fn add(
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
-    let body = read_json(&request, payload, &state.settings.server).await?;
-    let examples: Vec<ClassExample> = read(&body, "invalid_examples", "a list of examples")?;
+    let expected = ("invalid_examples", "a list of examples");
+    let examples: Vec<ClassExample> = read_as(&request, payload, &state.settings.server, expected).await?;
     if examples.len() > EXAMPLES_MAX {
         return Err(Problem::new(422, "invalid_examples", format!("send at most {EXAMPLES_MAX} at a time")));
     }
-    let added = state.examples.put(examples).await.map_err(|error| state.problem(&error))?;
+    let added = state.stored(state.examples.put(examples)).await?;
     tracing::info!(examples = added, "examples of the classes were added");
     Ok(HttpResponse::Ok().json(json!({"added": added})))
 }
@@ -70,7 +69,7 @@ pub(super) async fn remove(
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
     let Numbered { id } = query(&request)?;
-    let removed = state.examples.remove(vec![id]).await.map_err(|error| state.problem(&error))?;
+    let removed = state.stored(state.examples.remove(vec![id])).await?;
     tracing::info!(example.id = id, removed, "an example of a class was removed");
     Ok(HttpResponse::Ok().json(json!({"removed": removed})))
 }
@@ -87,10 +86,10 @@ pub(super) async fn correct(
     let conversation: ConversationId = conversation.parse().map_err(|_| no_such_conversation())?;
     let turn: TurnId = turn.parse().map_err(|_| no_such_turn())?;
     note_conversation(conversation);
-    let body = read_json(&request, payload, &state.settings.server).await?;
-    let Right { class } = read(&body, "invalid_class", "{\"class\": one of the classes}")?;
-    let corrected = state.examples.correct(conversation, turn, class).await;
-    let corrected = corrected.map_err(|error| state.problem(&error))?.ok_or_else(no_such_turn)?;
+    let expected = ("invalid_class", "{\"class\": one of the classes}");
+    let Right { class } = read_as(&request, payload, &state.settings.server, expected).await?;
+    let corrected = state.stored(state.examples.correct(conversation, turn, class)).await?;
+    let corrected = corrected.ok_or_else(no_such_turn)?;
     // Who did what, and to which turn; never what was written.
     tracing::info!(
         conversation.id = %conversation,
@@ -105,15 +104,4 @@ pub(super) async fn correct(
 
 fn no_such_turn() -> Problem {
     Problem::not_found("the conversation has no such turn")
-}
-
-/// Reads a body of JSON that must be `what`.
-fn read<T: DeserializeOwned>(body: &[u8], code: &'static str, what: &str) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
-        if error.is_data() {
-            Problem::new(422, code, format!("expects {what}: {error}"))
-        } else {
-            Problem::new(400, "malformed_json", format!("the body is not JSON: {error}"))
-        }
-    })
 }

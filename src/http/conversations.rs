@@ -59,7 +59,7 @@ pub(super) async fn messages(
     }
     let id = readable_conversation(&request, &state, &id).await?;
     state.conversation(id).await?;
-    let mut messages = state.store.messages(id, limit).await.map_err(|error| state.problem(&error))?;
+    let mut messages = state.stored(state.store.messages(id, limit)).await?;
     for message in &mut messages {
         message.id = shown_id(&message.id).to_owned();
     }
@@ -84,6 +84,6 @@ pub(super) async fn turns(
     let id = id.parse().map_err(|_| no_such_conversation())?;
     note_conversation(id);
     state.conversation(id).await?;
-    let turns = state.store.turns(id, limit).await.map_err(|error| state.problem(&error))?;
+    let turns = state.stored(state.store.turns(id, limit)).await?;
     Ok(HttpResponse::Ok().json(json!({"turns": turns})))
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use tertulia_actors::domain::{Entry, Language};
 
 use super::auth::console;
-use super::body::read_json;
+use super::body::read_as;
 use super::conversations::query;
 use super::problem::Problem;
 use super::state::HttpState;
@@ -37,7 +37,7 @@ struct Numbered {
 pub(super) async fn show(request: HttpRequest, state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
     let Named { id, language } = query(&request)?;
-    let found = state.knowledge.get(id, language).await.map_err(|error| state.knowledge_problem(&error))?;
+    let found = state.known(state.knowledge.get(id, language)).await?;
     if found.is_empty() {
         return Err(Problem::not_found("there is no such entry"));
     }
@@ -51,8 +51,9 @@ pub(super) async fn put(
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
-    let entry: Entry = read(&read_json(&request, payload, &state.settings.server).await?, "an entry")?;
-    state.knowledge.put(vec![entry.clone()]).await.map_err(|error| state.knowledge_problem(&error))?;
+    let expected = ("invalid_entries", "an entry");
+    let entry: Entry = read_as(&request, payload, &state.settings.server, expected).await?;
+    state.known(state.knowledge.put(vec![entry.clone()])).await?;
     Ok(HttpResponse::Ok().json(json!({ "entry": entry })))
 }
 
@@ -63,8 +64,7 @@ pub(super) async fn history(
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
     let Named { id, language } = query(&request)?;
-    let versions =
-        state.knowledge.history(id, language).await.map_err(|error| state.knowledge_problem(&error))?;
+    let versions = state.known(state.knowledge.history(id, language)).await?;
     Ok(HttpResponse::Ok().json(json!({ "versions": versions })))
 }
 
@@ -75,9 +75,9 @@ pub(super) async fn restore(
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
-    let body = read_json(&request, payload, &state.settings.server).await?;
-    let Numbered { version } = read(&body, "a version")?;
-    let entry = state.knowledge.restore(version).await.map_err(|error| state.knowledge_problem(&error))?;
+    let expected = ("invalid_entries", "a version");
+    let Numbered { version } = read_as(&request, payload, &state.settings.server, expected).await?;
+    let entry = state.known(state.knowledge.restore(version)).await?;
     let entry = entry.ok_or_else(|| Problem::not_found(format!("there is no version {version}")))?;
     Ok(HttpResponse::Ok().json(json!({ "entry": entry })))
 }
@@ -88,7 +88,7 @@ pub(super) async fn status(
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
-    let status = state.knowledge.status().await.map_err(|error| state.knowledge_problem(&error))?;
+    let status = state.known(state.knowledge.status()).await?;
     let embedded = status.embedded_by(state.model.as_deref());
     let mut told = json!(status);
     told["model"] = json!(state.model);
@@ -109,21 +109,11 @@ pub(super) async fn vacuum(
     }
     let mut removed = 0;
     loop {
-        let some = state.knowledge.remove_vectors(state.model.clone(), REMOVED_AT_ONCE).await;
-        let some = some.map_err(|error| state.knowledge_problem(&error))?;
+        let some = state.knowledge.remove_vectors(state.model.clone(), REMOVED_AT_ONCE);
+        let some = state.known(some).await?;
         removed += some;
         if some < REMOVED_AT_ONCE {
             return Ok(HttpResponse::Ok().json(json!({ "removed": removed })));
         }
     }
-}
-
-fn read<T: for<'de> Deserialize<'de>>(body: &[u8], what: &str) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
-        if error.is_data() {
-            Problem::new(422, "invalid_entries", format!("expects {what}: {error}"))
-        } else {
-            Problem::new(400, "malformed_json", format!("the body is not JSON: {error}"))
-        }
-    })
 }

@@ -10,7 +10,7 @@ use tertulia_actors::ports::{Embeddable, Search, VectorsError};
 use tertulia_actors::supervision::CallError;
 
 use super::auth::console;
-use super::body::read_json;
+use super::body::read_as;
 use super::conversations::{limit, query};
 use super::problem::Problem;
 use super::state::HttpState;
@@ -65,8 +65,7 @@ pub(super) async fn list(request: HttpRequest, state: web::Data<HttpState>) -> R
         (None, None) => None,
         _ => return Err(Problem::query("after and after_language go together")),
     };
-    let entries =
-        state.knowledge.list(after, limit).await.map_err(|error| state.knowledge_problem(&error))?;
+    let entries = state.known(state.knowledge.list(after, limit)).await?;
     let last = entries.last().filter(|_| entries.len() == limit);
     let next = last.map(|last| json!({"after": last.id, "after_language": last.language}));
     Ok(HttpResponse::Ok().json(json!({"entries": entries, "next": next})))
@@ -137,9 +136,12 @@ pub(super) async fn import(
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
-    let body = read_json(&request, payload, &state.settings.server).await?;
-    let imported =
-        state.knowledge.put(read_entries(&body)?).await.map_err(|error| state.knowledge_problem(&error))?;
+    let expected = ("invalid_entries", "a list of entries");
+    let entries: Vec<Entry> = read_as(&request, payload, &state.settings.server, expected).await?;
+    if entries.len() > ENTRIES_MAX {
+        return Err(Problem::new(422, "invalid_entries", format!("send at most {ENTRIES_MAX} at a time")));
+    }
+    let imported = state.known(state.knowledge.put(entries)).await?;
     Ok(HttpResponse::Ok().json(json!({"imported": imported})))
 }
 
@@ -151,21 +153,6 @@ pub(super) async fn remove(
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
     let Named { id, language } = query(&request)?;
-    let removed =
-        state.knowledge.remove(id, language).await.map_err(|error| state.knowledge_problem(&error))?;
+    let removed = state.known(state.knowledge.remove(id, language)).await?;
     Ok(HttpResponse::Ok().json(json!({"removed": removed})))
-}
-
-fn read_entries(body: &[u8]) -> Result<Vec<Entry>, Problem> {
-    let entries: Vec<Entry> = serde_json::from_slice(body).map_err(|error| {
-        if error.is_data() {
-            Problem::new(422, "invalid_entries", format!("expects a list of entries: {error}"))
-        } else {
-            Problem::new(400, "malformed_json", format!("the body is not JSON: {error}"))
-        }
-    })?;
-    if entries.len() > ENTRIES_MAX {
-        return Err(Problem::new(422, "invalid_entries", format!("send at most {ENTRIES_MAX} at a time")));
-    }
-    Ok(entries)
 }

@@ -53,8 +53,7 @@ pub(super) async fn conversations(
     if page.needs_human != Some(true) {
         return Err(Problem::query("needs_human=true is expected: only those conversations are listed"));
     }
-    let found = state.store.needing_human(page.after, limit(page.limit)?).await;
-    let found = found.map_err(|error| state.problem(&error))?;
+    let found = state.stored(state.store.needing_human(page.after, limit(page.limit)?)).await?;
     Ok(HttpResponse::Ok().json(json!({"conversations": found})))
 }
 
@@ -65,8 +64,7 @@ pub(super) async fn records(
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
     let page: NumberedPage = query(&request)?;
-    let records = state.store.records(page.after, limit(page.limit)?).await;
-    let records = records.map_err(|error| state.problem(&error))?;
+    let records = state.stored(state.store.records(page.after, limit(page.limit)?)).await?;
     Ok(HttpResponse::Ok().json(json!({"records": records})))
 }
 
@@ -77,8 +75,7 @@ pub(super) async fn dead_letters(
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
     let page: NumberedPage = query(&request)?;
-    let letters = state.store.dead_letters(page.after, limit(page.limit)?).await;
-    let letters = letters.map_err(|error| state.problem(&error))?;
+    let letters = state.stored(state.store.dead_letters(page.after, limit(page.limit)?)).await?;
     Ok(HttpResponse::Ok().json(json!({"dead_letters": letters})))
 }
 
@@ -91,7 +88,7 @@ pub(super) async fn replay(
     console(&request, &state)?;
     let body = read_json(&request, payload, &state.settings.server).await?;
     let replayed = match read_chosen(read_object(&body)?)? {
-        Chosen::Ids(ids) => state.store.replay(ids).await.map_err(|error| state.problem(&error))?,
+        Chosen::Ids(ids) => state.stored(state.store.replay(ids)).await?,
         Chosen::All => replay_all(&state).await?,
     };
     Ok(HttpResponse::Ok().json(json!({"replayed": replayed})))
@@ -102,12 +99,11 @@ pub(super) async fn replay(
 async fn replay_all(state: &HttpState) -> Result<usize, Problem> {
     let (mut after, mut replayed) = (i64::MIN, 0);
     loop {
-        let page =
-            state.store.dead_letters(after, REPLAY_MAX).await.map_err(|error| state.problem(&error))?;
+        let page = state.stored(state.store.dead_letters(after, REPLAY_MAX)).await?;
         let ids: Vec<i64> = page.iter().map(|letter| letter.id).collect();
         let Some(last) = ids.last() else { return Ok(replayed) };
         after = *last;
-        replayed += state.store.replay(ids).await.map_err(|error| state.problem(&error))?;
+        replayed += state.stored(state.store.replay(ids)).await?;
     }
 }
 
@@ -138,7 +134,7 @@ pub(super) async fn quarantine(
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
     let limit = limit(query::<QuarantinePage>(&request)?.limit)?;
-    let bodies = state.store.quarantined(limit).await.map_err(|error| state.problem(&error))?;
+    let bodies = state.stored(state.store.quarantined(limit)).await?;
     Ok(HttpResponse::Ok().json(json!({"quarantined": bodies})))
 }
 

@@ -7,9 +7,9 @@ use tertulia_actors::domain::ConversationId;
 use tertulia_actors::feed::Feeds;
 use tertulia_actors::inbox::admission::Admissions;
 use tertulia_actors::operations::Operations;
-use tertulia_actors::ports::store::ConversationView;
+use tertulia_actors::ports::store::{ConversationView, StoreFuture};
 use tertulia_actors::ports::{
-    ClassExamples, Clock, Entropy, InboundChannel, KnowledgeBase, KnowledgeBaseError, Store, StoreError,
+    ClassExamples, Clock, Entropy, InboundChannel, KnowledgeBase, KnowledgeFuture, Store, StoreError,
 };
 use tertulia_actors::services::{EmbeddingService, VectorsService};
 use tertulia_actors::supervision::FrontHandle;
@@ -135,14 +135,19 @@ impl HttpState {
         Problem::store(error, self.store.retry_after())
     }
 
-    /// Turns a refusal of the knowledge base into a problem.
-    pub(super) fn knowledge_problem(&self, error: &KnowledgeBaseError) -> Problem {
-        Problem::knowledge(error, self.store.retry_after())
+    /// What the store answers; its refusal as a problem.
+    pub(super) async fn stored<T>(&self, asked: StoreFuture<T>) -> Result<T, Problem> {
+        asked.await.map_err(|error| self.problem(&error))
+    }
+
+    /// What the knowledge base answers; its refusal as a problem.
+    pub(super) async fn known<T>(&self, asked: KnowledgeFuture<T>) -> Result<T, Problem> {
+        asked.await.map_err(|error| Problem::knowledge(&error, self.store.retry_after()))
     }
 
     /// A conversation that exists.
     pub(super) async fn conversation(&self, id: ConversationId) -> Result<ConversationView, Problem> {
-        let found = self.store.conversation(id).await.map_err(|error| self.problem(&error))?;
+        let found = self.stored(self.store.conversation(id)).await?;
         found.ok_or_else(no_such_conversation)
     }
 }

@@ -6,7 +6,7 @@ use tertulia_actors::domain::Embedding;
 use tertulia_actors::ports::{Embedded, ModelVectors};
 
 use super::auth::console;
-use super::body::read_json;
+use super::body::read_as;
 use super::problem::Problem;
 use super::state::HttpState;
 
@@ -23,18 +23,15 @@ pub(super) async fn put(
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     console(&request, &state)?;
-    let body = read_json(&request, payload, &state.settings.server).await?;
-    let made: ModelVectors = serde_json::from_slice(&body).map_err(|error| {
-        Problem::new(422, "invalid_vectors", format!("expects what a model made: {error}"))
-    })?;
+    let made: ModelVectors =
+        read_as(&request, payload, &state.settings.server, ("invalid_vectors", "what a model made")).await?;
     check(&made).map_err(|wrong| Problem::new(422, "invalid_vectors", wrong))?;
     if state.model.as_ref() == Some(&made.model) {
         let detail =
             "the server embeds the entries by this model itself: GET /v1/knowledge/status says how far it is";
         return Err(Problem::new(409, "refused", detail));
     }
-    let kept = state.knowledge.put_vectors(made).await;
-    let kept = kept.map_err(|error| state.knowledge_problem(&error))?;
+    let kept = state.known(state.knowledge.put_vectors(made)).await?;
     Ok(HttpResponse::Ok().json(json!({ "kept": kept })))
 }
 

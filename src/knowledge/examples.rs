@@ -1,9 +1,12 @@
 //! The examples of the classes in the database. Writes happen on the caller's connection: the server gives its writer's, a
 //! command its own.
 
+use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tertulia_actors::domain::{Class, ConversationId, Timestamp, TurnId};
-use tertulia_actors::ports::{ClassExample, Corrected, ExampleOrigin, KeptExample};
+use tertulia_actors::ports::{
+    ClassExample, Corrected, ExampleOrigin, ExampleRow, KeptExample, UnreadableExample,
+};
 use thiserror::Error;
 
 use super::text::words::words;
@@ -16,6 +19,10 @@ pub const TEXT_BYTES_MAX: usize = 4 * 1024;
 
 /// Examples that are kept at the most. With a model each takes some milliseconds to be embedded, and 2 KB of memory.
 pub const EXAMPLES_MAX: usize = 10_000;
+
+/// What to do about one that cannot be read.
+pub const REMEDY: &str =
+    "remove it by its number (`tertulia classifier examples remove`), and add its text anew if it is known";
 
 /// Why examples were not read or changed.
 #[derive(Debug, Error)]
@@ -55,17 +62,32 @@ pub fn generation(conn: &Connection) -> Result<i64, ExampleError> {
     Ok(conn.prepare_cached("SELECT generation FROM classifier_state")?.query_row([], |row| row.get(0))?)
 }
 
-/// One page of examples behind the number `after`, in the order of their numbers.
+/// One page of examples behind the number `after`, in the order of their numbers, with those that cannot be read.
 ///
 /// # Errors
 /// The database failed.
-pub fn list(conn: &Connection, after: i64, limit: usize) -> Result<Vec<KeptExample>, ExampleError> {
+pub fn list(conn: &Connection, after: i64, limit: usize) -> Result<Vec<ExampleRow>, ExampleError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut select = conn.prepare_cached(
         "SELECT id, text, class, language, origin, at FROM classifier_examples WHERE id > ?1 ORDER BY id LIMIT ?2",
     )?;
-    let kept = select.query_map(params![after, limit], kept)?.collect::<Result<_, _>>()?;
-    Ok(kept)
+    let rows = select.query_map(params![after, limit], row)?.collect::<Result<_, _>>()?;
+    Ok(rows)
+}
+
+/// All examples, and apart from them those that cannot be read.
+///
+/// # Errors
+/// The database failed.
+pub fn all(conn: &Connection) -> Result<(Vec<ClassExample>, Vec<UnreadableExample>), ExampleError> {
+    let (mut examples, mut unreadable) = (vec![], vec![]);
+    for row in list(conn, 0, usize::MAX)? {
+        match row {
+            ExampleRow::Kept(kept) => examples.push(kept.example),
+            ExampleRow::Unreadable(row) => unreadable.push(row),
+        }
+    }
+    Ok((examples, unreadable))
 }
 
 /// Whether examples can be kept.
@@ -193,23 +215,31 @@ fn check_room(conn: &Connection) -> Result<(), ExampleError> {
     }
 }
 
-/// Reads an example from the columns `id, text, class, language, origin, at`.
-fn kept(row: &Row<'_>) -> rusqlite::Result<KeptExample> {
-    let class: String = row.get(2)?;
-    let language: Option<String> = row.get(3)?;
-    let origin = match row.get_ref(4)?.as_str()? {
+/// Reads a row with the columns `id, text, class, language, origin, at`.
+fn row(row: &Row<'_>) -> rusqlite::Result<ExampleRow> {
+    let id = row.get("id")?;
+    Ok(match kept(id, row) {
+        Ok(kept) => ExampleRow::Kept(kept),
+        Err(reason) => ExampleRow::Unreadable(UnreadableExample { id, reason }),
+    })
+}
+
+/// The example in a row; or what of it cannot be read, without its text.
+fn kept(id: i64, row: &Row<'_>) -> Result<KeptExample, String> {
+    let class: String = column(row, "class")?;
+    let language: Option<String> = column(row, "language")?;
+    let origin = match column::<String>(row, "origin")?.as_str() {
         "correction" => ExampleOrigin::Correction,
         _ => ExampleOrigin::Import,
     };
-    let class = class.parse().map_err(|error| unreadable(2, error))?;
-    let language =
-        language.map(|language| language.parse().map_err(|error| unreadable(3, error))).transpose()?;
-    let example = ClassExample { text: row.get(1)?, class, language };
-    Ok(KeptExample { id: row.get(0)?, example, origin, at: Timestamp(row.get(5)?) })
+    let class = class.parse().map_err(|error| format!("{error}"))?;
+    let language = language.map(|name| name.parse().map_err(|error| format!("{error}"))).transpose()?;
+    let example = ClassExample { text: column(row, "text")?, class, language };
+    Ok(KeptExample { id, example, origin, at: Timestamp(column(row, "at")?) })
 }
 
-fn unreadable(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+fn column<T: FromSql>(row: &Row<'_>, name: &str) -> Result<T, String> {
+    row.get(name).map_err(|error| format!("its {name} cannot be read: {error}"))
 }
 
 /// Runs `change` in a savepoint, which serves both within a transaction and without one.

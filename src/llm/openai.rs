@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
-use reqwest::header::AUTHORIZATION;
 use serde::{Deserialize, Serialize};
 use tertulia_actors::domain::{Class, HistoryItem, Hit, Speaker};
 use tertulia_actors::ports::{Answer, PortFuture, Query, QueryError, QueryService, Task};
 
-use crate::endpoint::{Call, CallError, told, too_long};
+use crate::endpoint::{CallError, OpenAiPath, parse, told, too_long};
 use crate::secret::Secret;
 
 /// What the model is told first, unless the configuration says something else.
@@ -76,8 +75,7 @@ impl LlmSettings {
 /// Needs a Tokio runtime around its futures. Texts and keys appear in no error.
 #[derive(Clone, Debug)]
 pub struct OpenAiQuery {
-    client: Client,
-    url: Arc<str>,
+    path: OpenAiPath,
     settings: Arc<LlmSettings>,
 }
 
@@ -85,8 +83,8 @@ impl OpenAiQuery {
     /// Calls through `client`, whose connections it shares with others.
     #[must_use]
     pub fn new(client: Client, settings: LlmSettings) -> Self {
-        let base = settings.base_url.trim_end_matches('/');
-        Self { client, url: format!("{base}/chat/completions").into(), settings: Arc::new(settings) }
+        let path = OpenAiPath::new(client, &settings.base_url, "chat/completions");
+        Self { path, settings: Arc::new(settings) }
     }
 
     async fn ask(self, query: Query) -> Result<Answer, QueryError> {
@@ -104,14 +102,8 @@ impl OpenAiQuery {
             temperature: settings.temperature,
             max_tokens: settings.max_tokens,
         };
-        let call = Call {
-            client: &self.client,
-            url: &self.url,
-            api_key: &settings.api_key,
-            key_header: &AUTHORIZATION,
-            timeout: Duration::from_millis(settings.timeout_ms),
-            response_limit_bytes: settings.response_limit_bytes,
-        };
+        let LlmSettings { api_key, timeout_ms, response_limit_bytes, .. } = &**settings;
+        let call = self.path.call(api_key, *timeout_ms, *response_limit_bytes);
         answer(&call.post(&request).await?)
     }
 }
@@ -240,10 +232,7 @@ struct Usage {
 
 /// The answer in a complete body.
 fn answer(body: &[u8]) -> Result<Answer, QueryError> {
-    // The error of serde would quote the body, which may hold a customer's words.
-    let completion: Completion = serde_json::from_slice(body).map_err(|error| {
-        QueryError::Failed(format!("the response is no completion, at byte {}", error.column()))
-    })?;
+    let completion: Completion = parse(body, "completion").map_err(QueryError::Failed)?;
     let text = completion.choices.into_iter().next().and_then(|choice| choice.message.content);
     let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     let usage = completion.usage;

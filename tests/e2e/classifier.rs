@@ -1,10 +1,10 @@
 //! The classifier's examples on the command line, with a server and without, and what operators correct.
 
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tertulia::load::providers::{ModelBehaviour, ModelFault, ProviderOptions};
+use tertulia::load::providers::{ModelBehaviour, ProviderOptions};
 
 use crate::support::{Bench, CONSOLE_TOKEN, PATIENCE, client, run};
 
@@ -58,6 +58,60 @@ fn without_a_server_examples_are_added_exported_imported_and_removed() {
     assert!(code == Some(1) && refused.contains("line 1") && refused.contains("rage"), "{refused}");
     let (_, listed, _) = tertulia(&bench, &["classifier", "examples", "list"]);
     assert_eq!(listed.lines().count(), 2, "{listed}");
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_said_once_and_the_others_are_learnt() {
+    run(async {
+        let mut bench = Bench::new();
+        bench.set("conversation.quiet_ms", "10");
+        let (code, _, refused) =
+            tertulia(&bench, &["classifier", "examples", "add", "complaint", "qux corge", NOISE]);
+        assert_eq!(code, Some(0), "{refused}");
+        let conn = rusqlite::Connection::open(bench.database()).expect("the database opens");
+        let rage = |id: &str| format!("UPDATE classifier_examples SET class = 'rage' WHERE id = {id}");
+        conn.execute(&rage("1"), []).expect("a row");
+        let (_, listed, _) = tertulia(&bench, &["classifier", "examples", "list"]);
+        assert!(listed.starts_with("{\"id\":1,\"unreadable\":") && listed.contains(NOISE), "{listed}");
+        let (code, said, complained) = tertulia(&bench, &["classify", NOISE]);
+        assert!(code == Some(0) && said.contains("\"class\":\"complaint\""), "{said} {complained}");
+        assert!(
+            complained.contains("example 1 cannot be read") && complained.contains("remove"),
+            "{complained}"
+        );
+        let _server = bench.start().await;
+        let conversation = write(&bench, NOISE).await;
+        assert_eq!(last_turn(&bench, &conversation).await["class"], "complaint");
+        tertulia(&bench, &["classifier", "examples", "add", "suggestion", NOISE]);
+        let begun = Instant::now();
+        while last_turn(&bench, &conversation).await["class"] != "suggestion" {
+            assert!(begun.elapsed() < PATIENCE, "{}", bench.log());
+            write(&bench, NOISE).await;
+        }
+        let log = bench.log();
+        let told: Vec<_> =
+            log.lines().filter(|line| line.contains("an example of a class cannot be read")).collect();
+        assert!(told.len() == 1 && told[0].contains("rage") && told[0].contains("remove"), "{log}");
+    });
+}
+
+#[test]
+fn a_database_that_fails_is_an_error_of_classify_that_names_the_file() {
+    let bench = Bench::new();
+    let fails = |expected: &str| {
+        let (code, said, refused) = tertulia(&bench, &["classify", NOISE]);
+        let file = bench.database().display().to_string();
+        assert_eq!((code, said.as_str()), (Some(1), ""), "{refused}");
+        assert!(refused.contains(&file) && refused.contains(expected), "{refused}");
+    };
+    fs::write(bench.database(), "no database at all, but long enough for its head to be read".repeat(9))
+        .expect("a file");
+    fails("not a database");
+    fs::remove_file(bench.database()).expect("it is there");
+    tertulia(&bench, &["db", "migrate"]);
+    let conn = rusqlite::Connection::open(bench.database()).expect("the database opens");
+    conn.execute_batch("DROP TABLE classifier_examples").expect("a table");
+    fails("no such table");
 }
 
 /// Writes a message and waits until it is answered; the conversation.
@@ -143,18 +197,26 @@ fn a_model_names_the_class_and_where_it_names_none_the_examples_stand() {
         ] {
             let conversation = write(&bench, text).await;
             let turn = last_turn(&bench, &conversation).await;
-            let asked = turn["journey"]["steps"].as_array().expect("steps").iter();
-            let asked: Vec<_> = asked.filter(|step| step["name"] == "classify by model").collect();
-            assert_eq!((asked.len(), turn["class"].as_str()), (1, Some(expected)), "{turn}");
+            step_by_model(&turn);
+            assert_eq!(turn["class"].as_str(), Some(expected), "{turn}");
             assert_eq!(turn["journey"]["degraded"], degraded, "{turn}");
         }
     });
 }
 
+/// The step of a turn in which a model was asked for its class.
+fn step_by_model(turn: &Value) -> &Value {
+    let steps = turn["journey"]["steps"].as_array().expect("steps");
+    let asked: Vec<_> = steps.iter().filter(|step| step["name"] == "classify by model").collect();
+    assert_eq!(asked.len(), 1, "{turn}");
+    asked[0]
+}
+
 #[test]
 fn a_model_that_does_not_name_the_class_in_time_holds_nothing_up() {
     run(async {
-        let model = ModelBehaviour::failing(ModelFault::Silence);
+        // It would name the class a little later, and then the journey would not say that the turn went on without.
+        let model = ModelBehaviour { latency: Duration::from_secs(3), ..ModelBehaviour::default() };
         let mut bench = Bench::with(ProviderOptions { model, ..ProviderOptions::default() });
         for (key, value) in [
             ("conversation.quiet_ms", "10"),
@@ -165,9 +227,33 @@ fn a_model_that_does_not_name_the_class_in_time_holds_nothing_up() {
             bench.set(key, value);
         }
         let _server = bench.start().await;
-        let conversation = write(&bench, "thank you very much").await;
+        let conversation = write(&bench, "Thanks!").await;
         let turn = last_turn(&bench, &conversation).await;
         assert_eq!((turn["class"].as_str(), turn["attempt"].as_u64()), (Some("thanks"), Some(1)), "{turn}");
+        let step = step_by_model(&turn);
+        assert_eq!((&step["outcome"], &step["detail"]), (&json!("degraded"), &json!("it is late")), "{turn}");
+    });
+}
+
+#[test]
+fn a_turn_that_runs_again_keeps_the_class_that_a_model_has_named() {
+    run(async {
+        let mut bench = Bench::new();
+        for (key, value) in [
+            ("conversation.quiet_ms", "10"),
+            ("classifier.backend", "llm"),
+            ("turns.unavailable_retry_ms", "50"),
+            ("routes.inquiry", "query"),
+        ] {
+            bench.set(key, value);
+        }
+        // The model names the class, panics over the answer, and then answers.
+        let _server = bench.start_with_failpoints("services.query=2*panic").await;
+        let conversation = write(&bench, "Inquiry").await;
+        let turn = last_turn(&bench, &conversation).await;
+        assert_eq!((turn["class"].as_str(), turn["attempt"].as_u64()), (Some("inquiry"), Some(2)), "{turn}");
+        assert_eq!(step_by_model(&turn)["detail"], json!({"class": "inquiry", "kept": true}), "{turn}");
+        assert_eq!(bench.providers.prompts().len(), 2, "once for the class, once for the answer");
     });
 }
 

@@ -152,6 +152,61 @@ fn an_endpoint_embeds_and_while_it_is_away_words_alone_find() {
     });
 }
 
+/// A text that by its words is of no class.
+const NOISE: &str = "parcel frumious quux";
+
+/// The class of a message that is answered now.
+async fn class_of(bench: &Bench, text: &str) -> String {
+    let message = json!({"from": "ann", "text": text});
+    let written = client().post(bench.url("/v1/messages")).json(&message).send().await;
+    let written: Value = written.expect("the server answers").json().await.expect("JSON");
+    bench.wait_until_idle().await;
+    let id = written["conversation_id"].as_str().expect("a conversation");
+    let url = bench.url(&format!("/v1/conversations/{id}/turns?limit=1"));
+    let turns = client().get(url).bearer_auth(CONSOLE_TOKEN).send().await.expect("the server answers");
+    let turns: Value = turns.json().await.expect("JSON");
+    turns["turns"][0]["class"].as_str().expect("a class").to_owned()
+}
+
+#[test]
+fn an_endpoint_tells_classes_by_what_texts_mean_once_it_has_embedded_the_examples() {
+    run(async {
+        let endpoint = Endpoint::start();
+        let mut bench = Bench::new();
+        for (key, value) in [
+            ("embedding.backend", "openai"),
+            ("embedding.endpoint.base_url", &endpoint.url),
+            ("embedding.endpoint.model", "two-things"),
+            ("supervision.probe_ms", "50"),
+            ("supervision.probe_max_ms", "50"),
+            ("conversation.quiet_ms", "10"),
+        ] {
+            bench.set(key, value);
+        }
+        let examples: Vec<String> = (0..12).map(|n| format!("shipping zork{n}")).collect();
+        let words = ["classifier", "examples", "add", "complaint"].into_iter();
+        let words: Vec<&str> = words.chain(examples.iter().map(String::as_str)).collect();
+        assert!(bench.command(&words).status().expect("the binary runs").success());
+        let found = bench.command(&["classify", NOISE]).output().expect("the binary runs");
+        let found: Value = serde_json::from_slice(&found.stdout).expect("a line of JSON");
+        assert_eq!(found["class"], "complaint", "a command asks the endpoint itself");
+        endpoint.is_down.store(true, Ordering::SeqCst);
+        let mut server = bench.start().await;
+        assert_ne!(class_of(&bench, NOISE).await, "complaint", "by its words alone");
+        let begun = Instant::now();
+        while !bench.log().contains("examples of the classes cannot be embedded now") {
+            assert!(begun.elapsed() < PATIENCE, "{}", bench.log());
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        endpoint.is_down.store(false, Ordering::SeqCst);
+        while class_of(&bench, NOISE).await != "complaint" {
+            assert!(begun.elapsed() < PATIENCE, "{}", bench.log());
+        }
+        server.ends_clean(&bench).await;
+        endpoint.stop.stop(false).await;
+    });
+}
+
 #[test]
 fn a_model_embeds_without_a_server_and_what_another_one_left_is_listed_and_removed() {
     run(async {
@@ -203,16 +258,16 @@ fn a_model_embeds_without_a_server_and_what_another_one_left_is_listed_and_remov
         let told = status(&bench);
         assert_eq!((&told["embedded"], told["models"].as_array().map(Vec::len)), (&json!(3), Some(1)));
         // What the next model makes of the entries is ready before the server changes to it.
-        let next = ["embed", "--set", "embedding.endpoint.model=two-things-next"];
+        bench.set("embedding.endpoint.model", "two-things-next");
         for embedded in [3, 0] {
-            let (is_done, said, refused) = knowledge(&bench, &next);
+            let (is_done, said, refused) = knowledge(&bench, &["embed"]);
             assert_eq!((is_done, said), (true, format!("{embedded} entries were embedded\n")), "{refused}");
         }
+        assert_eq!(status(&bench)["embedded"], 3);
+        bench.set("embedding.endpoint.model", "two-things-anew");
         assert_eq!(status(&bench)["model"], there["model"], "the server stays with its own");
         finds(&bench, "how long does shipping take", "parcel", 0.6).await;
         server.ends_clean(&bench).await;
-        bench.set("embedding.endpoint.model", "two-things-next");
-        assert_eq!(status(&bench)["embedded"], 3);
         bench.set("embedding.backend", "none");
         let (is_done, _, refused) = knowledge(&bench, &["vacuum"]);
         assert!(!is_done && refused.contains("no model is configured"), "{refused}");

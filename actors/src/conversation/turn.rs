@@ -174,9 +174,10 @@ impl Run<'_> {
         self.guard(prepare).await
     }
 
-    /// Both halves of the pipeline, the first one unless it is done.
+    /// Both halves of the pipeline, the first one unless it is done. A class that a model named is kept for the next run, however
+    /// this one ends.
     async fn answer(
-        &self,
+        &mut self,
         input: &TurnInput,
         plan: Option<Result<Plan, Stopped>>,
     ) -> Result<TurnResult, Stopped> {
@@ -184,11 +185,14 @@ impl Run<'_> {
             Some(plan) => plan?,
             None => self.prepare(input).await?,
         };
+        let (shard, mut named) = (self.shard, self.job.turn.named);
         let finish = async {
             failpoint!("turn.query");
-            self.shard.pipeline.finish(input, plan).await
+            shard.pipeline.finish(input, plan, &mut named).await
         };
-        self.guard(finish).await
+        let result = self.guard(finish).await;
+        self.job.turn.named = named;
+        result
     }
 
     /// Runs a half of the pipeline against the clock, the end of a drain, and its own panics.
@@ -424,6 +428,7 @@ impl TurnJob {
             interruptions: 0,
             not_before: Tick::default(),
             messages,
+            named: None,
         };
         Self { conversation, account, turn, known_seq: 0, closed_at: None, language: None }
     }

@@ -43,6 +43,8 @@ pub struct OpenTurn {
     pub not_before: Tick,
     /// Its messages; fixed when it was first started.
     pub messages: Vec<PendingMessage>,
+    /// The class that a model named for it in an earlier run of this process. Kept in memory only: the store does not know it.
+    pub named: Option<Class>,
 }
 
 /// When a turn is given up, and how long it waits before it runs again.
@@ -136,6 +138,7 @@ mod tests {
             interruptions,
             not_before: Tick(0),
             messages: vec![message; messages],
+            named: None,
         }
     }
 

@@ -103,6 +103,14 @@ struct Understood {
     hits: Vec<Hit>,
 }
 
+impl Understood {
+    /// The same, whose class is sure.
+    fn of_class(self, class: Class) -> Self {
+        let language = self.found.and_then(|found| found.language);
+        Self { found: Some(Classification { class, confidence: 1.0, scope: 1.0, language }), ..self }
+    }
+}
+
 impl Plan {
     /// Of messages that were not classified.
     const fn without_class(journal: Journal, language: Language, next: Next) -> Self {
@@ -201,15 +209,21 @@ impl Pipeline {
         Ok(Plan { journal, language, class: Some(class), needs_human, records, next })
     }
 
-    /// The second half: says what was found, or asks the query service.
+    /// The second half: says what was found, or asks the query service. A class that it `named` is not asked for again; one that
+    /// it names is told there, also where the half then fails or is given up.
     ///
     /// # Errors
     /// When the query service is unavailable or fails.
-    pub async fn finish(&self, input: &TurnInput, plan: Plan) -> Result<TurnResult, TurnError> {
+    pub async fn finish(
+        &self,
+        input: &TurnInput,
+        plan: Plan,
+        named: &mut Option<Class>,
+    ) -> Result<TurnResult, TurnError> {
         let plan = match plan.next {
             Next::Judge(understood) => {
                 let mut journal = plan.journal;
-                let understood = self.name_class(*understood, input, &mut journal).await;
+                let understood = self.name_class(*understood, input, &mut journal, named).await;
                 self.judge(understood, input, journal).await?
             }
             next => Plan { next, ..plan },
@@ -338,14 +352,19 @@ impl Pipeline {
         }
     }
 
-    /// Asks the query service which class a text is. Where it is late, away, or names none, what the examples say stands.
+    /// Asks the query service which class a text is, unless it named it before. Where it is late, away, or names none, what the examples say stands.
     async fn name_class(
         &self,
-        mut understood: Understood,
+        understood: Understood,
         input: &TurnInput,
         journal: &mut Journal,
+        named: &mut Option<Class>,
     ) -> Understood {
         let begun = Instant::now();
+        if let Some(class) = *named {
+            journal.step(CLASS_STEP, begun, "ok", json!({ "class": class, "kept": true }));
+            return understood.of_class(class);
+        }
         let class = understood.found.map_or(Class::Other, |found| found.class);
         let (text, language) = (understood.text.clone(), self.language_or_default(understood.spoken));
         let (task, conversation, passages, history) = (Task::Classify, input.conversation, vec![], vec![]);
@@ -362,12 +381,14 @@ impl Pipeline {
         match answered {
             Ok(class) => {
                 journal.step(CLASS_STEP, begun, "ok", json!({ "class": class }));
-                let language = understood.found.and_then(|found| found.language);
-                understood.found = Some(Classification { class, confidence: 1.0, scope: 1.0, language });
+                *named = Some(class);
+                understood.of_class(class)
             }
-            Err(reason) => journal.degraded(CLASS_STEP, begun, &reason),
+            Err(reason) => {
+                journal.degraded(CLASS_STEP, begun, &reason);
+                understood
+            }
         }
-        understood
     }
 
     /// Asks the query service; none where it is away for too long.

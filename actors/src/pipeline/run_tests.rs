@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use super::*;
@@ -9,9 +10,11 @@ use crate::domain::{
     Account, Channel, Class, ConversationId, Disposition, Entry, Hit, Language, PendingMessage, Record,
     Route, Timestamp, TurnId,
 };
-use crate::ports::{Answer, QueryError, VectorsError, VectorsResponse};
+use crate::ports::{
+    Answer, PortFuture, Query, QueryError, QueryService, Task, VectorsError, VectorsResponse,
+};
 use crate::settings::{Phrases, PipelineSettings, Routes};
-use crate::testkit::{Always, NoTurns, always, classified, message, services};
+use crate::testkit::{NoTurns, always, classified, message, services};
 
 /// A text, what the services find, and what comes of it.
 #[derive(Clone)]
@@ -20,6 +23,8 @@ struct Case {
     hits: Result<Vec<Hit>, VectorsError>,
     class: (Class, f32),
     answer: Result<Answer, QueryError>,
+    /// How long the query service takes for any answer.
+    takes: Duration,
     routes: Routes,
     out_of_patience: bool,
     class_wait: Option<Duration>,
@@ -33,6 +38,7 @@ impl Default for Case {
             hits: Ok(vec![]),
             class: (Class::Inquiry, 0.9),
             answer: Ok(Answer::NotKnown),
+            takes: Duration::ZERO,
             routes: Routes::default(),
             out_of_patience: false,
             class_wait: None,
@@ -59,13 +65,51 @@ fn away() -> Result<Answer, QueryError> {
     Err(QueryError::Unavailable("no connection".into()))
 }
 
-fn run(case: Case) -> Result<TurnResult, TurnError> {
+/// A query service that names this class, or answers alike, after some time; it tells what it is asked for.
+struct Model {
+    class: Result<Answer, QueryError>,
+    answer: Result<Answer, QueryError>,
+    takes: Duration,
+    asked: Sender<Task>,
+    /// Held by every call that is under way.
+    at_work: Arc<()>,
+}
+
+impl Model {
+    /// That of a case, and what it is asked for.
+    fn of(case: &Case) -> (Self, Receiver<Task>) {
+        let (asked, told) = channel();
+        let (class, answer, at_work) = (case.answer.clone(), case.answer.clone(), Arc::new(()));
+        (Self { class, answer, takes: case.takes, asked, at_work }, told)
+    }
+}
+
+impl QueryService for Model {
+    fn answer(&self, query: Query) -> PortFuture<Answer, QueryError> {
+        let answer = match query.task {
+            Task::Classify => self.class.clone(),
+            Task::Answer => self.answer.clone(),
+        };
+        let (takes, at_work) = (self.takes, Arc::clone(&self.at_work));
+        // A test that asks nothing about this listens no longer.
+        let _ = self.asked.send(query.task);
+        Box::pin(async move {
+            tokio::time::sleep(takes).await;
+            drop(at_work);
+            answer
+        })
+    }
+}
+
+/// Runs a test of turns in paused time, with the pipeline and the turn of a case.
+fn with<T>(case: Case, model: Model, test: impl AsyncFnOnce(&Pipeline, &TurnInput) -> T) -> T {
     let hits = case.hits.map(VectorsResponse::Hits);
     actix::System::new().block_on(async {
+        tokio::time::pause();
         let (class, confidence) = case.class;
         let found = Ok(classified(class, confidence));
         let pipeline = Pipeline {
-            services: services(move || always(&hits), move || always(&found), Always(case.answer)),
+            services: services(move || always(&hits), move || always(&found), model),
             store: Arc::new(NoTurns),
             settings: Arc::new(PipelineSettings::default()),
             routes: Arc::new(case.routes),
@@ -81,9 +125,23 @@ fn run(case: Case) -> Result<TurnResult, TurnError> {
             language: None,
             out_of_patience: case.out_of_patience,
         };
-        let plan = pipeline.prepare(&input).await?;
-        pipeline.finish(&input, plan).await
+        test(&pipeline, &input).await
     })
+}
+
+/// Runs a turn whose class a model may have named before.
+async fn once(
+    pipeline: &Pipeline,
+    input: &TurnInput,
+    named: &mut Option<Class>,
+) -> Result<TurnResult, TurnError> {
+    let plan = pipeline.prepare(input).await?;
+    pipeline.finish(input, plan, named).await
+}
+
+fn run(case: Case) -> Result<TurnResult, TurnError> {
+    let (model, _) = Model::of(&case);
+    with(case, model, async |pipeline, input| once(pipeline, input, &mut None).await)
 }
 
 /// A class by a way, with a hit of a score.
@@ -217,16 +275,6 @@ fn a_model_names_the_class_and_where_it_does_not_the_examples_stand() {
             Class::Thanks,
             true,
         ),
-        (
-            "late",
-            Case {
-                class_wait: Some(Duration::ZERO),
-                class: (Class::Thanks, 0.9),
-                ..asked(Ok(Answer::NotKnown))
-            },
-            Class::Thanks,
-            true,
-        ),
     ] {
         let result = run(case).unwrap();
         assert_eq!((result.class, result.journey.degraded), (Some(class), degraded), "{name}");
@@ -236,4 +284,46 @@ fn a_model_names_the_class_and_where_it_does_not_the_examples_stand() {
     let result = run(button).unwrap();
     assert_eq!(result.class, Some(Class::TemplateReply), "a button needs no model");
     assert!(!result.journey.steps.iter().any(|step| step.name == "classify by model"));
+}
+
+#[test]
+fn a_class_that_comes_too_late_does_not_count_and_its_call_ends_with_the_wait() {
+    let ms = Duration::from_millis;
+    for (name, takes, class, degraded) in
+        [("in time", ms(400), Class::Complaint, false), ("late", ms(600), Class::Thanks, true)]
+    {
+        let case = Case {
+            class: (Class::Thanks, 0.9),
+            answer: composed("complaint"),
+            takes,
+            class_wait: Some(ms(500)),
+            ..Case::default()
+        };
+        let (model, _told) = Model::of(&case);
+        let at_work = Arc::downgrade(&model.at_work);
+        let (result, left) = with(case, model, async |pipeline, input| {
+            let result = once(pipeline, input, &mut None).await.unwrap();
+            tokio::time::sleep(ms(1)).await;
+            (result, at_work.strong_count())
+        });
+        assert_eq!((result.class, result.journey.degraded), (Some(class), degraded), "{name}");
+        let step = result.journey.steps.iter().find(|step| step.name == "classify by model").unwrap();
+        assert_eq!(step.detail == "it is late", degraded, "{name}: {step:?}");
+        assert_eq!(left, 1, "{name}: only the service itself is left");
+    }
+}
+
+#[test]
+fn a_class_that_was_named_is_not_asked_for_again_when_the_turn_runs_again() {
+    let case = Case { answer: away(), class_wait: Some(Duration::from_secs(1)), ..Case::default() };
+    let (model, told) = Model::of(&case);
+    let model = Model { class: composed("inquiry"), ..model };
+    let mut named = None;
+    let case = Case { class: (Class::Thanks, 0.9), ..case };
+    let results = with(case, model, async |pipeline, input| {
+        [once(pipeline, input, &mut named).await, once(pipeline, input, &mut named).await]
+    });
+    assert!(results.iter().all(|result| matches!(result, Err(TurnError::Unavailable(_)))), "{results:?}");
+    assert_eq!(named, Some(Class::Inquiry));
+    assert_eq!(told.iter().collect::<Vec<_>>(), [Task::Classify, Task::Answer, Task::Answer]);
 }

@@ -59,9 +59,12 @@ pub enum EmbedderError {
     /// The model failed, or answered nonsense.
     #[error("embedding failed: {0}")]
     Failed(String),
-    /// The model refused these texts, or failed at a batch of which another text was counted for it: not the service's fault.
+    /// The model refused these texts: not the service's fault.
     #[error("embedding failed: {0}")]
     Refused(String),
+    /// The batch of this text came to nothing, which was told and counted with another text of it: worth another try.
+    #[error("embedding failed: {0}")]
+    Shared(String),
 }
 
 /// Turns texts into vectors of unit length, one for each in their order, on this machine; none for one that the model cannot

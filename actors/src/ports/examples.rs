@@ -54,6 +54,36 @@ pub struct KeptExample {
     pub at: Timestamp,
 }
 
+/// A row of the examples that says nothing which can be learnt, as one of a class that there is not.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct UnreadableExample {
+    /// Its number.
+    pub id: i64,
+    /// What of it cannot be read, and why.
+    #[serde(rename = "unreadable")]
+    pub reason: String,
+}
+
+/// A row of the examples. One that cannot be read keeps nobody from the others.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(untagged)]
+pub enum ExampleRow {
+    /// An example.
+    Kept(KeptExample),
+    /// It is left out.
+    Unreadable(UnreadableExample),
+}
+
+impl ExampleRow {
+    /// Its number.
+    #[must_use]
+    pub const fn id(&self) -> i64 {
+        match self {
+            Self::Kept(KeptExample { id, .. }) | Self::Unreadable(UnreadableExample { id, .. }) => *id,
+        }
+    }
+}
+
 /// What an operator corrected.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Corrected {
@@ -65,8 +95,8 @@ pub struct Corrected {
 
 /// The examples that are kept beside the built-in ones. The classifier learns from a change by itself.
 pub trait ClassExamples: Send + Sync + 'static {
-    /// One page of examples behind the number `after`, in the order of their numbers.
-    fn list(&self, after: i64, limit: usize) -> StoreFuture<Vec<KeptExample>>;
+    /// One page of examples behind the number `after`, in the order of their numbers, with those that cannot be read.
+    fn list(&self, after: i64, limit: usize) -> StoreFuture<Vec<ExampleRow>>;
 
     /// Adds examples, all or none, in one commit; of texts with the same words the latest is kept. Tells how many.
     ///

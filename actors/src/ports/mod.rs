@@ -23,7 +23,9 @@ pub use clock::{Clock, ReceiptSource};
 pub use compute::Compute;
 pub use embedder::{Embeddable, Embedder, EmbedderError, Role};
 pub use entropy::Entropy;
-pub use examples::{ClassExample, ClassExamples, Corrected, ExampleOrigin, KeptExample};
+pub use examples::{
+    ClassExample, ClassExamples, Corrected, ExampleOrigin, ExampleRow, KeptExample, UnreadableExample,
+};
 pub use knowledge::{
     Embedded, EntryVectors, KnowledgeBase, KnowledgeBaseError, KnowledgeFuture, KnowledgeStatus, ModelStatus,
     ModelVectors, Unembedded,

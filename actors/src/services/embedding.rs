@@ -117,7 +117,7 @@ impl Service for EmbeddingService {
         match error {
             EmbedderError::Unavailable(_) | EmbedderError::Failed(_) => Blame::Service,
             EmbedderError::Throttled { retry_after, .. } => Blame::NotBefore(*retry_after),
-            EmbedderError::Refused(_) => Blame::Request,
+            EmbedderError::Refused(_) | EmbedderError::Shared(_) => Blame::Request,
         }
     }
 
@@ -241,7 +241,7 @@ impl Bench {
             Fault::NoWorker => "there is no thread for it".to_owned(),
         };
         for (n, (text, caller)) in calls.enumerate() {
-            let others = || Fault::Failed(EmbedderError::Refused(shared.clone()));
+            let others = || Fault::Failed(EmbedderError::Shared(shared.clone()));
             self.answer(text, caller, Err(if n == 0 { fault.clone() } else { others() }));
         }
     }

@@ -99,6 +99,8 @@ impl Service for QueryFrontService {
     type Response = Answer;
     type Error = QueryError;
     const NAME: &'static str = "query";
+    /// A class that comes too late, or an answer for a turn that has ended: nobody reads it, and it may take long.
+    const ENDS_WITH_CALLER: bool = true;
 
     fn call(&self, query: Query) -> Work<Answer, QueryError> {
         failpoint!("services.query");

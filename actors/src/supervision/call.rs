@@ -98,6 +98,13 @@ impl<S: Service> Reply<S> {
         self.sender.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 
+    /// Waits until nobody waits for the answer any more.
+    pub(super) async fn given_up(&mut self) {
+        if let Some(sender) = &mut self.sender {
+            sender.closed().await;
+        }
+    }
+
     fn answer(&mut self, result: CallResult<S>) {
         if let Some(sender) = self.sender.take() {
             drop(sender.send(result));

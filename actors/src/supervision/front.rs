@@ -179,7 +179,13 @@ impl<S: Service> Front<S> {
         self.keeper.spawn(async move {
             reply.start();
             let work = AssertUnwindSafe(async move { service.call(request).await }).catch_unwind();
-            let (result, end) = match tokio::time::timeout_at(deadline, work).await {
+            let ended = tokio::select! {
+                biased;
+                ended = tokio::time::timeout_at(deadline, work) => ended,
+                // That its caller left says nothing about the service.
+                () = reply.given_up(), if S::ENDS_WITH_CALLER => return,
+            };
+            let (result, end) = match ended {
                 Ok(Ok(result)) => judge::<S>(result),
                 Ok(Err(panic)) => {
                     let error = CallError::Down { service: S::NAME, started: true };

@@ -71,6 +71,25 @@ impl Service for Slow {
     }
 }
 
+/// The same, whose work ends with its caller.
+struct Cut(Slow);
+
+impl Service for Cut {
+    type Request = u64;
+    type Response = u64;
+    type Error = u64;
+    const NAME: &'static str = "cut";
+    const ENDS_WITH_CALLER: bool = true;
+
+    fn call(&self, ms: u64) -> Work<u64, u64> {
+        self.0.call(ms)
+    }
+
+    fn blame(error: &u64) -> Blame {
+        Slow::blame(error)
+    }
+}
+
 fn limits() -> SupervisionSettings {
     SupervisionSettings {
         breaker_failures: 3,
@@ -184,6 +203,36 @@ fn a_caller_that_gave_up_is_skipped_before_work_starts() {
         assert!(first.is_ok() && given_up.is_err());
         assert_eq!(bench.call(1).await, Ok(1));
         assert_eq!(bench.counts.started.get(), 2);
+    });
+}
+
+/// Calls under way a little after the only caller has left, and whether the service is still thought well of.
+async fn left_by_its_caller<S: Service<Request = u64>>(
+    front: FrontHandle<S>,
+) -> (Option<usize>, Option<State>) {
+    let given_up = tokio::time::timeout(Duration::from_millis(10), front.call(None, 50)).await;
+    assert!(given_up.is_err());
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let seen = front.front.send(Inspect).await.expect("alive");
+    (seen.in_flight, seen.state)
+}
+
+#[test]
+fn work_that_its_caller_left_goes_on_unless_the_service_says_that_it_ends_and_is_no_failure() {
+    Harness::run(async |harness| {
+        let bench = Bench::new(harness, 1, 4);
+        assert_eq!(left_by_its_caller(bench.front).await, (Some(1), Some(State::Running)));
+        let counts = Rc::default();
+        let (limits, settings) =
+            (limits(), FrontSettings { in_flight_max: 1, queue_max: 4, deadline_ms: 100 });
+        let keeper = harness.keeper("services/cut", &limits, Strategy::KeepTrying);
+        let make = move || Cut(Slow { counts: Rc::clone(&counts) });
+        let front = Front::start_with(make, settings, &limits, &keeper);
+        // More often than it may fail in a row.
+        for _ in 0..=limits.breaker_failures {
+            assert_eq!(left_by_its_caller(front.clone()).await, (Some(0), Some(State::Running)));
+        }
+        assert_eq!(front.call(None, 1).await, Ok(1));
     });
 }
 

@@ -63,6 +63,10 @@ pub trait Service: Unpin + 'static {
     /// service keeps time-outs of its own, and the front's deadline lies above them.
     const WAITING_COUNTS: bool = true;
 
+    /// Whether work that is under way ends when nobody waits for its answer any more, which frees its place at once. Not where it
+    /// is to be done whoever waits, nor where a call that is cut off has an unknown outcome.
+    const ENDS_WITH_CALLER: bool = false;
+
     /// Does the work. Runs beside the front, never inside it, so that a panic here reaches the caller only; the service is made
     /// anew then, which a thread of its own that panicked ([`Fault::Panicked`]) does not ask for. Takes next to no time of
     /// its thread, which is that of all fronts.

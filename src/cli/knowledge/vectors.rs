@@ -1,21 +1,19 @@
 //! `tertulia knowledge status`, `embed` and `vacuum`: what models have made of the entries.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 
 use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::Value;
-use tertulia_actors::domain::Embedding;
-use tertulia_actors::ports::{Compute, Embeddable, Embedded, ModelVectors};
+use tertulia_actors::ports::{Embeddable, Embedded, Embedder, ModelVectors};
 
 use super::super::Failure;
 use super::super::acts::{Outcome, Server, done};
+use super::super::meaning::{embedder, model};
 use super::super::output::{self, say};
 use super::{PATH, calls, change, count, must_exist};
 use crate::config::{Config, EmbeddingBackend};
-use crate::embedding::{ModelEmbedder, OpenAiEmbedder};
-use crate::knowledge::vectors;
+use crate::knowledge::vectors::{self, VectorSpace};
 use crate::store::db;
 
 /// Entries that are embedded at a time.
@@ -24,13 +22,10 @@ const PAGE: usize = 32;
 /// Vectors that are removed at a time.
 const REMOVED_AT_ONCE: usize = 1_000;
 
-/// Embeds texts.
-type Embed = Box<dyn FnMut(&[Embeddable]) -> Result<Vec<Option<Embedding>>, Failure>>;
-
 /// The name by which the vectors of the configured model are kept; none where none is configured.
 pub(super) fn model_name(config: &Config) -> Result<Option<String>, Failure> {
     Ok(match config.embedding.backend {
-        EmbeddingBackend::Model => super::super::model(config)?.map(|model| model.fingerprint().to_owned()),
+        EmbeddingBackend::Model => model(config)?.map(|model| model.fingerprint().to_owned()),
         EmbeddingBackend::Openai => Some(config.embedding.endpoint_name()),
         EmbeddingBackend::None | EmbeddingBackend::Hashed => None,
     })
@@ -49,7 +44,7 @@ pub(super) fn status(config: &Config) -> Outcome {
 
 pub(super) fn embed(config: &Config) -> Outcome {
     must_exist(config)?;
-    let Some((model, by)) = embedder(config)? else {
+    let Some((by, VectorSpace { model, .. })) = embedder(config)? else {
         return Err("no model is configured: set embedding.backend to model or openai".into());
     };
     let by = RefCell::new(by);
@@ -74,14 +69,14 @@ pub(super) fn embed(config: &Config) -> Outcome {
 /// Embeds what a model has not embedded yet, with a bar, and hands it to `keep`.
 fn embed_with(
     conn: &Connection,
-    (model, by): (&str, &RefCell<Embed>),
+    (model, by): (&str, &RefCell<Box<dyn Embedder>>),
     keep: impl FnMut(&[Embedded]) -> Result<usize, Failure>,
 ) -> Result<usize, Failure> {
     let (all, before) = vectors::progress(conn, model)?;
     let left = (all - before.min(all)) as u64;
     let bar = output::bar(left, "{bar:40} {human_pos} of {human_len} entries, {eta} left");
-    let by = &mut *by.borrow_mut();
-    vectors::embed_all(conn, (model, PAGE), by, keep, |count| bar.inc(count as u64))
+    let embed = |texts: &[Embeddable]| Ok::<_, Failure>(by.borrow_mut().compute(texts.to_vec())?);
+    vectors::embed_all(conn, (model, PAGE), embed, keep, |count| bar.inc(count as u64))
 }
 
 /// Sends vectors to the server, few enough at a time that it reads them.
@@ -94,30 +89,6 @@ fn put_there(server: &Server, model: &str, embedded: &[Embedded]) -> Result<usiz
         kept += count(&answer, "kept");
     }
     Ok(kept)
-}
-
-fn embedder(config: &Config) -> Result<Option<(String, Embed)>, Failure> {
-    let section = &config.embedding;
-    Ok(match section.backend {
-        EmbeddingBackend::Model => super::super::model(config)?.map(Arc::new).map(|model| {
-            let mut embedder = ModelEmbedder::new(&model);
-            let by: Embed = Box::new(move |texts| Ok(embedder.compute(texts.to_vec())?));
-            (model.fingerprint().to_owned(), by)
-        }),
-        EmbeddingBackend::Openai => {
-            let client = crate::channels::client(section.endpoint.connect_timeout())?;
-            let (embedder, prefixes) =
-                (OpenAiEmbedder::new(client, section.endpoint.clone()), section.prefixes());
-            let system = actix_rt::System::new();
-            let by: Embed = Box::new(move |texts| {
-                let prefixed = texts.iter().map(|one| format!("{}{}", prefixes.of(one.role), one.text));
-                let vectors = system.block_on(embedder.embed(prefixed.collect()))?;
-                Ok(vectors.into_iter().map(Some).collect())
-            });
-            Some((section.endpoint_name(), by))
-        }
-        EmbeddingBackend::None | EmbeddingBackend::Hashed => None,
-    })
 }
 
 pub(super) fn vacuum(config: &Config, all: bool) -> Outcome {

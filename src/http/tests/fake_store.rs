@@ -16,8 +16,8 @@ use tertulia_actors::ports::store::{
     StartTurn, Store, StoreError, StoreFuture, Stored, TurnView, Turns, Views,
 };
 use tertulia_actors::ports::{
-    ClassExample, ClassExamples, Corrected, ExampleOrigin, KeptExample, KnowledgeBase, KnowledgeFuture,
-    KnowledgeStatus, ModelVectors,
+    ClassExample, ClassExamples, Corrected, ExampleOrigin, ExampleRow, KeptExample, KnowledgeBase,
+    KnowledgeFuture, KnowledgeStatus, ModelVectors,
 };
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -41,7 +41,7 @@ pub(super) struct State {
     pub(super) entries: Vec<Entry>,
     pub(super) versions: Vec<Version>,
     pub(super) status: KnowledgeStatus,
-    pub(super) examples: Vec<KeptExample>,
+    pub(super) examples: Vec<ExampleRow>,
     /// Turns that operators corrected.
     pub(super) corrected: Vec<(TurnId, Class)>,
     pub(super) records: Vec<RecordView>,
@@ -347,16 +347,17 @@ impl KnowledgeBase for FakeStore {
 }
 
 impl ClassExamples for FakeStore {
-    fn list(&self, after: i64, limit: usize) -> StoreFuture<Vec<KeptExample>> {
-        self.with(|state| state.examples.iter().filter(|one| one.id > after).take(limit).cloned().collect())
+    fn list(&self, after: i64, limit: usize) -> StoreFuture<Vec<ExampleRow>> {
+        self.with(|state| state.examples.iter().filter(|one| one.id() > after).take(limit).cloned().collect())
     }
 
     fn put(&self, examples: Vec<ClassExample>) -> StoreFuture<usize> {
         self.with(|state| {
             for example in &examples {
-                let id = state.examples.last().map_or(1, |last| last.id + 1);
+                let id = state.examples.last().map_or(1, |last| last.id() + 1);
                 let (origin, at) = (ExampleOrigin::Import, Timestamp(0));
-                state.examples.push(KeptExample { id, example: example.clone(), origin, at });
+                let kept = KeptExample { id, example: example.clone(), origin, at };
+                state.examples.push(ExampleRow::Kept(kept));
             }
             examples.len()
         })
@@ -365,7 +366,7 @@ impl ClassExamples for FakeStore {
     fn remove(&self, ids: Vec<i64>) -> StoreFuture<usize> {
         self.with(|state| {
             let before = state.examples.len();
-            state.examples.retain(|one| !ids.contains(&one.id));
+            state.examples.retain(|one| !ids.contains(&one.id()));
             before - state.examples.len()
         })
     }

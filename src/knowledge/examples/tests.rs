@@ -17,9 +17,17 @@ fn example(text: &str, class: Class) -> ClassExample {
     ClassExample { text: text.into(), class, language: Some(Language::ENGLISH) }
 }
 
+/// A row that can be read.
+fn read(row: ExampleRow) -> KeptExample {
+    match row {
+        ExampleRow::Kept(kept) => kept,
+        ExampleRow::Unreadable(row) => panic!("{row:?}"),
+    }
+}
+
 fn all(conn: &Connection) -> Vec<(String, Class, ExampleOrigin)> {
-    let all = list(conn, 0, usize::MAX).unwrap();
-    all.into_iter().map(|kept| (kept.example.text, kept.example.class, kept.origin)).collect()
+    let all = list(conn, 0, usize::MAX).unwrap().into_iter().map(read);
+    all.map(|kept| (kept.example.text, kept.example.class, kept.origin)).collect()
 }
 
 fn id(n: u128) -> uuid::Uuid {
@@ -39,7 +47,7 @@ fn of_texts_with_the_same_words_the_latest_is_kept() {
     let kept: Vec<_> = all(&conn).into_iter().map(|(text, class, _)| (text, class)).collect();
     let expected = [("where is IT", Class::Complaint), ("أهلاً", Class::Greeting), ("🎈", Class::Other)];
     assert_eq!(kept, expected.map(|(text, class)| (text.to_owned(), class)));
-    let page = list(&conn, 1, 1).unwrap();
+    let page: Vec<_> = list(&conn, 1, 1).unwrap().into_iter().map(read).collect();
     assert_eq!((page.len(), page[0].id, page[0].at), (1, 2, Timestamp(7)));
     assert_eq!(page[0].example.language, Some(Language::ENGLISH));
 }
@@ -108,4 +116,30 @@ fn a_corrected_turn_is_an_example_and_the_latest_correction_wins() {
     assert!(matches!(correct(wordless, Class::Other), Err(ExampleError::NoText(_))));
     let elsewhere = (ConversationId::new(id(9)), turn);
     assert_eq!(super::correct(&conn, elsewhere, Class::Other, Timestamp(9)).unwrap(), None);
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_told_by_its_number_and_keeps_nobody_from_the_others() {
+    let conn = base();
+    put(&conn, &["a", "b", "c", "d"].map(|text| example(text, Class::Thanks)), Timestamp(0)).unwrap();
+    for change in [
+        "class = 'rage' WHERE id = 1",
+        "language = 'english' WHERE id = 2",
+        "text = CAST(x'ff' AS TEXT) WHERE id = 4",
+    ] {
+        conn.execute(&format!("UPDATE classifier_examples SET {change}"), []).unwrap();
+    }
+    let (examples, unreadable) = super::all(&conn).unwrap();
+    assert_eq!(examples, [example("c", Class::Thanks)]);
+    let told: Vec<_> = unreadable.iter().map(|row| (row.id, row.reason.as_str())).collect();
+    assert_eq!(told[..2].iter().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 2]);
+    assert!(told[0].1.contains("'rage'") && told[1].1.contains("'english'"), "{told:?}");
+    assert!(told[2].0 == 4 && told[2].1.starts_with("its text cannot be read"), "{told:?}");
+    let ids: Vec<_> = list(&conn, 0, 3).unwrap().iter().map(ExampleRow::id).collect();
+    assert_eq!(ids, [1, 2, 3], "a page is as long as it was asked for");
+    let shown = serde_json::to_value(&list(&conn, 0, 1).unwrap()[0]).unwrap();
+    assert_eq!(shown, serde_json::json!({"id": 1, "unreadable": unreadable[0].reason}));
+    assert_eq!(put(&conn, &[example("a", Class::Thanks)], Timestamp(0)).unwrap(), 1);
+    assert_eq!(remove(&conn, &[2, 4]).unwrap(), 2);
+    assert_eq!(super::all(&conn).unwrap().1, [], "put again, or removed");
 }

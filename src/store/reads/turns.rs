@@ -90,6 +90,7 @@ fn open_turn(conn: &Connection, id: ConversationId) -> rusqlite::Result<Option<(
                 interruptions: small(row, 4)?,
                 not_before: tick(row, 5)?,
                 messages: Vec::new(),
+                named: None,
             };
             Ok(Some((turn, Batch::read(row, 6)?)))
         })

@@ -55,7 +55,7 @@ impl Shop {
             out_of_patience: false,
         };
         let plan = self.pipeline.prepare(&input).await.unwrap();
-        self.pipeline.finish(&input, plan).await.unwrap()
+        self.pipeline.finish(&input, plan, &mut None).await.unwrap()
     }
 
     /// The name of what was said: an entry's id, a phrase's name in brackets, or nothing.
