@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use actix_rt::ArbiterHandle;
 use futures_util::future::join_all;
@@ -18,6 +19,9 @@ use crate::knowledge::classify::trainer::EmbedBy;
 /// Texts that are asked for at a time: as many calls as one asker may have waiting at a front, and few enough that those of turns
 /// never wait long.
 const CALLS_MAX: usize = 16;
+
+/// How long the service is left alone that is down or overloaded; the trainer waits at least as long.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What the front answers about a text.
 type Answer = Result<Option<Embedding>, CallError<EmbedderError>>;
@@ -86,7 +90,13 @@ fn settle(answers: Option<Vec<Answer>>) -> Result<Vec<Option<Embedding>>, Embedd
             Err(CallError::Failed(error @ (EmbedderError::Refused(_) | EmbedderError::Failed(_)))) => {
                 refused = Some(error);
             }
-            Err(error) => return Err(EmbedderError::Unavailable(error.to_string())),
+            Err(CallError::Failed(error @ (EmbedderError::Unavailable(_) | EmbedderError::Shared(_)))) => {
+                return Err(error);
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                return Err(EmbedderError::Throttled { reason, retry_after: PAUSE });
+            }
         }
     }
     refused.map_or(Ok(vectors), Err)
@@ -109,11 +119,11 @@ mod tests {
             (Some(vec![]), Ok(0)),
             (Some(vec![vector(), refused(), vector()]), Err("embedding failed: status 400")),
             (Some(vec![nonsense(), vector()]), Err("embedding failed: no direction")),
-            (Some(vec![refused(), down(), vector()]), Err("the embedder is unavailable: embedding is down")),
             (
-                Some(vec![vector(), shared()]),
-                Err("the embedder is unavailable: embedding failed: status 503"),
+                Some(vec![refused(), down(), vector()]),
+                Err("the embedder is unavailable for 1000 ms: embedding is down"),
             ),
+            (Some(vec![vector(), shared()]), Err("embedding failed: status 503")),
             (None, Err("the embedder is unavailable: the server ends")),
         ] {
             let found = settle(answers).map(|vectors| vectors.len()).map_err(|error| error.to_string());

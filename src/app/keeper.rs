@@ -59,7 +59,8 @@ impl KnowledgeBase for Keeper {
     }
 
     fn put_vectors(&self, made: ModelVectors) -> KnowledgeFuture<usize> {
-        Box::pin(self.put_embedded(made.model, made.embedded).err_into())
+        let kept = self.0.write_with(move |conn, _| vectors::put_made(conn, &made).map_err(fault));
+        Box::pin(kept.err_into())
     }
 
     fn remove_vectors(&self, but: Option<String>, limit: usize) -> KnowledgeFuture<usize> {

@@ -242,7 +242,7 @@ async fn vectors(
     let crew = Crew::of(section.threads);
     let make = move |keeper: &Rc<Keeper>, limits: &SupervisionSettings| {
         let (path, space) = (path.clone(), space.clone());
-        let make = move || SqliteVectors::new(&path, space.clone()).exact_max(exact_max);
+        let make = move || SqliteVectors::new(&path, space.clone()).exact_max(exact_max).warmed();
         VectorsService(Engine::Threads(Threads::start(keeper, limits, &crew, make)))
     };
     services.front("services/vectors".into(), section.front_settings(), make).await

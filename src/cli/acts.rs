@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use actix_rt::SystemRunner;
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use rusqlite::Connection;
+use serde::Serialize;
 use serde_json::{Value, json};
 use tertulia_actors::domain::ConversationId;
 use tertulia_actors::ports::store::Views;
@@ -84,12 +85,26 @@ impl Server {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
-        let url = reqwest::Url::parse_with_params(&format!("http://{}{path}", self.address), query)?;
-        let call = self.client.request(method, url).bearer_auth(&self.token);
-        let call = match body {
+        self.ask(method, path, query, |call| match body {
             Some(body) => call.json(body),
             None => call,
-        };
+        })
+    }
+
+    /// Sends what is written as it is: numbers of 32 bits in their own digits, where a [`Value`] would have those of 64.
+    pub(super) fn post(&self, path: &str, body: &impl Serialize) -> Result<Value, Failure> {
+        self.ask(Method::POST, path, &[], |call| call.json(body))
+    }
+
+    fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        with_body: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Value, Failure> {
+        let url = reqwest::Url::parse_with_params(&format!("http://{}{path}", self.address), query)?;
+        let call = with_body(self.client.request(method, url).bearer_auth(&self.token));
         self.system.block_on(async move {
             let answer = call.send().await?;
             let status = answer.status();

@@ -74,6 +74,16 @@ pub enum KnowledgeError {
         /// The entry, its id cut to its first characters.
         id: String,
     },
+    /// Vectors of one model have two lengths.
+    #[error(
+        "the vectors have {given} numbers, and those that are there by this model {there}: it is not the same model"
+    )]
+    Dimensions {
+        /// Of those that are given.
+        given: usize,
+        /// Of those that are there.
+        there: usize,
+    },
     /// The database failed.
     #[error("knowledge base cannot be read or written: {0}")]
     Database(#[from] rusqlite::Error),
@@ -383,13 +393,16 @@ pub fn check(entry: &Entry) -> Result<(), KnowledgeError> {
 fn write_all(conn: &Connection, entries: &[Entry], now: Timestamp) -> Result<usize, KnowledgeError> {
     let stems = Stems::new();
     for entry in entries {
-        let rowid = write(conn, entry, now)?;
-        index(conn, &stems, rowid, entry)?;
+        // What says the same costs nobody anything; what cannot be read is written over.
+        if !matches!(get(conn, &entry.id, entry.language), Ok(Some(there)) if there == *entry) {
+            let rowid = write(conn, entry, now)?;
+            index(conn, &stems, rowid, entry)?;
+        }
     }
     Ok(entries.len())
 }
 
-/// Writes the row of an entry, and tells which it is. What says the same keeps the time since which it says so.
+/// Writes the row of an entry, and tells which it is.
 fn write(conn: &Connection, entry: &Entry, now: Timestamp) -> rusqlite::Result<i64> {
     let list = |names: &[String]| serde_json::Value::from(names).to_string();
     conn.prepare_cached(
@@ -400,12 +413,7 @@ fn write(conn: &Connection, entry: &Entry, now: Timestamp) -> rusqlite::Result<i
              question = excluded.question, answer = excluded.answer,
              phrasings = excluded.phrasings, tags = excluded.tags, accounts = excluded.accounts,
              valid_from = excluded.valid_from, valid_until = excluded.valid_until,
-             updated_at = CASE
-                 WHEN (knowledge.question, knowledge.answer, knowledge.phrasings, knowledge.tags, knowledge.accounts,
-                       knowledge.valid_from, knowledge.valid_until)
-                   IS (excluded.question, excluded.answer, excluded.phrasings, excluded.tags, excluded.accounts,
-                       excluded.valid_from, excluded.valid_until)
-                 THEN knowledge.updated_at ELSE excluded.updated_at END
+             updated_at = excluded.updated_at
          RETURNING rowid",
     )?
     .query_row(

@@ -2,7 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tertulia_actors::domain::{Embedding, Entry};
-use tertulia_actors::ports::{Embeddable, Embedded, KnowledgeStatus, ModelStatus, Role, Unembedded};
+use tertulia_actors::ports::{
+    Embeddable, Embedded, KnowledgeStatus, ModelStatus, ModelVectors, Role, Unembedded,
+};
 
 use super::entries::{KnowledgeError, entry};
 
@@ -53,6 +55,25 @@ pub fn unembedded(
         Ok(Unembedded { row: row.get(0)?, texts: embeddable(&entry(row)?) })
     })?;
     Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// Keeps vectors that somebody else has made by a model, as [`put`] does.
+///
+/// # Errors
+/// They have another length than those that are there by this model, or the database failed; nothing was changed.
+pub fn put_made(conn: &Connection, made: &ModelVectors) -> Result<usize, KnowledgeError> {
+    let given = made.embedded.iter().flat_map(|one| one.vectors.iter().flatten()).next().map(|one| one.len());
+    let there: Option<i64> = conn
+        .prepare_cached(
+            "SELECT length(vector) / 4 / ways FROM knowledge_vectors
+             WHERE model = ?1 AND vector IS NOT NULL LIMIT 1",
+        )?
+        .query_row([&made.model], |row| row.get(0))
+        .optional()?;
+    match (given, there.and_then(|there| usize::try_from(there).ok())) {
+        (Some(given), Some(there)) if given != there => Err(KnowledgeError::Dimensions { given, there }),
+        _ => put(conn, &made.model, &made.embedded),
+    }
 }
 
 /// Keeps the vectors of entries, and tells of how many: not of those that are gone or say something else by now.

@@ -4,7 +4,8 @@
 //!
 //! Needs the weights of all-MiniLM-L6-v2 (`TERTULIA_TEST_MODEL`, the model's folder) and a Python interpreter that has the package
 //! chromadb (`TERTULIA_TEST_CHROMA`); `tests/run` fetches both. `TERTULIA_BENCH_TEXTS` may name a CSV file with a column `text`
-//! whose first 10,000 rows are the questions, as that of Banking77; without it they are made up. What each side is asked is asked
+//! whose first 10,000 rows are the questions, as that of Banking77; without it they are made up; `TERTULIA_BENCH_QUESTIONS`
+//! how many questions are asked in turn. What each side is asked is asked
 //! before it is measured, so that Tertulia has embedded it already: Chroma is given vectors.
 //!
 //! The generator is in this process and shares the machine's cores with the servers: raw keep-alive connections that write
@@ -28,7 +29,8 @@ use tokio::net::TcpStream;
 
 /// Entries that are searched.
 const ENTRIES: usize = 10_000;
-/// Questions that are asked in turn; each is put as nobody else puts it, so that an answer is never the same words.
+/// Questions that are asked in turn, where `TERTULIA_BENCH_QUESTIONS` says nothing; each is put as nobody else puts it, so that an
+/// answer is never the same words. So few are remembered; of 5,000, few are when they come again.
 const QUESTIONS: usize = 64;
 /// Connections that ask at the same time.
 const CLIENTS: usize = 8;
@@ -56,7 +58,9 @@ impl Side {
             let body = exchange(&mut stream, request).await;
             let answer: Value = serde_json::from_slice(&body).expect("JSON");
             let hits = answer.get("hits").or_else(|| answer["ids"].get(0)).and_then(Value::as_array);
-            assert_eq!(hits.map(Vec::len), Some(HITS), "{}: {answer}", self.name);
+            // By words alone there may be less: what has none of them is no hit.
+            let found = hits.map_or(0, Vec::len);
+            assert!((1..=HITS).contains(&found), "{}: {answer}", self.name);
         }
     }
 
@@ -73,7 +77,7 @@ impl Side {
     async fn ask(&self, client: usize, until: Instant) -> Vec<Duration> {
         let mut stream = connect(&self.address).await;
         let mut took = vec![];
-        for request in self.requests.iter().cycle().skip(client * QUESTIONS / CLIENTS) {
+        for request in self.requests.iter().cycle().skip(client * self.requests.len() / CLIENTS) {
             let sent = Instant::now();
             if sent >= until {
                 break;
@@ -175,7 +179,10 @@ fn made_up() -> impl Iterator<Item = String> {
 
 /// Questions near every so many entries, as others put them.
 fn questions(texts: &[String]) -> Vec<String> {
-    let some = texts.iter().step_by(texts.len() / QUESTIONS).take(QUESTIONS);
+    let count = std::env::var("TERTULIA_BENCH_QUESTIONS").map_or(QUESTIONS, |count| {
+        count.parse().ok().filter(|count| (1..=ENTRIES).contains(count)).expect("a number of questions")
+    });
+    let some = texts.iter().step_by(texts.len() / count).take(count);
     some.map(|text| format!("hello, please tell me: {text}")).collect()
 }
 

@@ -41,7 +41,7 @@ pub enum VectorsRequest {
         /// The language; all where there is none.
         language: Option<Language>,
     },
-    /// Adds entries, or replaces those of the same id and language; all or none.
+    /// Adds entries, or replaces those of the same id and language; an index elsewhere may have kept some where it fails.
     Upsert(Vec<Vectored>),
     /// Removes an entry, in one language or in all.
     Delete {

@@ -47,10 +47,10 @@ pub(super) fn embed(config: &Config) -> Outcome {
     let Some((by, VectorSpace { model, .. })) = embedder(config)? else {
         return Err("no model is configured: set embedding.backend to model or openai".into());
     };
-    let by = RefCell::new(by);
+    let (by, batch) = (RefCell::new(by), config.embedding.batch_texts_max);
     let embedded = change(
         config,
-        |conn| embed_with(conn, (&model, &by), |some| Ok(vectors::put(conn, &model, some)?)),
+        |conn| embed_with(conn, (&model, batch, &by), |some| Ok(vectors::put(conn, &model, some)?)),
         |server| {
             let status: Value = server.call(Method::GET, &format!("{PATH}/status"), &[], None)?;
             if status["model"] == model.as_str() {
@@ -59,7 +59,7 @@ pub(super) fn embed(config: &Config) -> Outcome {
                     .into());
             }
             let conn = db::open_to_read(&config.storage.path)?;
-            embed_with(&conn, (&model, &by), |some| put_there(server, &model, some))
+            embed_with(&conn, (&model, batch, &by), |some| put_there(server, &model, some))
         },
     )?;
     say(format_args!("{embedded} entries were embedded"))?;
@@ -69,13 +69,19 @@ pub(super) fn embed(config: &Config) -> Outcome {
 /// Embeds what a model has not embedded yet, with a bar, and hands it to `keep`.
 fn embed_with(
     conn: &Connection,
-    (model, by): (&str, &RefCell<Box<dyn Embedder>>),
+    (model, batch, by): (&str, usize, &RefCell<Box<dyn Embedder>>),
     keep: impl FnMut(&[Embedded]) -> Result<usize, Failure>,
 ) -> Result<usize, Failure> {
     let (all, before) = vectors::progress(conn, model)?;
     let left = (all - before.min(all)) as u64;
     let bar = output::bar(left, "{bar:40} {human_pos} of {human_len} entries, {eta} left");
-    let embed = |texts: &[Embeddable]| Ok::<_, Failure>(by.borrow_mut().compute(texts.to_vec())?);
+    let embed = |texts: &[Embeddable]| {
+        let mut vectors = Vec::with_capacity(texts.len());
+        for some in texts.chunks(batch) {
+            vectors.extend(by.borrow_mut().compute(some.to_vec())?);
+        }
+        Ok::<_, Failure>(vectors)
+    };
     vectors::embed_all(conn, (model, PAGE), embed, keep, |count| bar.inc(count as u64))
 }
 
@@ -84,8 +90,7 @@ fn put_there(server: &Server, model: &str, embedded: &[Embedded]) -> Result<usiz
     let mut kept = 0;
     for some in calls(embedded)? {
         let made = ModelVectors { model: model.to_owned(), embedded: some.to_vec() };
-        let body = serde_json::to_value(made)?;
-        let answer = server.call(Method::POST, &format!("{PATH}/vectors"), &[], Some(&body))?;
+        let answer = server.post(&format!("{PATH}/vectors"), &made)?;
         kept += count(&answer, "kept");
     }
     Ok(kept)

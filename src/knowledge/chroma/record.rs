@@ -124,6 +124,8 @@ impl Records {
             let mut way =
                 Record { id: way_id(&first.id, n), document: Some(phrasing.clone()), ..first.clone() };
             way.metadata.extend([
+                // It is read from the entry's own record, and may be long.
+                (self.answer.clone(), Value::Null),
                 (PHRASINGS.to_owned(), Value::Null),
                 (WAY_OF.to_owned(), first.id.as_str().into()),
                 (IS_WAY.to_owned(), true.into()),

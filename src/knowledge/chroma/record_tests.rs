@@ -138,7 +138,8 @@ fn each_way_of_asking_is_a_record_that_says_of_which_entry_it_is() {
         [("x@en".into(), "Open?".into(), None), way("x@en#2", "Closed?"), way("x@en#3", "Shut?")]
     );
     for record in &all[1..] {
-        for key in ["id", "language", "answer", TAGS, ACCOUNTS, FOR_SOME] {
+        assert_eq!(record.metadata["answer"].is_null(), Records::way_of(record).is_some());
+        for key in ["id", "language", TAGS, ACCOUNTS, FOR_SOME] {
             assert_eq!(record.metadata[key], all[0].metadata[key], "a filter admits it as its entry");
         }
         assert_eq!((&record.metadata[PHRASINGS], &record.metadata[IS_WAY]), (&Value::Null, &json!(true)));

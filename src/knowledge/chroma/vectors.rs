@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::TryFutureExt;
 use reqwest::Client;
+use serde_json::Value;
 use tertulia_actors::domain::{Embedding, Entry, Filter, Hit, Language};
 use tertulia_actors::ports::{
     EntryPage, PortFuture, Search, Vectored, VectorsError, VectorsRequest, VectorsResponse,
@@ -17,8 +18,9 @@ use super::wire::{ALL, Get, IDS, Record, Upsert};
 use crate::knowledge::search::fusion::{beyond, fused};
 use crate::knowledge::search::index::{CANDIDATES_PER_HIT, HITS_MAX, best_of_each};
 
-/// Other ways of asking that are counted at a time.
-const WAYS_PAGE: usize = 5_000;
+/// Records that are read, written or removed in one call at the most: what Chroma's cloud admits
+/// (<https://docs.trychroma.com/cloud/quotas-limits>).
+const RECORDS_MAX: usize = 300;
 
 /// Calls of one search at the most that look for further entries, where those before found one entry in many ways.
 const ROUNDS_MAX: usize = 4;
@@ -75,15 +77,30 @@ impl ChromaVectors {
     /// How many records there are that are not another way of asking for an entry: one for each entry, and those that are none.
     async fn entries(&self) -> Result<usize, ChromaError> {
         let all = self.records().await?;
-        let mut ways = 0;
+        Ok(all.saturating_sub(self.all(&Records::ways(), IDS).await?.len()))
+    }
+
+    /// All records whose metadata is so, read page by page.
+    async fn all(
+        &self,
+        condition: &Value,
+        include: &'static [&'static str],
+    ) -> Result<Vec<Record>, ChromaError> {
+        let mut all = vec![];
         loop {
-            let condition = Some(Records::ways());
-            let page =
-                Get { condition, limit: Some(WAYS_PAGE), offset: Some(ways), include: IDS, ..Get::default() };
-            let found = self.api.get(&page).await?.len();
-            ways += found;
-            if found < WAYS_PAGE {
-                return Ok(all.saturating_sub(ways));
+            let condition = Some(condition.clone());
+            let page = Get {
+                condition,
+                limit: Some(RECORDS_MAX),
+                offset: Some(all.len()),
+                include,
+                ..Get::default()
+            };
+            let found = self.api.get(&page).await?;
+            let is_last = found.len() < RECORDS_MAX;
+            all.extend(found);
+            if is_last {
+                return Ok(all);
             }
         }
     }
@@ -245,14 +262,19 @@ impl ChromaVectors {
                 }
             }
         }
-        let mut upsert = Upsert::default();
-        for (record, vector) in written.values() {
-            upsert.ids.push(&record.id);
-            upsert.embeddings.push(vector);
-            upsert.documents.push(record.document.as_deref().unwrap_or_default());
-            upsert.metadatas.push(&record.metadata);
+        // The entries go before their other ways of asking, which are nothing without them.
+        let (firsts, ways): (Vec<_>, Vec<_>) =
+            written.values().partition(|(record, _)| Records::way_of(record).is_none());
+        for some in [firsts, ways].concat().chunks(RECORDS_MAX) {
+            let mut upsert = Upsert::default();
+            for (record, vector) in some {
+                upsert.ids.push(&record.id);
+                upsert.embeddings.push(vector);
+                upsert.documents.push(record.document.as_deref().unwrap_or_default());
+                upsert.metadatas.push(&record.metadata);
+            }
+            self.api.upsert(&upsert).await?;
         }
-        self.api.upsert(&upsert).await?;
         // Until they are gone, a search passes over ways that the entry does not have any more.
         self.remove(surplus.into_iter().filter(|id| !written.contains_key(id)).collect()).await?;
         Ok(entries.len())
@@ -267,7 +289,10 @@ impl ChromaVectors {
     }
 
     async fn remove(&self, ids: Vec<String>) -> Result<(), ChromaError> {
-        if ids.is_empty() { Ok(()) } else { self.api.delete(&ids).await }
+        for some in ids.chunks(RECORDS_MAX) {
+            self.api.delete(some).await?;
+        }
+        Ok(())
     }
 
     /// What an entry says, in one language or in all; each version once.
@@ -297,8 +322,7 @@ impl ChromaVectors {
 
     /// The records of some entries: those that name them, and those whose own id it is.
     async fn of(&self, ids: &[String]) -> Result<Vec<Record>, ChromaError> {
-        let named = Get { condition: Some(self.records.named(ids)), include: ALL, ..Get::default() };
-        let mut records = self.api.get(&named).await?;
+        let mut records = self.all(&self.records.named(ids), ALL).await?;
         let own = Get { ids: Some(ids), include: ALL, ..Get::default() };
         records.extend(self.api.get(&own).await?);
         let mut seen = BTreeSet::new();

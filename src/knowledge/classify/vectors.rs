@@ -14,6 +14,10 @@ pub(super) const PAGE: usize = 32;
 /// How often a text is embedded in vain, before it tells by its words for good.
 const TRIES_MAX: u8 = 3;
 
+/// Texts of a page at which a model may say that it is away, while it embeds the others; of more it is taken to be so. Less than the
+/// failures in a row at which a service is given up.
+const AWAY_MAX: usize = 3;
+
 /// What is known of a text.
 enum Known {
     /// What it means; none where the model cannot read it, or has failed at it too often.
@@ -105,7 +109,8 @@ fn note(known: &mut HashMap<String, Known>, text: &str, outcome: Result<Option<E
     known.insert(text.to_owned(), now);
 }
 
-/// What came of each text of a page. Where it fails as a whole, each is embedded on its own.
+/// What came of each text of a page. Where it fails as a whole, each is embedded on its own. An endpoint may say of a single text what
+/// it says when it is away: that is the text's own where others of the page are embedded.
 ///
 /// # Errors
 /// The model is away.
@@ -120,15 +125,36 @@ fn embed_page(
     };
     match ask(page) {
         Ok(vectors) => Ok(vectors.into_iter().map(Ok).collect()),
-        Err(error) if is_away(&error) => Err(error),
-        Err(error) if page.len() == 1 => Ok(vec![Err(error)]),
-        Err(_) => page
-            .iter()
-            .map(|text| match ask(&[text]) {
-                Err(error) if is_away(&error) => Err(error),
+        Err(error) if page.len() == 1 => {
+            if is_away(&error) {
+                Err(error)
+            } else {
+                Ok(vec![Err(error)])
+            }
+        }
+        Err(error) => {
+            let mut answers_others = !is_away(&error);
+            for text in [page.first(), page.get(page.len() / 2), page.last()].into_iter().flatten() {
+                answers_others = answers_others || ask(&[text]).is_ok();
+            }
+            if !answers_others {
+                return Err(error);
+            }
+            let alone = page.iter().map(|text| match ask(&[text]) {
+                Err(error) if is_not_now(&error) => Err(error),
                 alone => Ok(alone.map(|mut vectors| vectors.pop().flatten())),
-            })
-            .collect(),
+            });
+            let mut alone: Vec<_> = alone.collect::<Result<_, _>>()?;
+            let away = alone.iter().filter(|outcome| outcome.as_ref().is_err_and(is_away)).count();
+            if away > AWAY_MAX {
+                return Err(error);
+            }
+            for outcome in alone.iter_mut().filter(|outcome| outcome.as_ref().is_err_and(is_away)) {
+                tracing::warn!(%error, "an example of a class cannot be embedded, and tells by its words alone");
+                *outcome = Ok(None);
+            }
+            Ok(alone)
+        }
     }
 }
 
@@ -138,6 +164,11 @@ const fn is_away(error: &EmbedderError) -> bool {
         EmbedderError::Unavailable(_) | EmbedderError::Throttled { .. } | EmbedderError::Shared(_) => true,
         EmbedderError::Failed(_) | EmbedderError::Refused(_) => false,
     }
+}
+
+/// Whether a model says so that does not even look at a text now.
+const fn is_not_now(error: &EmbedderError) -> bool {
+    matches!(error, EmbedderError::Throttled { .. } | EmbedderError::Shared(_))
 }
 
 #[cfg(test)]
@@ -213,7 +244,8 @@ pub(super) mod tests {
         let mut left = 2 * PAGE;
         let (by, told) = By::new(move |text| {
             left = left.wrapping_sub(1);
-            if left == usize::MAX || text == "away" { Err(away()) } else { Ok(vector()) }
+            // For the third page, and three of it alone.
+            if left > usize::MAX - 4 || text == "away" { Err(away()) } else { Ok(vector()) }
         });
         let mut vectors = ExampleVectors::by(Some(Box::new(by)));
         assert_eq!(vectors.embed(&all, || true), Err(away()));
@@ -222,7 +254,7 @@ pub(super) mod tests {
         assert_eq!(vectors.of(&all), vec![vector(); 3 * PAGE]);
         assert_eq!(
             told.try_iter().collect::<Vec<_>>(),
-            [PAGE; 4],
+            [PAGE, PAGE, PAGE, 1, 1, 1, PAGE],
             "no text twice but those of the page that failed"
         );
         all.extend(examples(&["away"]));
@@ -230,6 +262,27 @@ pub(super) mod tests {
         assert_eq!(vectors.of(&all).iter().flatten().count(), 3 * PAGE);
         assert_eq!(vectors.embed(&all[..1], || true), Ok(false));
         assert_eq!(vectors.unknown(&all).len(), 3 * PAGE, "what is gone is forgotten");
+    }
+
+    #[test]
+    fn a_text_at_which_a_model_says_that_it_is_away_keeps_no_other_from_its_vector() {
+        let (by, _told) = By::new(|text| if text == "bad" { Err(away()) } else { Ok(vector()) });
+        let mut vectors = ExampleVectors::by(Some(Box::new(by)));
+        let texts: Vec<String> = (0..PAGE).map(|n| n.to_string()).collect();
+        let mut all = examples(&["bad"]);
+        all.extend(examples(&texts.iter().map(String::as_str).collect::<Vec<_>>()));
+        assert_eq!(vectors.embed(&all, || true), Ok(true));
+        assert_eq!(vectors.of(&all).iter().flatten().count(), PAGE);
+        assert_eq!(vectors.unknown(&all), [""; 0], "it is left alone");
+        // Of several it is taken to be away, though one of the page was embedded before it went.
+        let mut left = 2;
+        let (by, _told) = By::new(move |_| {
+            left -= 1;
+            if left == 0 { Ok(vector()) } else { Err(away()) }
+        });
+        let mut vectors = ExampleVectors::by(Some(Box::new(by)));
+        assert_eq!(vectors.embed(&all, || true), Err(away()));
+        assert_eq!(vectors.unknown(&all).len(), PAGE + 1);
     }
 
     #[test]

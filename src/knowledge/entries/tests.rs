@@ -187,3 +187,18 @@ fn a_line_that_is_no_entry_is_named() {
     let error = parse(lines).unwrap_err().to_string();
     assert!(error.starts_with("line 3 is not an entry"), "{error}");
 }
+
+#[test]
+fn what_says_the_same_is_imported_and_changes_nothing() {
+    let conn = empty();
+    let entries = [entry("a", Language::ENGLISH, "camels"), entry("b", Language::ENGLISH, "horses")];
+    import(&conn, &entries, NOW).unwrap();
+    let generation =
+        || conn.query_row("SELECT generation FROM knowledge_state", [], |row| row.get::<_, i64>(0)).unwrap();
+    let before = generation();
+    assert_eq!(import(&conn, &entries, NOW).unwrap(), 2);
+    assert_eq!(generation(), before);
+    import(&conn, &[entry("b", Language::ENGLISH, "mules")], NOW).unwrap();
+    assert!(generation() > before);
+    assert_eq!((indexed(&conn, "mule"), indexed(&conn, "hors")), (1, 0));
+}

@@ -87,11 +87,12 @@ impl Graph {
         self.made.is_some() || self.making.is_some()
     }
 
-    /// The admitted rows that seem the nearest, and all that have changed; none where there is no graph.
+    /// The admitted rows that seem the nearest of `count` vectors, and all that have changed; none where there is no graph, or where
+    /// the nearest vectors are of fewer rows than `rows_min`.
     pub(super) fn candidates(
         &self,
         vector: &[f32],
-        count: usize,
+        (count, rows_min): (usize, usize),
         admits: impl Fn(i64) -> bool,
     ) -> Option<HashSet<i64>> {
         let Made { index, rows } = self.made.as_ref()?;
@@ -105,8 +106,12 @@ impl Graph {
                 return None;
             }
         };
-        let changed = self.changed.union(&self.older).copied().filter(|row| admits(*row));
-        Some(found.keys.into_iter().filter_map(row).chain(changed).collect())
+        let mut near: HashSet<i64> = found.keys.into_iter().filter_map(row).collect();
+        if near.len() < rows_min {
+            return None;
+        }
+        near.extend(self.changed.union(&self.older).copied().filter(|row| admits(*row)));
+        Some(near)
     }
 
     /// Waits for the graph that is being made.

@@ -1,7 +1,7 @@
 //! Which entries have which stems, in memory: SQLite's full-text index as a search needs it. It is read once, and follows the entries
 //! one by one from then on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tertulia_actors::domain::{Entry, Language};
 
@@ -92,9 +92,9 @@ impl Inverted {
             self.add(stems, &stem, Posting { place, question, answer });
         }
         self.entries[at(place)].stems.sort_unstable();
-        for term in question.iter().chain(&answer) {
-            self.vocabulary.learn(&term.word, &term.stem);
-        }
+        let words: BTreeSet<_> =
+            question.iter().chain(&answer).map(|term| (&term.word, &term.stem)).collect();
+        words.into_iter().for_each(|(word, stem)| self.vocabulary.learn(word, stem));
     }
 
     /// Forgets an entry.
@@ -165,7 +165,8 @@ impl Inverted {
     }
 
     /// How many entries there are.
-    pub(super) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.places.len()
     }
 

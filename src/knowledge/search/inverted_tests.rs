@@ -35,6 +35,12 @@ const WORDS: &[&str] = &[
     "😀",
     "ﬁsh",
     "ʻokina",
+    "good",
+    "morning",
+    "thank",
+    "you",
+    "صباح",
+    "الخير",
     "क्षेत्र",
     "½",
     "№5",
@@ -58,10 +64,16 @@ impl Draw {
         (0..count).map(|_| WORDS[self.below(WORDS.len())]).collect::<Vec<_>>().join(" ")
     }
 
+    /// Some sentences, in which a courtesy may reach from one to the next.
+    fn sentences(&mut self, count: usize) -> String {
+        let some: Vec<_> = (0..=self.below(count)).map(|_| self.text(4)).collect();
+        some.join(["? ", ". ", "! ", "\n"][self.below(4)])
+    }
+
     fn entry(&mut self, id: usize) -> Entry {
         let languages = ["en", "ar", "zh", "de", "ru"];
         let language = languages[self.below(languages.len())].parse().unwrap();
-        let question = if self.below(8) == 0 { String::new() } else { self.text(6) };
+        let question = if self.below(8) == 0 { String::new() } else { self.sentences(3) };
         let mut entry = Entry::new(format!("e{id}"), language, &*question, self.text(12));
         if !question.is_empty() {
             entry.phrasings = (0..self.below(3)).map(|_| self.text(5)).collect();
@@ -163,7 +175,7 @@ fn no_entry_is_worth_more_than_it_promises() {
     let mut inverted = super::super::memory::inverted(&conn, &stems).unwrap();
     let mut kept = 0;
     for _ in 0..60 {
-        let text = [draw.text(5), draw.text(3)].join("? ").replace("deliver", "delivr");
+        let text = draw.sentences(3).replace("deliver", "delivr");
         let query = read(&conn, &stems, &mut inverted.vocabulary, &search(&text)).unwrap();
         for (row, entry) in (1..).zip(&entries) {
             let has = inverted.stems(row);

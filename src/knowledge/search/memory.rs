@@ -23,7 +23,8 @@ use crate::knowledge::vectors::{self, VectorSpace};
 /// Entries that are remembered at the most, some 2 KiB each; the whole base of most businesses.
 const ENTRIES_MAX: usize = 16_384;
 
-/// Entries that changed and are read one by one, beside a quarter of all. The index is read anew where more did.
+/// Entries that changed and are read one by one. Where more did, reading the index anew may be faster: what an entry had is looked for
+/// in the lists of all its stems.
 const CHANGES_MAX: usize = 1_000;
 
 /// Generations whose changes the database keeps; by its migration `knowledge_changes`.
@@ -112,9 +113,8 @@ impl Memory {
 
     /// Reads the entries that changed since a generation; false, and nothing is read, where they are too many.
     fn follow(&mut self, conn: &Connection, stems: &Stems, since: i64) -> rusqlite::Result<bool> {
-        let few = CHANGES_MAX + self.inverted.len() / 4;
-        let changed = changed(conn, since, few + 1)?;
-        if changed.len() > few {
+        let changed = changed(conn, since, CHANGES_MAX + 1)?;
+        if changed.len() > CHANGES_MAX {
             return Ok(false);
         }
         let mut select = conn.prepare_cached("SELECT * FROM knowledge WHERE rowid = ?1")?;
@@ -203,7 +203,14 @@ fn read_changes(conn: &Connection, model: &str, since: i64, nearest: &mut Neares
         let entry = row.get(0)?;
         let ways = usize::try_from(row.get::<_, i64>(2)?).unwrap_or_default();
         match row.get_ref(1)?.as_bytes_or_null()?.and_then(|bytes| vectors::read(bytes, ways)) {
-            Some(vectors) => drop(nearest.put(entry, &vectors, ways)),
+            Some(vectors) if nearest.put(entry, &vectors, ways) => {}
+            Some(_) => {
+                tracing::warn!(
+                    entry,
+                    model,
+                    "a vector has another length than those before, and is left out"
+                );
+            }
             None => nearest.remove(entry),
         }
     }

@@ -16,6 +16,16 @@ use super::whole::{Whole, scan};
 /// Candidates of the first comparison that are compared again, beside those that are asked for, of which there are 30 at the least.
 const RESCORED: usize = 24;
 
+/// A graph goes when there are less vectors than its limit by one in so many.
+#[cfg(feature = "usearch")]
+const KEPT_SHARE: usize = 10;
+
+/// Rows that are looked at to tell whether many are admitted, about, and of how many one must be.
+#[cfg(feature = "usearch")]
+const SAMPLE: usize = 1_000;
+#[cfg(feature = "usearch")]
+const ADMITTED_SHARE: usize = 10;
+
 /// Up to so many vectors the first comparison saves nothing.
 const COMPARED_AT_ONCE_MAX: usize = 256;
 
@@ -49,7 +59,10 @@ impl Nearest {
     #[cfg(feature = "usearch")]
     pub(super) fn refresh(&mut self) {
         let Self { rows, exact, exact_max, graph, .. } = self;
-        if exact_max.is_some_and(|max| rows.len() > max) {
+        let Some(max) = *exact_max else { return };
+        // One that is there stays until there are clearly less: they may come and go around the limit.
+        let kept = if graph.is_begun() { max - max / KEPT_SHARE } else { max };
+        if rows.len() > kept {
             graph.refresh(rows.len(), || rows.iter().copied().zip(exact.iter().cloned()).collect());
         } else if graph.is_begun() {
             *graph = Graph::default();
@@ -144,7 +157,7 @@ impl Nearest {
         best
     }
 
-    /// The best that the graph knows of, in no order; none where there is none, or where it finds too few.
+    /// The best that the graph knows of, in no order; none where there is none, or where it finds too few, or few are admitted.
     #[cfg(feature = "usearch")]
     fn of_graph(
         &self,
@@ -152,11 +165,23 @@ impl Nearest {
         count: usize,
         admits: impl Fn(i64) -> bool,
     ) -> Option<Vec<(i64, f32)>> {
-        let rows = self.graph.candidates(vector, count + RESCORED, admits)?;
-        let best: Vec<_> =
-            rows.into_iter().filter_map(|row| Some((row, self.cosine(row, vector)?))).collect();
-        // It may not come to what is admitted where that is little.
-        (best.len() >= count).then_some(best)
+        if !self.graph.is_begun() || !self.are_many(&admits) {
+            return None;
+        }
+        let rows = self.graph.candidates(vector, (count + RESCORED, count), admits)?;
+        Some(rows.into_iter().filter_map(|row| Some((row, self.cosine(row, vector)?))).collect())
+    }
+
+    /// Whether many rows are admitted, by a sample of them: among few, a graph is walked for nothing.
+    #[cfg(feature = "usearch")]
+    fn are_many(&self, admits: impl Fn(i64) -> bool) -> bool {
+        let sample = self.rows.iter().step_by(self.rows.len() / SAMPLE + 1);
+        let (mut all, mut admitted) = (0, 0);
+        for row in sample {
+            all += 1;
+            admitted += usize::from(admits(*row));
+        }
+        admitted * ADMITTED_SHARE >= all
     }
 
     #[cfg(not(feature = "usearch"))]

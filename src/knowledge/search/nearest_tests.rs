@@ -129,7 +129,7 @@ fn beyond_some_vectors_a_graph_finds_most_of_the_nearest_and_all_that_changed_si
     // While it is made, too.
     nearest.put(5_000, &vector(99_000, 32), 1);
     nearest.graph.wait();
-    assert!(nearest.graph.candidates(&all[0].1, 10, |_| true).is_some());
+    assert!(nearest.graph.candidates(&all[0].1, (10, 1), |_| true).is_some());
     let (mut found, mut wanted) = (0, 0);
     for seed in 0..50 {
         let asked = vector(1_000_000 + seed, 32);
@@ -165,5 +165,36 @@ fn beyond_some_vectors_a_graph_finds_most_of_the_nearest_and_all_that_changed_si
     // And none is kept where there are few.
     (0..2_500).for_each(|row| nearest.remove(row));
     nearest.refresh();
-    assert!(nearest.graph.candidates(&all[0].1, 10, |_| true).is_none());
+    assert!(nearest.graph.candidates(&all[0].1, (10, 1), |_| true).is_none());
+}
+
+#[test]
+#[cfg(feature = "usearch")]
+fn what_is_near_in_many_ways_and_what_has_changed_hide_no_other_from_a_graph() {
+    let mut nearest = Nearest::default();
+    nearest.limit(1_000);
+    for row in 0..2_000 {
+        assert!(nearest.put(row, &vector(row.unsigned_abs() + 1, 32), 1));
+    }
+    let asked = vector(4_242, 32);
+    let ways: Vec<f32> = (0..90).flat_map(|_| asked.clone()).collect();
+    assert!(nearest.put(9_000, &ways, 90));
+    nearest.refresh();
+    nearest.graph.wait();
+    assert!((0..50).all(|row| nearest.put(row, &vector(row.unsigned_abs() + 70_000, 32), 1)));
+    let rows = |mut scored: Vec<(i64, f32)>| -> Vec<i64> {
+        scored.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+        scored.into_iter().take(20).map(|(row, _)| row).collect()
+    };
+    let exact = rows(nearest.of_scan(&asked, 20, |_| true));
+    let found = rows(nearest.best(&asked, 20, |_| true));
+    assert!(found.iter().filter(|row| exact.contains(row)).count() >= 18, "{found:?} {exact:?}");
+    // Some less do not make it go.
+    (0..60).for_each(|row| nearest.remove(row));
+    nearest.limit(2_080);
+    nearest.refresh();
+    assert!(nearest.graph.is_begun());
+    nearest.limit(4_000);
+    nearest.refresh();
+    assert!(!nearest.graph.is_begun());
 }

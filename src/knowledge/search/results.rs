@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use tertulia_actors::domain::{Embedding, Filter, Hit, Language};
 use tertulia_actors::ports::Search;
 
-/// Texts whose searches are remembered at the most.
-const TEXTS_MAX: usize = 1_024;
+/// Texts whose searches are remembered at the most; as many as the embedding service remembers (`embedding.cache_max`) unless it is
+/// told otherwise, so that what need not be embedded again need not be searched again.
+const TEXTS_MAX: usize = 4_096;
 
 /// Searches with more hits are not remembered: people who supervise make them, and hits may be long.
 const LIMIT_MAX: usize = 10;

@@ -132,8 +132,14 @@ impl Phrasing {
         let question = &question[..end];
         let ids = |text: &str| ids(stems, vocabulary, text, language);
         let has_subject = |way: &Vec<StemId>| way.iter().any(|id| vocabulary.is_subject(*id));
-        let sentences = sentences(question).map(ids).filter(has_subject).take(WAYS_MAX);
-        let ways = sentences.chain([ids(question)]).collect();
+        let whole = ids(question);
+        // A courtesy may reach over two sentences: what the whole leaves out is not in the index.
+        let within = |mut way: Vec<StemId>| {
+            way.retain(|id| whole.binary_search(id).is_ok());
+            way
+        };
+        let sentences = sentences(question).map(ids).map(within).filter(has_subject).take(WAYS_MAX);
+        let ways = sentences.chain([whole.clone()]).collect();
         let (mut frequencies, mut length) = (BTreeMap::<StemId, f32>::new(), 0.0);
         for held in indexed(&stems.terms(question, Some(language))) {
             length += if is_piece(&held) { 0.0 } else { 1.0 };

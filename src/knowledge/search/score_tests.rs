@@ -108,3 +108,13 @@ fn a_question_is_put_in_each_of_its_sentences_with_a_subject_and_in_all() {
     assert_eq!(put("A deposit? How much is it?"), ["deposit", "deposit much"]);
     assert_eq!(put("Who are you?"), ["are who you"]);
 }
+
+#[test]
+fn what_a_courtesy_takes_from_the_whole_is_in_none_of_its_sentences() {
+    let stems = Stems::new();
+    let vocabulary = vocabulary(&stems, &["morning delivery", "good evening"]);
+    let stored = Stored::new(&stems, &vocabulary, &entry("Is it good! Morning delivery?", "Yes."));
+    let whole = stored.phrasings[0].ways.last().unwrap();
+    assert!(!whole.contains(&vocabulary.id("morn").unwrap()), "it is a greeting there");
+    assert!(stored.phrasings[0].ways.iter().flatten().all(|id| whole.contains(id)));
+}

@@ -2,7 +2,7 @@
 //! it does not hold.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -20,7 +20,7 @@ const MEANINGS_MAX: usize = 4;
 pub(super) type StemId = u32;
 
 /// Words, in characters, with their stems, by their length.
-type Words = HashMap<usize, Vec<(Vec<char>, StemId)>>;
+type Words = HashMap<usize, HashSet<(Vec<char>, StemId)>>;
 
 /// In how many entries a stem occurs.
 #[derive(Clone, Copy, Default)]
@@ -122,11 +122,8 @@ impl Vocabulary {
     /// A word of an entry and its stem, for what is misspelt. They stay when the entry is gone: its stem is not known then.
     pub(super) fn learn(&mut self, word: &str, stem: &str) {
         let (Some(words), Some(id)) = (&mut self.words, self.ids.get(stem)) else { return };
-        let known = (word.chars().collect::<Vec<_>>(), *id);
-        let alike = words.entry(known.0.len()).or_default();
-        if !alike.contains(&known) {
-            alike.push(known);
-        }
+        let word: Vec<char> = word.chars().collect();
+        words.entry(word.len()).or_default().insert((word, *id));
     }
 
     /// Computes what follows from the numbers of entries and stems.
@@ -261,7 +258,7 @@ fn words(conn: &Connection, ids: &HashMap<Arc<str>, StemId>) -> rusqlite::Result
     while let Some(row) = rows.next()? {
         if let Some(id) = ids.get(row.get_ref(1)?.as_str()?) {
             let word: Vec<char> = row.get_ref(0)?.as_str()?.chars().collect();
-            words.entry(word.len()).or_default().push((word, *id));
+            words.entry(word.len()).or_default().insert((word, *id));
         }
     }
     Ok(words)

@@ -180,3 +180,20 @@ fn the_status_lists_every_model_and_vectors_of_others_go_some_at_a_time() {
     assert_eq!((progress(&conn, "one").unwrap(), progress(&conn, "two").unwrap()), ((4, 0), (4, 4)));
     assert_eq!(remove_but(&conn, None, 99).unwrap(), 4);
 }
+
+#[test]
+fn vectors_of_another_length_are_not_of_the_same_model() {
+    let conn = base();
+    put_entries(&conn, &[("a", "water?"), ("b", "price?")]);
+    let made = |row: usize, length: usize| {
+        let found = unembedded(&conn, "one", 0, 10).unwrap();
+        let Unembedded { row, texts } = found[row].clone();
+        let vectors = vec![Some(vec![1.0; length].into())];
+        ModelVectors { model: "one".into(), embedded: vec![Embedded { row, texts, vectors }] }
+    };
+    let second = made(1, 4);
+    assert_eq!(put_made(&conn, &made(0, 3)).unwrap(), 1);
+    let refused = put_made(&conn, &second).unwrap_err().to_string();
+    assert!(refused.contains("have 4 numbers") && refused.contains("model 3"), "{refused}");
+    assert_eq!(progress(&conn, "one").unwrap(), (2, 1));
+}

@@ -92,9 +92,11 @@ impl Tertulia {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the binary runs");
         let mut input = child.stdin.take().expect("a pipe");
-        input.write_all(questions.join("\n").as_bytes()).expect("the command reads");
-        drop(input);
+        // Beside what is read: the command answers before it has read all.
+        let asked = questions.join("\n");
+        let writes = std::thread::spawn(move || input.write_all(asked.as_bytes()));
         let done = child.wait_with_output().expect("the command ends");
+        writes.join().expect("no panic").expect("the command reads");
         let lines = String::from_utf8(done.stdout).expect("text");
         lines
             .lines()
