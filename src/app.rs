@@ -6,8 +6,10 @@ mod keeper;
 mod leaks;
 mod services;
 mod store;
+mod tables;
 
-use std::io;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use std::time::Duration;
 use tertulia_actors::domain::Memory;
 use tertulia_actors::inbox::admission::Admissions;
 use tertulia_actors::inbox::pressure::{Pressure, PressureLimits, Refusals};
+use tertulia_actors::operations::Operations;
 use tertulia_actors::pipeline::Pipeline;
 use tertulia_actors::ports::{Clock, Entropy, InboundChannel, KnowledgeBase, ReceiptSource, Store};
 use tertulia_actors::runtime::{ConversationCounter, Runtime, RuntimeParts};
@@ -37,6 +40,7 @@ use crate::embedding::Model;
 use crate::http::{HttpState, Parts, listen, run_server};
 use crate::lock_file::{LockError, LockFile};
 use crate::metrics::Metrics;
+use crate::observer::{Looks, ObserverParts};
 use crate::secret::Secret;
 use crate::store::{OpenError, PreparedStore, RunningStore, SqliteStore, StoreDeps};
 use crate::system::{Receipts, SystemClock, SystemEntropy};
@@ -101,10 +105,9 @@ struct Ground {
 pub async fn serve(mut config: Config) -> Result<(), AppError> {
     let mut lock = LockFile::acquire(&config.storage.path)?;
     // Before anything begins: a start that cannot listen leaves no trace.
-    let (listeners, address) = listen(&config.server)
-        .map_err(|source| AppError::Listen { address: config.server.bind.clone(), source })?;
+    let (listeners, address) = listen(&config.server).map_err(cannot_listen(&config))?;
     let mut prepared = SqliteStore::open(&config.storage)?;
-    keep_console_token(&mut config)?;
+    keep_console_token(&mut config, address)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::anchored_behind(prepared.last_tick()));
     let ground = Ground { clock, entropy: Arc::new(SystemEntropy), store: prepared.handle() };
     let receipts: Arc<dyn ReceiptSource> =
@@ -121,7 +124,9 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
     store::supervise(&ground.store, &services).await?;
     let knowledge = keep_knowledge(&config, &ground, (&services, model.as_ref()), &probes.0).await?;
     let (draining, is_draining) = watch::channel(false);
-    let (admissions, metrics) = way_in(&config, &ground, receipts, runtime.counter());
+    let (admissions, ways) = way_in(&config, &ground, receipts);
+    let looks = observe(&ground, &services, runtime.operations(), ways.clone()).await?;
+    let metrics = metrics_text(&ground, runtime.counter(), ways, looks.clone());
     let state = HttpState::new(Parts {
         admissions,
         store: ground.store.clone(),
@@ -132,17 +137,19 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         model: services::space(&config, model.as_ref()).map(|space| space.model),
         feeds: runtime.feeds(),
         operations: runtime.operations(),
+        looks,
         whatsapp: whatsapp_inbound(&config),
         settings: Arc::new(config.http()),
         clock: Arc::clone(&ground.clock),
         entropy: Arc::clone(&ground.entropy),
         draining: is_draining,
         metrics,
+        pipeline: Arc::new(config.pipeline.clone()),
+        tables: tables::reader(&config),
     });
-    let server = run_server(&state, &config.server, listeners)
-        .map_err(|source| AppError::Listen { address: config.server.bind.clone(), source })?;
+    let server = run_server(&state, &config.server, listeners).map_err(cannot_listen(&config))?;
     lock.say(Some(address))?;
-    tracing::info!(%address, shards = config.shards(), "listening; the chat page is at http://{address}/");
+    announce(&config, address);
     let (handle, mut server) = (server.handle(), actix_rt::spawn(server));
     let ended = tokio::select! {
         signal = shutdown::asked(|| hangup(&config, &probes)) => {
@@ -165,6 +172,20 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
             Ok(())
         }
     }
+}
+
+/// What it means that the address cannot be used.
+fn cannot_listen(config: &Config) -> impl Fn(io::Error) -> AppError + use<> {
+    let address = config.server.bind.clone();
+    move |source| AppError::Listen { address: address.clone(), source }
+}
+
+/// Says where the server listens.
+fn announce(config: &Config, address: SocketAddr) {
+    tracing::info!(
+        %address, shards = config.shards(),
+        "listening; the chat page is at http://{address}/, the console at http://{address}/console/"
+    );
 }
 
 /// What the store's threads need of the others.
@@ -204,13 +225,16 @@ async fn drain(runtime: Runtime, services: ServiceThread, store: RunningStore, d
     leaks::report_threads();
 }
 
-/// The way in, and the text of `/metrics`, which tells what the way in refuses.
-fn way_in(
-    config: &Config,
-    ground: &Ground,
-    receipts: Arc<dyn ReceiptSource>,
-    counter: ConversationCounter,
-) -> (Admissions, crate::http::MetricsText) {
+/// What may come in, and where the process stands.
+#[derive(Clone)]
+struct Ways {
+    limits: PressureLimits,
+    memory: watch::Receiver<Memory>,
+    refusals: Refusals,
+}
+
+/// The way in, and what it looks at.
+fn way_in(config: &Config, ground: &Ground, receipts: Arc<dyn ReceiptSource>) -> (Admissions, Ways) {
     let memory = memory::watched();
     let limits = PressureLimits {
         backlog_max: config.inbox.backlog_max,
@@ -221,14 +245,28 @@ fn way_in(
     let refusals = pressure.refusals().clone();
     let admissions =
         Admissions::new(ground.store.clone(), Arc::clone(&ground.clock), receipts, dedupe, pressure);
-    (admissions, metrics_text(ground, counter, (memory, refusals)))
+    (admissions, Ways { limits, memory, refusals })
+}
+
+/// Who looks at how everything is.
+async fn observe(
+    ground: &Ground,
+    services: &ServiceThread,
+    operations: Operations,
+    ways: Ways,
+) -> Result<Looks, AppError> {
+    let Ways { limits, memory, refusals } = ways;
+    let (books, clock) = (ground.store.books(), Arc::clone(&ground.clock));
+    let parts = ObserverParts { operations, books, memory, refusals, limits, clock };
+    Looks::start(&services.monitor(), &services.root, parts).await.ok_or(AppError::Thread("observer"))
 }
 
 /// The text of `/metrics`; the live conversations in it are counted once a second.
 fn metrics_text(
     ground: &Ground,
     counter: ConversationCounter,
-    (memory, refusals): (watch::Receiver<Memory>, Refusals),
+    Ways { memory, refusals, .. }: Ways,
+    looks: Looks,
 ) -> crate::http::MetricsText {
     let (counted, conversations) = watch::channel(0);
     actix_rt::spawn(async move {
@@ -237,12 +275,13 @@ fn metrics_text(
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });
-    let metrics = Metrics::new(ground.store.clone(), conversations, memory, refusals);
+    let metrics = Metrics::new(ground.store.clone(), conversations, memory, refusals, looks);
     Arc::new(move || metrics.text())
 }
 
-/// Makes the console's token at first start, and keeps it beside the database.
-fn keep_console_token(config: &mut Config) -> Result<(), AppError> {
+/// Makes the console's token at first start, keeps it beside the database, and prints a link with it: now, since a start that fails
+/// later is no other first one.
+fn keep_console_token(config: &mut Config, address: SocketAddr) -> Result<(), AppError> {
     if !config.console.token.is_empty() {
         return Ok(());
     }
@@ -256,14 +295,32 @@ fn keep_console_token(config: &mut Config) -> Result<(), AppError> {
             let mut options = std::fs::OpenOptions::new();
             let mut file =
                 options.write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(fail)?;
-            io::Write::write_all(&mut file, token.as_bytes()).map_err(fail)?;
+            file.write_all(token.as_bytes()).map_err(fail)?;
             tracing::info!(path = %path.display(), "made a token for the console and kept it in this file");
+            print_console_link(&token, address);
             token
         }
     };
     config.console.token = Secret::new(token);
     config.console.token.follow(path);
     Ok(())
+}
+
+/// Prints, once, a link that opens the console. The token stands behind the hash, which no browser sends to anybody; and on standard
+/// output, where no log goes. Nobody may read it: then the file has the token.
+fn print_console_link(token: &str, address: SocketAddr) {
+    let mut reachable = address;
+    if reachable.ip().is_unspecified() {
+        reachable.set_ip(if address.is_ipv4() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            Ipv6Addr::LOCALHOST.into()
+        });
+    }
+    let _ = writeln!(
+        io::stdout().lock(),
+        "The console, for you alone: http://{reachable}/console/#token={token}"
+    );
 }
 
 /// Where the console's token is kept when the configuration has none.

@@ -14,6 +14,7 @@ pub mod load;
 pub mod lock_file;
 pub mod memory;
 pub mod metrics;
+pub mod observer;
 pub mod secret;
 pub mod shutdown;
 pub mod simulate;

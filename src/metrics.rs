@@ -1,5 +1,7 @@
 //! `/metrics`: the books of promise H and the figures of the writer, for Prometheus.
 
+mod supervised;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use tertulia_actors::domain::{Books, Memory};
 use tertulia_actors::inbox::pressure::Refusals;
 use tokio::sync::watch;
 
+use crate::observer::{Look, Looks};
 use crate::store::{SqliteStore, WriterStats};
 
 /// Where the figures come from. Books and statistics are published by the writer after each commit, so that every scrape
@@ -23,18 +26,21 @@ pub struct Metrics {
     conversations: watch::Receiver<usize>,
     memory: watch::Receiver<Memory>,
     refusals: Refusals,
+    looks: Looks,
 }
 
 impl Metrics {
-    /// Metrics of a store, of the number of live conversations, of memory, and of admissions that were refused.
+    /// Metrics of a store, of the number of live conversations, of memory, of admissions that were refused, and of what was seen of all
+    /// supervisors.
     #[must_use]
     pub const fn new(
         store: Arc<SqliteStore>,
         conversations: watch::Receiver<usize>,
         memory: watch::Receiver<Memory>,
         refusals: Refusals,
+        looks: Looks,
     ) -> Self {
-        Self { store, conversations, memory, refusals }
+        Self { store, conversations, memory, refusals, looks }
     }
 
     /// The text in the OpenMetrics format.
@@ -46,6 +52,7 @@ impl Metrics {
             conversations: *self.conversations.borrow(),
             memory: *self.memory.borrow(),
             refusals: self.refusals.counts().collect(),
+            look: self.looks.last(),
         };
         let mut registry = Registry::with_prefix("tertulia");
         registry.register_collector(Box::new(figures));
@@ -67,6 +74,8 @@ struct Figures {
     memory: Memory,
     /// Refused admissions by reason.
     refusals: Vec<(&'static str, u64)>,
+    /// What the observer saw.
+    look: Arc<Look>,
 }
 
 impl Collector for Figures {
@@ -74,7 +83,8 @@ impl Collector for Figures {
         self.books(&mut encoder)?;
         self.writer(&mut encoder)?;
         self.refusals(&mut encoder)?;
-        self.memory(&mut encoder)
+        self.memory(&mut encoder)?;
+        supervised::encode(&self.look, &mut encoder)
     }
 }
 

@@ -165,6 +165,13 @@ impl Feeds {
         Self(feeds)
     }
 
+    /// Tells the readers of a conversation.
+    pub fn publish(&self, conversation: ConversationId, event: FeedEvent) {
+        if let Some(feed) = self.0.get(conversation.partition().shard(self.0.len())) {
+            feed.do_send(Publish { conversation, event });
+        }
+    }
+
     /// Starts to read a conversation; at most `buffer` events wait for the reader. The stream ends when the reader
     /// falls behind or the server drains.
     #[must_use]

@@ -8,7 +8,7 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 use crate::domain::ConversationId;
-use crate::inbox::router::{InspectConversation, RestartConversation, Router};
+use crate::inbox::router::{InspectConversation, ListConversations, RestartConversation, Router};
 use crate::supervision::events::Event;
 use crate::supervision::monitor::{Ask, GetHistory, GetTree, Monitor, Reading, Subscribe, TooManyReaders};
 use crate::supervision::snapshot::{ActError, Action, Node, Snapshot};
@@ -65,6 +65,21 @@ impl Operations {
     pub async fn conversation(&self, id: ConversationId) -> Result<Option<Snapshot>, OperationError> {
         let Some(router) = self.router(id) else { return Ok(None) };
         ask(router, InspectConversation(id)).await.ok_or(OperationError::Act(ActError::NoAnswer))
+    }
+
+    /// A page of the conversations in the memory of a shard, ordered by id, behind `after`; none where there is no such shard.
+    ///
+    /// # Errors
+    /// Its router does not answer.
+    pub async fn conversations(
+        &self,
+        shard: usize,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> Result<Option<Vec<(ConversationId, Snapshot)>>, OperationError> {
+        let Some(router) = self.routers.get(shard) else { return Ok(None) };
+        let page = ask(router, ListConversations { after, limit }).await;
+        page.map(Some).ok_or(OperationError::Act(ActError::NoAnswer))
     }
 
     /// Asks what stands at `path` to do something; `conversations/{id}` names a single conversation.

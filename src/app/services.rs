@@ -66,6 +66,11 @@ impl ServiceThread {
         self.fronts.handle()
     }
 
+    /// The thread of the monitor.
+    pub(super) fn monitor(&self) -> ArbiterHandle {
+        self.monitor.handle()
+    }
+
     /// Ends both.
     pub(super) fn stop(self) {
         if !stop(vec![self.fronts, self.monitor], JOIN_WAIT) {

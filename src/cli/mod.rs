@@ -3,6 +3,7 @@
 mod acts;
 mod chroma;
 mod classifier;
+mod console;
 mod eval;
 mod knowledge;
 mod load;
@@ -11,6 +12,7 @@ mod model;
 mod output;
 mod simulate;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -21,7 +23,7 @@ use crate::{app, telemetry};
 
 const HELP: &str = "\
 Examples:
-  tertulia                                      serve; the chat page is at http://127.0.0.1:8080/
+  tertulia                                      serve; the chat page is at http://127.0.0.1:8080/, the console at /console/
   tertulia --set conversation.quiet_ms=1000     serve, and answer a second after the last message
   tertulia --config /etc/tertulia.toml check-config
   TERTULIA__SERVER__BIND=0.0.0.0:80 tertulia    set a key by the environment
@@ -103,6 +105,9 @@ enum Command {
     /// Manage the examples that the classifier learns from, or say what a turn really was.
     #[command(subcommand, after_help = classifier::HELP)]
     Classifier(classifier::Classifier),
+    /// Make what people sign in to the console with.
+    #[command(subcommand, after_help = console::HELP)]
+    Console(console::Console),
     /// Measure how well texts are classified, entries found and answers decided, on your own data.
     #[command(subcommand, after_help = eval::HELP)]
     Eval(eval::Eval),
@@ -151,6 +156,22 @@ enum Db {
     },
 }
 
+/// Every `--set` of a command line that was understood, in order. Of an option that may stand before a subcommand and behind it, the
+/// parser keeps those of the last place alone.
+fn every_set(arguments: &[OsString]) -> Vec<(String, String)> {
+    let mut words = arguments.iter().skip(1).map(|word| word.to_string_lossy());
+    let mut found = vec![];
+    while let Some(word) = words.next() {
+        match word.strip_prefix("--set") {
+            _ if word == "--" => break,
+            Some("") => found.extend(words.next()),
+            Some(rest) => found.extend(rest.strip_prefix('=').map(|value| value.to_owned().into())),
+            None => {}
+        }
+    }
+    found.iter().filter_map(|text| key_value(text).ok()).collect()
+}
+
 fn key_value(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write it as section.key=value")?;
     Ok((key.trim().to_owned(), value.trim().to_owned()))
@@ -168,12 +189,11 @@ pub fn run() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let given = given(&cli.options);
-    let sources = Sources {
-        file: cli.options.config,
-        environment: std::env::vars_os().collect(),
-        flags: cli.options.set,
-    };
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let options = Options { set: every_set(&arguments), ..cli.options };
+    let given = given(&options);
+    let sources =
+        Sources { file: options.config, environment: std::env::vars_os().collect(), flags: options.set };
     let config = match config::load(&sources) {
         Ok(config) => config,
         Err(error) => return wrong(&error),
@@ -230,6 +250,7 @@ fn carry_out(command: Command, config: Config, given: &[String]) -> Result<ExitC
         }
         Command::Classify { texts } => classifier::classify(&config, &texts),
         Command::Classifier(asked) => classifier::run(&asked, &config),
+        Command::Console(asked) => console::run(&asked),
         Command::Eval(asked) => eval::run(&asked, &config),
         Command::Load(asked) => load::load(*asked),
         Command::Model(asked) => model::run(&asked, &config),
@@ -269,6 +290,24 @@ mod tests {
         assert!(helps.len() >= 4);
         for help in helps {
             assert!(help.contains("Exit codes:"), "{help}");
+        }
+    }
+
+    #[test]
+    fn keys_are_set_before_a_subcommand_and_behind_it() {
+        let sets = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(Into::into).collect();
+            let found = every_set(&words).into_iter();
+            found.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
+        };
+        for (line, expected) in [
+            ("tertulia", ""),
+            ("tertulia --set a.b=1 serve", "a.b=1"),
+            ("tertulia --set a.b=1 knowledge --set=c.d=2 list --set e.f=x=y", "a.b=1 c.d=2 e.f=x=y"),
+            ("tertulia classify -- --set a.b=1", ""),
+            ("tertulia --settle x", ""),
+        ] {
+            assert_eq!(sets(line), expected, "{line}");
         }
     }
 

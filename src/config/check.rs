@@ -6,6 +6,7 @@ use std::net::ToSocketAddrs;
 use tertulia_actors::pipeline::phrases;
 
 use super::{ClassifierBackend, Config, ConfigError, EmbeddingBackend, VectorsBackend, ranges};
+use crate::http::check_user;
 use crate::knowledge::chroma::ChromaSettings;
 use crate::telemetry;
 
@@ -16,6 +17,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     ranges::check(&table)?;
     check_relations(config)?;
     check_server(config)?;
+    check_console(config)?;
     check_pipeline(config)?;
     check_channels(config)?;
     check_vectors(config)?;
@@ -133,6 +135,13 @@ fn check_server(config: &Config) -> Result<(), ConfigError> {
         return refuse("server.bind", format!("'{bind}' is not an address and port, as in 127.0.0.1:8080"));
     }
     telemetry::check_level(&config.log.level).or_else(|reason| refuse("log.level", reason))
+}
+
+fn check_console(config: &Config) -> Result<(), ConfigError> {
+    for (name, user) in &config.console.users {
+        check_user(name, user).or_else(|reason| refuse(&format!("console.users.{name}"), reason))?;
+    }
+    Ok(())
 }
 
 fn check_pipeline(config: &Config) -> Result<(), ConfigError> {

@@ -24,7 +24,7 @@ pub use load::{ConfigError, Sources, load};
 use crate::channels::whatsapp::WhatsappSettings;
 use crate::embedding::fetch::{DEFAULT_MODEL, MODELS_FOLDER};
 use crate::embedding::{EndpointSettings, Prefixes};
-use crate::http::{ApiSettings, ConsoleSettings, HttpSettings, ServerSettings, WebSettings};
+use crate::http::{ApiSettings, ConsoleSettings, HandoffSettings, HttpSettings, ServerSettings, WebSettings};
 use crate::knowledge::chroma::ChromaSettings;
 use crate::llm::LlmSettings;
 use crate::secret::Secret;
@@ -71,6 +71,8 @@ pub struct Config {
     pub knowledge: KnowledgeSection,
     /// The people who supervise.
     pub console: ConsoleSettings,
+    /// People who answer in the place of the bot.
+    pub handoff: HandoffSettings,
     /// The actors' threads.
     pub runtime: RuntimeSection,
     /// What is logged, and how.
@@ -400,6 +402,7 @@ impl Config {
             api: self.channels.api.clone(),
             web: self.channels.web.clone(),
             console: self.console.clone(),
+            handoff: self.handoff.clone(),
         }
     }
 

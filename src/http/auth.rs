@@ -7,6 +7,7 @@ use actix_web::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use sha2::{Digest, Sha256};
 use tertulia_actors::domain::{Account, Channel, ConversationId};
 
+use super::console::{Operator, Role, TOKEN_NAME, note_reading, signed_in};
 use super::problem::Problem;
 use super::state::{HttpState, no_such_conversation};
 use super::trace::note_conversation;
@@ -26,7 +27,7 @@ pub(super) enum Caller {
     /// A program.
     Program,
     /// A person who supervises.
-    Console,
+    Console(Operator),
 }
 
 impl Caller {
@@ -35,7 +36,7 @@ impl Caller {
         match self {
             Self::Visitor(_) => Some(Account::new(Channel::Web, "chat")),
             Self::Program => Some(Account::new(Channel::Api, "default")),
-            Self::Console => None,
+            Self::Console(_) => None,
         }
     }
 }
@@ -47,7 +48,7 @@ impl Caller {
 pub(super) fn caller(request: &HttpRequest, state: &HttpState) -> Result<Caller, Problem> {
     if let Some(token) = bearer(request) {
         return if state.settings.console.token.matches(token) {
-            Ok(Caller::Console)
+            Ok(Caller::Console(Operator { name: TOKEN_NAME.into(), role: Role::Admin, session: None }))
         } else if state.settings.api.token.matches(token) {
             Ok(Caller::Program)
         } else {
@@ -75,33 +76,84 @@ pub(super) fn caller(request: &HttpRequest, state: &HttpState) -> Result<Caller,
     Ok(Caller::Program)
 }
 
-/// Only people who supervise.
-pub(super) fn console(request: &HttpRequest, state: &HttpState) -> Result<(), Problem> {
-    match caller(request, state) {
-        Ok(Caller::Console) => Ok(()),
-        _ => Err(Problem::unauthorized("show console.token as a bearer token")),
+/// Only people who supervise and may do what takes this role: who shows the console's token, or has signed in.
+///
+/// What changes something must come from the console's own page: a browser shows a session by itself, whoever asks it to.
+pub(super) fn operator(request: &HttpRequest, state: &HttpState, needed: Role) -> Result<Operator, Problem> {
+    let operator = match bearer(request) {
+        Some(token) if state.settings.console.token.matches(token) => {
+            Operator { name: TOKEN_NAME.into(), role: Role::Admin, session: None }
+        }
+        Some(_) => return Err(Problem::unauthorized(HOW_TO_SUPERVISE)),
+        None => signed_in(request, state).ok_or_else(|| Problem::unauthorized(HOW_TO_SUPERVISE))?,
+    };
+    if operator.session.is_some() && !request.method().is_safe() {
+        refuse_foreign_origin(request)?;
     }
+    if operator.role < needed {
+        let (role, needed) = (operator.role.as_str(), needed.as_str());
+        let detail = format!("{} has the role {role}; this takes the role {needed}", operator.name);
+        return Err(Problem::new(403, "forbidden", detail));
+    }
+    Ok(operator)
 }
 
-/// The conversation that a path names, where the caller may read it. `me` is a visitor's own.
+/// What somebody is told who does not supervise.
+const HOW_TO_SUPERVISE: &str = "show console.token as a bearer token, or sign in at /console/";
+
+/// Refuses what a page of another site makes a browser ask for: the origin must be the host that is asked. A proxy must hand on the
+/// header `host`.
+pub(super) fn refuse_foreign_origin(request: &HttpRequest) -> Result<(), Problem> {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let is_own = match header(ORIGIN.as_str()) {
+        Some(origin) => {
+            let host = origin.split_once("://").map(|(_, host)| host);
+            host.is_some_and(|host| header(HOST.as_str()).is_some_and(|own| own.eq_ignore_ascii_case(host)))
+        }
+        // Browsers that leave the origin out of some requests say it so.
+        None => header("sec-fetch-site") == Some("same-origin"),
+    };
+    if is_own {
+        return Ok(());
+    }
+    Err(Problem::new(
+        403,
+        "foreign_origin",
+        "this is done from the console's own page, or with console.token as a bearer token",
+    ))
+}
+
+/// The conversation that a path names, where the caller may read it: `me` is a visitor's own, and whoever supervises must have the
+/// role that it takes. What they read of its words is written down.
 pub(super) async fn readable_conversation(
     request: &HttpRequest,
     state: &HttpState,
     id: &str,
-) -> Result<ConversationId, Problem> {
-    let caller = caller(request, state)?;
+    needed: Role,
+) -> Result<(ConversationId, Caller), Problem> {
+    let is_supervised = id != "me" && bearer(request).is_none() && signed_in(request, state).is_some();
+    let caller = if is_supervised {
+        Caller::Console(operator(request, state, needed)?)
+    } else {
+        caller(request, state)?
+    };
     if let Caller::Visitor(handle) = &caller {
         let own = own_conversation(state, handle).await?.ok_or_else(no_such_conversation)?;
         let asked = id == "me" || id.parse() == Ok(own);
         note_conversation(own);
-        return if asked { Ok(own) } else { Err(no_such_conversation()) };
+        return if asked { Ok((own, caller)) } else { Err(no_such_conversation()) };
     }
     let id: ConversationId = id.parse().map_err(|_| no_such_conversation())?;
     note_conversation(id);
+    if let Caller::Console(who) = &caller
+        && needed > Role::Viewer
+    {
+        note_reading(state, who, &format!("conversations/{id}")).await?;
+    }
     if caller == Caller::Program && state.conversation(id).await?.channel != Channel::Api {
         return Err(no_such_conversation());
     }
-    Ok(id)
+    Ok((id, caller))
 }
 
 /// A visitor's conversation, if they ever wrote.

@@ -9,6 +9,7 @@ use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{self, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::problem::Problem;
 use super::settings::ServerSettings;
@@ -70,6 +71,37 @@ pub(super) async fn read_json(
 ) -> Result<Bytes, Problem> {
     expect_json(request)?;
     read_body(request, payload.into_inner(), settings).await
+}
+
+/// Reads the fields of a body that may be left out.
+pub(super) async fn read_fields_if_any(
+    request: &HttpRequest,
+    payload: web::Payload,
+    settings: &ServerSettings,
+) -> Result<Map<String, Value>, Problem> {
+    let body = read_body(request, payload.into_inner(), settings).await?;
+    if body.is_empty() {
+        return Ok(Map::new());
+    }
+    expect_json(request)?;
+    read_object(&body)
+}
+
+/// Refuses fields that nobody has taken.
+pub(super) fn expect_no_more(fields: &Map<String, Value>, known: &str) -> Result<(), Problem> {
+    let Some(unknown) = fields.keys().next() else { return Ok(()) };
+    let name: String = unknown.chars().take(50).collect();
+    Err(Problem::invalid(name, format!("unknown field; known: {known}")))
+}
+
+/// The fields of a body that is one JSON object.
+pub(super) fn read_object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
+    let malformed = |detail: String| Problem::new(400, "malformed_json", detail);
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err(malformed("the body is not a JSON object".to_owned())),
+        Err(error) => Err(malformed(format!("the body is not JSON: {error}"))),
+    }
 }
 
 /// Reads the whole body as JSON that must be `what`; one that is something else has the `code`.

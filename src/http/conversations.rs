@@ -5,7 +5,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::auth::{Caller, caller, console, own_conversation, readable_conversation};
+use super::auth::{Caller, caller, operator, own_conversation, readable_conversation};
+use super::console::Role;
+use super::journeys::{without_errors, without_reason};
 use super::messages::shown_id;
 use super::problem::Problem;
 use super::state::{HttpState, no_such_conversation};
@@ -43,8 +45,16 @@ pub(super) async fn show(
     id: web::Path<String>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let id = readable_conversation(&request, &state, &id).await?;
-    Ok(HttpResponse::Ok().json(state.conversation(id).await?))
+    let (id, caller) = readable_conversation(&request, &state, &id, Role::Viewer).await?;
+    let mut view = state.conversation(id).await?;
+    let left = view.taken_until.take().map(|until| until.since(state.clock.tick()));
+    let left = left.filter(|left| !left.is_zero() && matches!(caller, Caller::Console(_)));
+    view.taken_by = view.taken_by.filter(|_| left.is_some());
+    let mut shown = json!(view);
+    if let Some(left) = left {
+        shown["bot_resumes_in_ms"] = json!(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+    }
+    Ok(HttpResponse::Ok().json(shown))
 }
 
 /// The last lines of a conversation. A visitor who never wrote has none.
@@ -57,11 +67,13 @@ pub(super) async fn messages(
     if *id == "me" && is_new_visitor(&request, &state).await? {
         return Ok(HttpResponse::Ok().json(json!({"messages": []})));
     }
-    let id = readable_conversation(&request, &state, &id).await?;
+    let (id, caller) = readable_conversation(&request, &state, &id, Role::Operator).await?;
     state.conversation(id).await?;
     let mut messages = state.stored(state.store.messages(id, limit)).await?;
     for message in &mut messages {
         message.id = shown_id(&message.id).to_owned();
+        // Who works here is nobody's business but ours.
+        message.author = message.author.take().filter(|_| matches!(caller, Caller::Console(_)));
     }
     Ok(HttpResponse::Ok().json(json!({"messages": messages})))
 }
@@ -79,11 +91,17 @@ pub(super) async fn turns(
     id: web::Path<String>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    console(&request, &state)?;
+    let who = operator(&request, &state, Role::Viewer)?;
     let limit = limit(query::<Page>(&request)?.limit)?;
     let id = id.parse().map_err(|_| no_such_conversation())?;
     note_conversation(id);
     state.conversation(id).await?;
-    let turns = state.stored(state.store.turns(id, limit)).await?;
+    let mut turns = state.stored(state.store.turns(id, limit)).await?;
+    if who.role == Role::Viewer {
+        for turn in &mut turns {
+            turn.outcome = without_reason(turn.outcome.as_deref());
+            without_errors(&mut turn.journey);
+        }
+    }
     Ok(HttpResponse::Ok().json(json!({"turns": turns})))
 }

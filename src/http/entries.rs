@@ -1,12 +1,14 @@
 //! Single entries of the knowledge base: read, written, what they said before; and how far models have embedded all.
 
+use actix_web::http::header::IF_NONE_MATCH;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
 use tertulia_actors::domain::{Entry, Language};
 
-use super::auth::console;
+use super::auth::operator;
 use super::body::read_as;
+use super::console::{Role, by_people};
 use super::conversations::query;
 use super::problem::Problem;
 use super::state::HttpState;
@@ -35,7 +37,7 @@ struct Numbered {
 
 /// What an entry says, in every language that it has or in one.
 pub(super) async fn show(request: HttpRequest, state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
-    console(&request, &state)?;
+    operator(&request, &state, Role::Viewer)?;
     let Named { id, language } = query(&request)?;
     let found = state.known(state.knowledge.get(id, language)).await?;
     if found.is_empty() {
@@ -44,17 +46,35 @@ pub(super) async fn show(request: HttpRequest, state: web::Data<HttpState>) -> R
     Ok(HttpResponse::Ok().json(json!({ "entries": found })))
 }
 
-/// Adds or replaces one entry.
+/// Adds or replaces one entry; with the header `If-None-Match: *` it only adds.
 pub(super) async fn put(
     request: HttpRequest,
     payload: web::Payload,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    console(&request, &state)?;
+    let who = operator(&request, &state, Role::Operator)?;
     let expected = ("invalid_entries", "an entry");
     let entry: Entry = read_as(&request, payload, &state.settings.server, expected).await?;
-    state.known(state.knowledge.put(vec![entry.clone()])).await?;
+    if request.headers().contains_key(IF_NONE_MATCH) {
+        refuse_if_there(&state, &entry).await?;
+    }
+    let target = format!("knowledge/{}", entry.id);
+    let put = || state.known(state.knowledge.put(vec![entry.clone()]));
+    by_people(&state, &who, "change", &target, put).await?;
     Ok(HttpResponse::Ok().json(json!({ "entry": entry })))
+}
+
+/// Somebody who adds an entry must not overwrite another one by a name that they did not know of.
+async fn refuse_if_there(state: &HttpState, entry: &Entry) -> Result<(), Problem> {
+    let there = state.known(state.knowledge.get(entry.id.clone(), Some(entry.language))).await?;
+    if there.is_empty() {
+        return Ok(());
+    }
+    let detail = format!(
+        "there is an entry {} in {} already: change that one, or choose another id",
+        entry.id, entry.language
+    );
+    Err(Problem::new(412, "exists", detail))
 }
 
 /// What an entry said before, newest first.
@@ -62,7 +82,7 @@ pub(super) async fn history(
     request: HttpRequest,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    console(&request, &state)?;
+    operator(&request, &state, Role::Viewer)?;
     let Named { id, language } = query(&request)?;
     let versions = state.known(state.knowledge.history(id, language)).await?;
     Ok(HttpResponse::Ok().json(json!({ "versions": versions })))
@@ -74,10 +94,12 @@ pub(super) async fn restore(
     payload: web::Payload,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    console(&request, &state)?;
+    let who = operator(&request, &state, Role::Operator)?;
     let expected = ("invalid_entries", "a version");
     let Numbered { version } = read_as(&request, payload, &state.settings.server, expected).await?;
-    let entry = state.known(state.knowledge.restore(version)).await?;
+    let target = format!("knowledge, version {version}");
+    let restore = || state.known(state.knowledge.restore(version));
+    let entry = by_people(&state, &who, "restore", &target, restore).await?;
     let entry = entry.ok_or_else(|| Problem::not_found(format!("there is no version {version}")))?;
     Ok(HttpResponse::Ok().json(json!({ "entry": entry })))
 }
@@ -87,7 +109,7 @@ pub(super) async fn status(
     request: HttpRequest,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    console(&request, &state)?;
+    operator(&request, &state, Role::Viewer)?;
     let status = state.known(state.knowledge.status()).await?;
     let embedded = status.embedded_by(state.model.as_deref());
     let mut told = json!(status);
@@ -101,19 +123,25 @@ pub(super) async fn vacuum(
     request: HttpRequest,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    console(&request, &state)?;
+    let who = operator(&request, &state, Role::Admin)?;
     let Kept { all } = query(&request)?;
     if state.model.is_none() && !all {
         let detail = "no model is configured, so that all vectors would go: add all=true if they shall";
         return Err(Problem::new(409, "refused", detail));
     }
+    let removed = by_people(&state, &who, "remove", "knowledge, vectors", || remove_vectors(&state)).await?;
+    Ok(HttpResponse::Ok().json(json!({ "removed": removed })))
+}
+
+/// Some in a commit, until none is left.
+async fn remove_vectors(state: &HttpState) -> Result<usize, Problem> {
     let mut removed = 0;
     loop {
         let some = state.knowledge.remove_vectors(state.model.clone(), REMOVED_AT_ONCE);
         let some = state.known(some).await?;
         removed += some;
         if some < REMOVED_AT_ONCE {
-            return Ok(HttpResponse::Ok().json(json!({ "removed": removed })));
+            return Ok(removed);
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::fmt::Display;
+use std::future::ready;
 
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tertulia_actors::domain::{ConversationId, PartId, Timestamp, TurnId};
@@ -14,7 +15,8 @@ use tertulia_actors::ports::store::ReplyView;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::Interval;
 
-use super::auth::readable_conversation;
+use super::auth::{Caller, readable_conversation};
+use super::console::{Pass, Role};
 use super::conversations::query;
 use super::problem::Problem;
 use super::sse;
@@ -41,10 +43,14 @@ pub(super) async fn stream(
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     let position = position(&request)?;
-    let conversation = readable_conversation(&request, &state, &id).await?;
+    let (conversation, caller) = readable_conversation(&request, &state, &id, Role::Operator).await?;
     state.conversation(conversation).await?;
     sse::refuse_while_draining(&state)?;
     let permit = state.streams.clone().try_acquire_owned().map_err(|_| sse::too_many_streams())?;
+    let pass = match &caller {
+        Caller::Console(who) => Some(Pass::of(who, &state)),
+        _ => None,
+    };
     let mut reader = Reader {
         events: state.feeds.subscribe(conversation, BUFFER),
         draining: state.draining.clone(),
@@ -62,7 +68,7 @@ pub(super) async fn stream(
         let bytes = reader.next().await?;
         Some((bytes, reader))
     });
-    Ok(sse::respond(body))
+    Ok(sse::respond(body.take_while(move |_| ready(pass.as_ref().is_none_or(Pass::holds)))))
 }
 
 /// Where the reader is.

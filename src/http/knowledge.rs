@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use tertulia_actors::domain::{Entry, Filter, Hit, Language};
 use tertulia_actors::ports::{Embeddable, Search, VectorsError};
 use tertulia_actors::supervision::CallError;
 
-use super::auth::console;
-use super::body::read_as;
+use super::auth::operator;
+use super::body::{expect_no_more, read_as, read_json, read_object};
+use super::console::{Role, by_people};
 use super::conversations::{limit, query};
 use super::problem::Problem;
 use super::state::HttpState;
@@ -37,6 +38,12 @@ struct Named {
     language: Option<Language>,
 }
 
+/// What a table is called, by which its format is known.
+#[derive(Deserialize)]
+struct Table {
+    name: String,
+}
+
 #[derive(Deserialize)]
 struct Question {
     q: String,
@@ -57,7 +64,7 @@ const fn hits() -> usize {
 
 /// A page of entries, and where the next one begins.
 pub(super) async fn list(request: HttpRequest, state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
-    console(&request, &state)?;
+    operator(&request, &state, Role::Viewer)?;
     let page: Page = query(&request)?;
     let limit = limit(page.limit)?;
     let after = match (page.after, page.after_language) {
@@ -76,27 +83,39 @@ pub(super) async fn search(
     request: HttpRequest,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    console(&request, &state)?;
+    operator(&request, &state, Role::Viewer)?;
     let Question { q, n, language, tags, account } = query(&request)?;
     if !(1..=HITS_MAX).contains(&n) {
         return Err(Problem::query(format!("n is not within 1 to {HITS_MAX}")));
     }
     let filter = Filter { language, tags: tags_of(&tags)?, account, at: Some(state.clock.now()) };
+    let (hits, degraded) = find(&state, q, language, filter, n).await?;
+    Ok(HttpResponse::Ok().json(Found { hits, degraded }))
+}
+
+/// The best hits for a question, and why what it means was not looked at, where there is a model.
+pub(super) async fn find(
+    state: &HttpState,
+    text: String,
+    language: Option<Language>,
+    filter: Filter,
+    limit: usize,
+) -> Result<(Vec<Hit>, Option<String>), Problem> {
     let Ok(_turn) = tokio::time::timeout(SEARCH_WAIT, state.searches.acquire()).await else {
         let problem = Problem::new(503, "overloaded", "too many searches are under way; try again later");
         return Err(problem.retry_after(state.store.retry_after()));
     };
     let (embedding, degraded) = match &state.embedding {
-        Some(front) => match front.call(None, Embeddable::query(&q)).await {
+        Some(front) => match front.call(None, Embeddable::query(&text)).await {
             Ok(embedding) => (embedding, None),
             Err(error) => (None, Some(format!("not searched by what it means: {error}"))),
         },
         None => (None, None),
     };
-    let search = Search { text: q, embedding, language, filter, limit: n };
+    let search = Search { text, embedding, language, filter, limit };
     let found = state.vectors.search(None, search).await;
     let hits = found.map_err(|error| refused(&error).retry_after(state.store.retry_after()))?;
-    Ok(HttpResponse::Ok().json(Found { hits, degraded }))
+    Ok((hits, degraded))
 }
 
 /// Tags as they are asked for: separated by commas, or a list of JSON, for those that hold a comma themselves.
@@ -135,13 +154,15 @@ pub(super) async fn import(
     payload: web::Payload,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    console(&request, &state)?;
+    let who = operator(&request, &state, Role::Operator)?;
     let expected = ("invalid_entries", "a list of entries");
     let entries: Vec<Entry> = read_as(&request, payload, &state.settings.server, expected).await?;
     if entries.len() > ENTRIES_MAX {
         return Err(Problem::new(422, "invalid_entries", format!("send at most {ENTRIES_MAX} at a time")));
     }
-    let imported = state.known(state.knowledge.put(entries)).await?;
+    let target = format!("knowledge, {} entries", entries.len());
+    let put = || state.known(state.knowledge.put(entries));
+    let imported = by_people(&state, &who, "import", &target, put).await?;
     Ok(HttpResponse::Ok().json(json!({"imported": imported})))
 }
 
@@ -151,8 +172,43 @@ pub(super) async fn remove(
     request: HttpRequest,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    console(&request, &state)?;
+    let who = operator(&request, &state, Role::Operator)?;
     let Named { id, language } = query(&request)?;
-    let removed = state.known(state.knowledge.remove(id, language)).await?;
+    let target = format!("knowledge/{id}");
+    let remove = || state.known(state.knowledge.remove(id, language));
+    let removed = by_people(&state, &who, "remove", &target, remove).await?;
     Ok(HttpResponse::Ok().json(json!({"removed": removed})))
+}
+
+/// Adds or replaces the entries of a table. What says the same as before is left as it is.
+pub(super) async fn import_table(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    let who = operator(&request, &state, Role::Operator)?;
+    let Table { name } = query(&request)?;
+    let body = read_json(&request, payload, &state.settings.server).await?;
+    let mut fields = read_object(&body)?;
+    let Some(Value::String(text)) = fields.remove("text") else {
+        return Err(Problem::invalid("text", "expects what stands in the file"));
+    };
+    expect_no_more(&fields, "text")?;
+    let (tables, named) = (state.tables.clone(), name.clone());
+    let read = web::block(move || tables(&named, text.as_bytes())).await;
+    let entries = read
+        .map_err(|_| Problem::new(503, "busy", "too much is read at the same time; try again"))?
+        .map_err(|wrong| Problem::new(422, "invalid_entries", format!("{name}: {wrong}")))?;
+    let target = format!("knowledge/{name}");
+    let imported = by_people(&state, &who, "import", &target, || put(&state, entries)).await?;
+    Ok(HttpResponse::Ok().json(json!({ "imported": imported })))
+}
+
+/// Some entries a commit, since messages wait for it. What fails leaves what was done before, and doing all of it again does the rest.
+async fn put(state: &HttpState, entries: Vec<Entry>) -> Result<usize, Problem> {
+    let mut imported = 0;
+    for some in entries.chunks(ENTRIES_MAX) {
+        imported += state.known(state.knowledge.put(some.to_vec())).await?;
+    }
+    Ok(imported)
 }

@@ -57,6 +57,17 @@ impl Limiter {
         if allowed { Ok(()) } else { Err(wait) }
     }
 
+    /// Whether a key has no token now; takes none.
+    pub(super) fn is_spent(&self, key: &str, now: Instant) -> bool {
+        let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = generations.young.get(key).or_else(|| generations.old.get(key));
+        let refilled = |bucket: &Bucket| {
+            let passed = now.saturating_duration_since(bucket.at).as_secs_f64();
+            bucket.tokens + passed * f64::from(self.per_minute) / 60.0
+        };
+        known.is_some_and(|bucket| refilled(bucket) < 1.0)
+    }
+
     /// Whether a key is remembered.
     pub(super) fn knows(&self, key: &str) -> bool {
         let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,6 +100,15 @@ mod tests {
         }
         let generations = limiter.generations.lock().unwrap();
         assert!(generations.young.len() + generations.old.len() <= 20);
+    }
+
+    #[test]
+    fn a_look_at_a_key_takes_no_token() {
+        let (limiter, start) = (Limiter::new(1, 10), Instant::now());
+        assert!(!limiter.is_spent("a", start) && !limiter.is_spent("a", start));
+        assert!(limiter.take("a", start).is_ok());
+        assert!(limiter.is_spent("a", start) && !limiter.is_spent("b", start));
+        assert!(!limiter.is_spent("a", start + Duration::from_secs(61)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tertulia_actors::domain::{Account, ConversationId, InboundMessage, Sender};
 use tertulia_actors::ports::store::{Admission, Stored};
 
 use super::auth::{Caller, caller, own_conversation};
-use super::body::read_json;
+use super::body::{read_json, read_object};
 use super::problem::Problem;
 use super::state::HttpState;
 use super::trace::note_conversation;
@@ -155,16 +155,6 @@ fn read(body: &[u8], text_max_chars: usize) -> Result<Posted, Problem> {
     }
     let text = text.ok_or_else(|| Problem::invalid("text", "is missing"))?;
     Ok(Posted { from, text, id })
-}
-
-/// Reads a JSON object.
-pub(super) fn read_object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
-    let malformed = |detail: String| Problem::new(400, "malformed_json", detail);
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(malformed("the body is not a JSON object".to_owned())),
-        Err(error) => Err(malformed(format!("the body is not JSON: {error}"))),
-    }
 }
 
 /// Takes a field that is a string of 1 to `max` characters, or absent.

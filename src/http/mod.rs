@@ -3,10 +3,16 @@
 mod auth;
 mod body;
 mod classifier;
+mod console;
 mod conversations;
+mod decide;
 mod entries;
 mod events;
+mod files;
+mod handoff;
+mod journeys;
 mod knowledge;
+mod leftovers;
 mod limiter;
 mod messages;
 mod operations;
@@ -19,6 +25,7 @@ mod sse;
 mod state;
 mod supervision;
 mod trace;
+mod unanswered;
 mod vectors;
 mod webhooks;
 mod wire;
@@ -26,9 +33,12 @@ mod wire;
 use actix_web::http::Method;
 use actix_web::{HttpRequest, Resource, web};
 
+pub use console::{Role, User, check_user, hash_password};
 pub use server::{listen, run_server};
-pub use settings::{ApiSettings, ConsoleSettings, HttpSettings, ServerSettings, WebSettings};
-pub use state::{HttpState, MetricsText, Parts};
+pub use settings::{
+    ApiSettings, ConsoleSettings, HandoffSettings, HttpSettings, ServerSettings, WebSettings,
+};
+pub use state::{HttpState, MetricsText, Parts, TableReader};
 
 use problem::Problem;
 
@@ -45,15 +55,53 @@ pub fn configure(config: &mut web::ServiceConfig, state: HttpState) {
         .service(resource("/v1/conversations").route(web::get().to(review::conversations)))
         .service(resource("/v1/conversations/{id}").route(web::get().to(conversations::show)))
         .service(resource("/v1/conversations/{id}/messages").route(web::get().to(conversations::messages)))
+        .service(resource("/v1/conversations/{id}/take-over").route(web::post().to(handoff::take_over)))
+        .service(resource("/v1/conversations/{id}/hand-back").route(web::post().to(handoff::hand_back)))
+        .service(resource("/v1/conversations/{id}/reply").route(web::post().to(handoff::reply)))
         .service(resource("/v1/conversations/{id}/turns").route(web::get().to(conversations::turns)))
         .service(
             resource("/v1/conversations/{id}/turns/{turn}/class").route(web::post().to(classifier::correct)),
         )
         .service(resource("/v1/conversations/{id}/events").route(web::get().to(events::stream)))
-        .service(resource("/v1/dead-letters").route(web::get().to(review::dead_letters)))
-        .service(resource("/v1/dead-letters/replay").route(web::post().to(review::replay)))
+        .service(resource("/v1/journeys").route(web::get().to(journeys::list)))
+        .service(resource("/v1/journeys/{position}").route(web::get().to(journeys::show)))
+        .configure(configure_leftovers)
+        .configure(configure_knowledge)
+        .service(resource("/v1/supervision/tree").route(web::get().to(supervision::tree)))
+        .service(resource("/v1/supervision/events").route(web::get().to(supervision::events)))
+        .service(resource("/v1/supervision/conversations").route(web::get().to(supervision::conversations)))
+        .service(
+            resource("/v1/supervision/conversations/{id}").route(web::get().to(supervision::conversation)),
+        )
+        .service(resource("/v1/supervision/{path:.+}/{action}").route(web::post().to(supervision::act)))
+        .configure(console::configure)
+        .service(readable("/livez", operations::live))
+        .service(readable("/readyz", operations::ready))
+        .service(readable("/metrics", operations::metrics))
+        .service(readable("/", page::index))
+        .service(readable("/chat.js", page::script))
+        .service(readable("/chat.css", page::style))
+        .default_service(web::to(unknown_path));
+}
+
+/// What went wrong and waits for people, and what turns recorded for them.
+fn configure_leftovers(config: &mut web::ServiceConfig) {
+    config
+        .service(resource("/v1/dead-letters").route(web::get().to(leftovers::dead_letters)))
+        .service(resource("/v1/dead-letters/replay").route(web::post().to(leftovers::replay)))
+        .service(resource("/v1/dead-letters/discard").route(web::post().to(leftovers::discard_letters)))
+        .service(resource("/v1/ambiguous").route(web::get().to(leftovers::ambiguous)))
+        .service(resource("/v1/ambiguous/resend").route(web::post().to(leftovers::resend)))
+        .service(resource("/v1/ambiguous/discard").route(web::post().to(leftovers::discard_ambiguous)))
+        .service(resource("/v1/quarantine/replay").route(web::post().to(leftovers::replay_quarantined)))
+        .service(resource("/v1/quarantine/discard").route(web::post().to(leftovers::discard_quarantined)))
         .service(resource("/v1/records").route(web::get().to(review::records)))
-        .service(resource("/v1/quarantine").route(web::get().to(review::quarantine)))
+        .service(resource("/v1/quarantine").route(web::get().to(leftovers::quarantine)));
+}
+
+/// The knowledge base, and the examples of the classes.
+fn configure_knowledge(config: &mut web::ServiceConfig) {
+    config
         .service(
             resource("/v1/knowledge")
                 .route(web::get().to(knowledge::list))
@@ -61,6 +109,9 @@ pub fn configure(config: &mut web::ServiceConfig, state: HttpState) {
                 .route(web::delete().to(knowledge::remove)),
         )
         .service(resource("/v1/knowledge/search").route(web::get().to(knowledge::search)))
+        .service(resource("/v1/knowledge/decide").route(web::get().to(decide::decide)))
+        .service(resource("/v1/knowledge/unanswered").route(web::get().to(unanswered::list)))
+        .service(resource("/v1/knowledge/import").route(web::post().to(knowledge::import_table)))
         .service(resource("/v1/knowledge/status").route(web::get().to(entries::status)))
         .service(
             resource("/v1/knowledge/entry")
@@ -79,20 +130,7 @@ pub fn configure(config: &mut web::ServiceConfig, state: HttpState) {
                 .route(web::get().to(classifier::list))
                 .route(web::post().to(classifier::add))
                 .route(web::delete().to(classifier::remove)),
-        )
-        .service(resource("/v1/supervision/tree").route(web::get().to(supervision::tree)))
-        .service(resource("/v1/supervision/events").route(web::get().to(supervision::events)))
-        .service(
-            resource("/v1/supervision/conversations/{id}").route(web::get().to(supervision::conversation)),
-        )
-        .service(resource("/v1/supervision/{path:.+}/{action}").route(web::post().to(supervision::act)))
-        .service(readable("/livez", operations::live))
-        .service(readable("/readyz", operations::ready))
-        .service(readable("/metrics", operations::metrics))
-        .service(readable("/", page::index))
-        .service(readable("/chat.js", page::script))
-        .service(readable("/chat.css", page::style))
-        .default_service(web::to(unknown_path));
+        );
 }
 
 /// A path that answers other methods with a problem.

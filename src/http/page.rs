@@ -1,16 +1,12 @@
 //! The chat page: what a newcomer opens first.
 
-use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::auth::{new_visitor_cookie, visitor};
+use super::files::file;
 use super::messages::peer;
 use super::problem::Problem;
 use super::state::HttpState;
-
-/// Only our own files, nothing inline, and nobody may frame the page.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-     img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// The page. A visitor without a cookie gets one.
 pub(super) async fn index(
@@ -48,15 +44,4 @@ fn expect_enabled(state: &HttpState) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(404, "channel_disabled", "the chat page is not enabled here"))
-}
-
-fn file(content_type: &'static str, content: &'static str) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, HeaderValue::from_static(content_type)))
-        .insert_header(("content-security-policy", POLICY))
-        .insert_header(("referrer-policy", "no-referrer"))
-        .insert_header(("x-frame-options", "DENY"))
-        // The page sets a cookie; a shared cache must not give it to somebody else.
-        .insert_header(("cache-control", "no-store"))
-        .body(content)
 }

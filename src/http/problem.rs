@@ -63,6 +63,12 @@ impl Problem {
         Self::new(400, "invalid_query", format!("query: {detail}"))
     }
 
+    /// The same, which happened after something else was done.
+    pub(super) fn after(mut self, done: &str) -> Self {
+        self.detail = format!("{} ({done})", self.detail);
+        self
+    }
+
     /// The caller should come back after `wait`.
     pub(super) fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);

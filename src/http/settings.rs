@@ -1,10 +1,12 @@
 //! The named limits of the HTTP interface. Every default is stated here and nowhere else.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::console::User;
 use crate::secret::Secret;
 
 /// What the HTTP interface needs of the configuration.
@@ -18,6 +20,8 @@ pub struct HttpSettings {
     pub web: WebSettings,
     /// `[console]`
     pub console: ConsoleSettings,
+    /// `[handoff]`
+    pub handoff: HandoffSettings,
 }
 
 /// The server itself.
@@ -158,12 +162,43 @@ impl Default for WebSettings {
 }
 
 /// The people who supervise.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConsoleSettings {
     /// What they must show. An empty one is replaced when the server starts, by one that is kept beside the database; here an
     /// empty token lets nobody in.
     pub token: Secret,
+    /// Who may sign in with a password, by name.
+    pub users: BTreeMap<String, User>,
+    /// How long somebody stays signed in.
+    pub session_ms: u64,
+    /// Attempts to sign in a minute from one address (behind a proxy: from all); 0: no limit.
+    pub sign_ins_per_minute: u32,
+}
+
+impl Default for ConsoleSettings {
+    fn default() -> Self {
+        Self {
+            token: Secret::default(),
+            users: BTreeMap::new(),
+            session_ms: 12 * 3_600_000,
+            sign_ins_per_minute: 10,
+        }
+    }
+}
+
+/// People who answer in the place of the bot.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HandoffSettings {
+    /// The bot answers again when whoever has taken a conversation over has written nothing for this long.
+    pub idle_ms: u64,
+}
+
+impl Default for HandoffSettings {
+    fn default() -> Self {
+        Self { idle_ms: 900_000 }
+    }
 }
 
 #[cfg(test)]

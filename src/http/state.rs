@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tertulia_actors::domain::ConversationId;
+use tertulia_actors::domain::{ConversationId, Entry};
 use tertulia_actors::feed::Feeds;
 use tertulia_actors::inbox::admission::Admissions;
 use tertulia_actors::operations::Operations;
@@ -12,15 +12,21 @@ use tertulia_actors::ports::{
     ClassExamples, Clock, Entropy, InboundChannel, KnowledgeBase, KnowledgeFuture, Store, StoreError,
 };
 use tertulia_actors::services::{EmbeddingService, VectorsService};
+use tertulia_actors::settings::PipelineSettings;
 use tertulia_actors::supervision::FrontHandle;
 use tokio::sync::{Semaphore, watch};
 
+use super::console::Sessions;
 use super::limiter::Limiter;
 use super::problem::Problem;
 use super::settings::HttpSettings;
+use crate::observer::Looks;
 
 /// Gives the text of `/metrics`.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// Reads the entries of a table by its name and bytes; what is wrong with it, in words.
+pub type TableReader = Arc<dyn Fn(&str, &[u8]) -> Result<Vec<Entry>, String> + Send + Sync>;
 
 /// What the composition root hands over.
 #[derive(Clone)]
@@ -43,6 +49,8 @@ pub struct Parts {
     pub feeds: Feeds,
     /// The tree of supervision.
     pub operations: Operations,
+    /// How everything is, as it was last looked at.
+    pub looks: Looks,
     /// WhatsApp's way in, where it is enabled.
     pub whatsapp: Option<Arc<dyn InboundChannel>>,
     /// The limits.
@@ -55,11 +63,18 @@ pub struct Parts {
     pub draining: watch::Receiver<bool>,
     /// The text of `/metrics`.
     pub metrics: MetricsText,
+    /// Thresholds of the pipeline, by which a question that is tried is decided.
+    pub pipeline: Arc<PipelineSettings>,
+    /// What reads tables that are uploaded.
+    pub tables: TableReader,
 }
 
 /// Searches of people who supervise that are under way at the same time. To the fronts they are one asker, of whom no more than
 /// some calls may wait.
 const SEARCHES_MAX: usize = 8;
+
+/// Tabs of the console at the same time.
+const TABS_MAX: usize = 64;
 
 /// The state of the HTTP interface. Clones share everything.
 #[derive(Clone)]
@@ -73,20 +88,37 @@ pub struct HttpState {
     pub(super) model: Option<String>,
     pub(super) feeds: Feeds,
     pub(super) operations: Operations,
+    pub(super) looks: Looks,
     pub(super) whatsapp: Option<Arc<dyn InboundChannel>>,
     pub(super) settings: Arc<HttpSettings>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) draining: watch::Receiver<bool>,
     pub(super) metrics: MetricsText,
+    pub(super) pipeline: Arc<PipelineSettings>,
+    pub(super) tables: TableReader,
     /// Streams of events that may still begin.
     pub(super) streams: Arc<Semaphore>,
+    /// Tabs of the console that may still open. They have room of their own: it is needed most when visitors take all of theirs.
+    pub(super) tabs: Arc<Semaphore>,
     /// Searches that may still begin; others wait.
     pub(super) searches: Arc<Semaphore>,
     pub(super) rates: Arc<Rates>,
+    /// Sessions of the console.
+    pub(super) sessions: Arc<Sessions>,
+    /// Passwords that may still be checked at the same time; others wait.
+    pub(super) password_checks: Arc<Semaphore>,
+    /// What of people's words was read lately, by session: each is written down once a minute.
+    pub(super) readings: Arc<Limiter>,
 }
 
-/// The rates of the chat page.
+/// Passwords that are checked at the same time. Each takes 19 MiB.
+const PASSWORD_CHECKS_MAX: usize = 2;
+
+/// Readings that are remembered at the least.
+const READINGS_MAX: usize = 10_000;
+
+/// The rates of the pages.
 pub(super) struct Rates {
     /// Messages, by visitor.
     messages: Limiter,
@@ -94,6 +126,8 @@ pub(super) struct Rates {
     cookies: Limiter,
     /// Visitors who write for the first time, by address: a cookie can be made up.
     newcomers: Limiter,
+    /// Attempts to sign in to the console, by address.
+    sign_ins: Limiter,
 }
 
 impl HttpState {
@@ -106,6 +140,7 @@ impl HttpState {
             messages: limiter(web.messages_per_minute),
             cookies: limiter(web.visitors_per_minute),
             newcomers: limiter(web.visitors_per_minute),
+            sign_ins: limiter(parts.settings.console.sign_ins_per_minute),
         };
         let streams = Semaphore::new(parts.settings.server.streams_max.min(Semaphore::MAX_PERMITS));
         Self {
@@ -118,15 +153,22 @@ impl HttpState {
             model: parts.model,
             feeds: parts.feeds,
             operations: parts.operations,
+            looks: parts.looks,
             whatsapp: parts.whatsapp,
             settings: parts.settings,
             clock: parts.clock,
             entropy: parts.entropy,
             draining: parts.draining,
             metrics: parts.metrics,
+            pipeline: parts.pipeline,
+            tables: parts.tables,
             streams: Arc::new(streams),
+            tabs: Arc::new(Semaphore::new(TABS_MAX)),
             searches: Arc::new(Semaphore::new(SEARCHES_MAX)),
             rates: Arc::new(rates),
+            sessions: Arc::default(),
+            password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX)),
+            readings: Arc::new(Limiter::new(1, READINGS_MAX)),
         }
     }
 
@@ -171,6 +213,14 @@ impl Rates {
     /// One more visitor of an address who writes for the first time.
     pub(super) fn newcomer(&self, peer: &str) -> Result<(), Problem> {
         allow(self.newcomers.take(peer, Instant::now()), "too many new visitors from this address")
+    }
+
+    /// One more attempt to sign in from an address.
+    pub(super) fn sign_in(&self, peer: &str) -> Result<(), Problem> {
+        allow(
+            self.sign_ins.take(peer, Instant::now()),
+            "too many attempts to sign in from this address; wait a little",
+        )
     }
 
     /// Whether the visitor wrote lately.

@@ -1,11 +1,12 @@
 //! The tree of supervision over HTTP: how everything is, what happens to it, and what an operator wants of it.
 
 use std::collections::VecDeque;
+use std::future::ready;
 
 use actix_web::http::header::ACCEPT;
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tertulia_actors::domain::ConversationId;
@@ -16,8 +17,10 @@ use tertulia_actors::supervision::snapshot::{ActError, Action, Snapshot};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Interval;
 
-use super::auth::console;
-use super::conversations::query;
+use super::auth::operator;
+use super::body::{expect_no_more, read_fields_if_any};
+use super::console::{Deed, Pass, Reason, Role, audited};
+use super::conversations::{limit, query};
 use super::problem::Problem;
 use super::sse;
 use super::state::HttpState;
@@ -29,6 +32,13 @@ const CONVERSATIONS: &str = "conversations/";
 #[derive(Deserialize)]
 struct Subtree {
     path: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ShardPage {
+    shard: usize,
+    after: Option<ConversationId>,
+    limit: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -46,11 +56,25 @@ struct InMemory {
 
 /// The whole tree, or what stands at a path and below.
 pub(super) async fn tree(request: HttpRequest, state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
-    console(&request, &state)?;
+    operator(&request, &state, Role::Viewer)?;
     let path = query::<Subtree>(&request)?.path.unwrap_or_default();
     let root = state.operations.tree().await.map_err(|error| problem(error, None, &path))?;
     let node = root.find(&path).ok_or_else(|| nothing_at(&path))?;
     Ok(HttpResponse::Ok().json(node))
+}
+
+/// The conversations in the memory of a shard, page by page.
+pub(super) async fn conversations(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    operator(&request, &state, Role::Viewer)?;
+    let ShardPage { shard, after, limit: rows } = query(&request)?;
+    let path = format!("shards/{shard}");
+    let page = state.operations.conversations(shard, after, limit(rows)?).await;
+    let page = page.map_err(|error| problem(error, None, &path))?.ok_or_else(|| nothing_at(&path))?;
+    let page: Vec<_> = page.into_iter().map(|(id, snapshot)| InMemory { id, snapshot }).collect();
+    Ok(HttpResponse::Ok().json(json!({"conversations": page})))
 }
 
 /// How one conversation is that is in memory.
@@ -59,7 +83,7 @@ pub(super) async fn conversation(
     id: web::Path<String>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    console(&request, &state)?;
+    operator(&request, &state, Role::Viewer)?;
     let path = format!("{CONVERSATIONS}{id}");
     let id: ConversationId = id.parse().map_err(|_| nothing_at(&path))?;
     note_conversation(id);
@@ -73,7 +97,8 @@ pub(super) async fn events(
     request: HttpRequest,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    console(&request, &state)?;
+    let who = operator(&request, &state, Role::Viewer)?;
+    let pass = Pass::of(&who, &state);
     let after = match sse::last_event_id(&request)? {
         Some(id) => id,
         None => query::<Resume>(&request)?.after.unwrap_or(0),
@@ -87,35 +112,39 @@ pub(super) async fn events(
         state.operations.events(after).await.map_err(|error| problem(error, None, ""))?;
     let (history, draining) = (history.into(), state.draining.clone());
     let reader = Reader { has_begun: false, history, events, draining, heartbeat: sse::heartbeat() };
-    Ok(sse::respond(stream::unfold(reader, |mut reader| async move {
+    let told = stream::unfold(reader, |mut reader| async move {
         let bytes = reader.next().await?;
         Some((bytes, reader))
-    })))
+    });
+    Ok(sse::respond(told.take_while(move |_| ready(pass.holds()))))
 }
 
-/// Passes an operator's wish on. Each is logged before anything is done, since a client that goes away may never hear of it.
+/// Passes an operator's wish on. The body may say why, and must where somebody has signed in.
 pub(super) async fn act(
     request: HttpRequest,
+    payload: web::Payload,
     names: web::Path<(String, String)>,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    console(&request, &state)?;
+    let who = operator(&request, &state, Role::Operator)?;
     let (path, action) = names.into_inner();
     let action = Action::ALL
         .into_iter()
         .find(|known| known.as_str() == action)
         .ok_or_else(|| Problem::not_found(format!("'{action}' is no action; {} are", list(&Action::ALL))))?;
+    let mut fields = read_fields_if_any(&request, payload, &state.settings.server).await?;
+    let reason = Reason::take(&who, &mut fields)?;
+    expect_no_more(&fields, "reason")?;
     if let Some(Ok(id)) = path.strip_prefix(CONVERSATIONS).map(str::parse) {
         note_conversation(id);
     }
-    tracing::warn!(who = "console", path, action = action.as_str(), "an operator asks");
-    match state.operations.ask(&path, action).await {
-        Ok(()) => Ok(HttpResponse::Accepted().json(json!({"path": path, "action": action}))),
-        Err(error) => {
-            tracing::warn!(who = "console", path, action = action.as_str(), %error, "an operator is refused");
-            Err(problem(error, Some(action), &path))
-        }
-    }
+    let asked = async || {
+        let asked = state.operations.ask(&path, action).await;
+        asked.map_err(|error| problem(error, Some(action), &path))
+    };
+    let deed = Deed { action: action.as_str(), target: &path, reason, is_urgent: true };
+    audited(&state, &who, deed, asked).await?;
+    Ok(HttpResponse::Accepted().json(json!({"path": path, "action": action})))
 }
 
 /// Whether a reader wants the history alone, and not the stream.
@@ -125,7 +154,7 @@ fn wants_json(request: &HttpRequest) -> bool {
 }
 
 /// What a refusal means to a caller, who wanted `action` of what stands at `path`.
-fn problem(error: OperationError, action: Option<Action>, path: &str) -> Problem {
+pub(super) fn problem(error: OperationError, action: Option<Action>, path: &str) -> Problem {
     match error {
         OperationError::Act(ActError::NotFound) => nothing_at(path),
         OperationError::Act(ActError::NotAllowed { allowed }) => {

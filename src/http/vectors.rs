@@ -5,8 +5,9 @@ use serde_json::json;
 use tertulia_actors::domain::Embedding;
 use tertulia_actors::ports::{Embedded, ModelVectors};
 
-use super::auth::console;
+use super::auth::operator;
 use super::body::read_as;
+use super::console::{Role, by_people};
 use super::problem::Problem;
 use super::state::HttpState;
 
@@ -22,7 +23,7 @@ pub(super) async fn put(
     payload: web::Payload,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    console(&request, &state)?;
+    let who = operator(&request, &state, Role::Operator)?;
     let made: ModelVectors =
         read_as(&request, payload, &state.settings.server, ("invalid_vectors", "what a model made")).await?;
     check(&made).map_err(|wrong| Problem::new(422, "invalid_vectors", wrong))?;
@@ -31,7 +32,9 @@ pub(super) async fn put(
             "the server embeds the entries by this model itself: GET /v1/knowledge/status says how far it is";
         return Err(Problem::new(409, "refused", detail));
     }
-    let kept = state.known(state.knowledge.put_vectors(made)).await?;
+    let target = format!("knowledge, vectors of {}", made.model);
+    let put = || state.known(state.knowledge.put_vectors(made));
+    let kept = by_people(&state, &who, "import", &target, put).await?;
     Ok(HttpResponse::Ok().json(json!({ "kept": kept })))
 }
 

@@ -8,9 +8,10 @@ use tertulia_actors::domain::{
     Account, Books, ConversationId, HistoryItem, OutboxPart, Tick, Timestamp, TurnId,
 };
 use tertulia_actors::ports::store::{
-    Admission, CommitOutcome, CommitTurn, ConversationState, ConversationView, DeadLetter, Inbox, Mark,
-    MessageView, Outbox, Overdue, QuarantineView, RecordView, ReleaseTurn, ReplyView, StartOutcome,
-    StartTurn, StoreFuture, Stored, TurnView, Turns, Views,
+    Admission, CommitOutcome, CommitTurn, ConversationState, ConversationView, DeadLetter, Inbox,
+    JourneyFilter, JourneyPage, JourneyView, Journeys, Mark, MessageView, Outbox, Overdue, QuarantineView,
+    RecordView, ReleaseTurn, ReplyView, StartOutcome, StartTurn, StoreFuture, Stored, TurnView, Turns,
+    UnansweredTurn, Views,
 };
 use tertulia_actors::ports::{Store, StoreError};
 use tokio::sync::watch;
@@ -283,12 +284,40 @@ impl Views for SqliteStore {
         self.readers.read(move |conn| reads::views::needing_human(conn, after, limit))
     }
 
+    fn find_conversations(
+        &self,
+        text: String,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> StoreFuture<Vec<ConversationView>> {
+        self.readers.read(move |conn| {
+            reads::snapshot(conn, |conn| reads::search::find_conversations(conn, &text, after, limit))
+        })
+    }
+
     fn records(&self, after: i64, limit: usize) -> StoreFuture<Vec<RecordView>> {
         self.readers.read(move |conn| reads::views::records(conn, after, limit))
     }
 
-    fn quarantined(&self, limit: usize) -> StoreFuture<Vec<QuarantineView>> {
-        self.readers.read(move |conn| reads::views::quarantined(conn, limit))
+    fn quarantined(&self, before: Option<i64>, limit: usize) -> StoreFuture<Vec<QuarantineView>> {
+        self.readers.read(move |conn| reads::views::quarantined(conn, before, limit))
+    }
+}
+
+impl Journeys for SqliteStore {
+    fn journeys(&self, filter: JourneyFilter, before: Option<i64>, limit: usize) -> StoreFuture<JourneyPage> {
+        self.readers.read(move |conn| {
+            reads::snapshot(conn, |conn| reads::journeys::journeys(conn, &filter, before, limit))
+        })
+    }
+
+    fn unanswered(&self, turns: usize) -> StoreFuture<Vec<UnansweredTurn>> {
+        self.readers
+            .read(move |conn| reads::snapshot(conn, |conn| reads::unanswered::unanswered(conn, turns)))
+    }
+
+    fn journey(&self, position: i64) -> StoreFuture<Option<JourneyView>> {
+        self.readers.read(move |conn| reads::snapshot(conn, |conn| reads::journeys::journey(conn, position)))
     }
 }
 

@@ -5,6 +5,7 @@
 //! broken pages at a start. `schema` and its migrations say what is stored, `ledger` keeps the books of
 //! promise H, `unreadable` names conversations whose rows are damaged, `db` is for commands that work without a server.
 
+mod audit;
 mod batch;
 mod checkpoint;
 mod connect;
@@ -12,8 +13,10 @@ mod damage;
 pub mod db;
 mod error;
 mod handle;
+mod handoff;
 mod inline;
 mod ledger;
+mod leftovers;
 mod open;
 mod panics;
 mod readers;

@@ -75,6 +75,9 @@ const MIGRATIONS: &[Migration] = &[
         name: "knowledge_changes",
         sql: include_str!("migrations/0016_knowledge_changes.sql"),
     },
+    Migration { number: 17, name: "audit", sql: include_str!("migrations/0017_audit.sql") },
+    Migration { number: 18, name: "journeys", sql: include_str!("migrations/0018_journeys.sql") },
+    Migration { number: 19, name: "handoff", sql: include_str!("migrations/0019_handoff.sql") },
 ];
 
 /// SQLite's `application_id` of our databases: "TERT".

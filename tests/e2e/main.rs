@@ -9,6 +9,7 @@ mod channel;
 mod chat_page;
 mod chroma;
 mod classifier;
+mod console;
 mod crash;
 mod durability;
 mod eval;

@@ -176,7 +176,8 @@ impl Bench {
     /// Runs a command that serves; what it logs is kept.
     pub fn run(&self, mut command: Command) -> Server {
         let log = File::options().create(true).append(true).open(self.folder().join("log")).expect("a log");
-        command.stdout(Stdio::null()).stderr(log);
+        let output = File::create(self.folder().join("stdout")).expect("a file");
+        command.stdout(output).stderr(log);
         Server { child: command.spawn().expect("the binary runs") }
     }
 
@@ -188,6 +189,11 @@ impl Bench {
     /// What the servers logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder().join("log")).unwrap_or_default()
+    }
+
+    /// What the last server printed.
+    pub fn printed(&self) -> String {
+        std::fs::read_to_string(self.folder().join("stdout")).unwrap_or_default()
     }
 
     /// A sender of signed webhooks that resends like the provider.

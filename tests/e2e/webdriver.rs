@@ -75,6 +75,53 @@ impl Browser {
         self.command(&format!("element/{element}/value"), json!({ "text": text })).await;
     }
 
+    /// Clicks on the one element that a selector finds, as a person does: what covers it is in the way.
+    pub async fn click(&self, selector: &str) {
+        let found = self.command("element", json!({"using": "css selector", "value": selector})).await;
+        let element = found[ELEMENT].as_str().unwrap_or_else(|| panic!("no {selector}: {found}"));
+        self.command(&format!("element/{element}/click"), json!({})).await;
+    }
+
+    /// Presses keys, one after the other, wherever the focus is.
+    pub async fn press(&self, keys: &str) {
+        let strokes: Vec<Value> = keys
+            .chars()
+            .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key.to_string()})))
+            .collect();
+        let keyboard = json!({"type": "key", "id": "keyboard", "actions": strokes});
+        self.command("actions", json!({ "actions": [keyboard] })).await;
+    }
+
+    /// Waits until a script returns something that is neither null, false nor an error; that.
+    pub async fn wait_until(&self, script: &str) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let said = self.script(&format!("try {{ {script} }} catch {{ return null }}")).await;
+            if !matches!(said, Value::Null | Value::Bool(false)) {
+                return said;
+            }
+            if Instant::now() >= deadline {
+                let page = self.script("return document.body.innerText").await;
+                panic!("never: {script}\nthe page: {page}");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Gives the window a size.
+    pub async fn resize(&self, width: u32, height: u32) {
+        self.command("window/rect", json!({"width": width, "height": height})).await;
+    }
+
+    /// What the window shows, as the base64 text of a PNG.
+    pub async fn screenshot(&self) -> String {
+        let path = format!("/session/{}/screenshot", self.session);
+        let request = client().get(format!("http://{}{path}", self.address));
+        let answer = request.timeout(PATIENCE).send().await.expect("the driver answers");
+        let answer: Value = answer.json().await.expect("JSON");
+        answer["value"].as_str().expect("a picture").to_owned()
+    }
+
     /// What a script returns.
     pub async fn script(&self, script: &str) -> Value {
         self.command("execute/sync", json!({"script": script, "args": []})).await

@@ -5,6 +5,7 @@ mod recovery;
 
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -423,8 +424,12 @@ impl Handler<Granted> for Conversation {
         self.publish(FeedEvent::Answering { turn: job.turn.id });
         let shard = Rc::clone(&self.shard);
         let turn = async move {
-            let _permit = permit;
-            turn::run(shard, job).await
+            let (mut permit, clock, due_at) = (permit, Arc::clone(&shard.clock), job.due_at());
+            let end = turn::run(shard, job).await;
+            if let (TurnEnd::Committed { .. }, Some(due_at)) = (&end, due_at) {
+                permit.answered(clock.tick().since(due_at));
+            }
+            end
         };
         self.run_beside(turn, ctx);
     }

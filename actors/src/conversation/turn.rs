@@ -38,6 +38,16 @@ pub struct TurnJob {
     pub language: Option<Language>,
 }
 
+impl TurnJob {
+    /// When the answer is due: when the batch closed, and where that is not known, as it was full or runs again, when its last
+    /// message came.
+    #[must_use]
+    pub fn due_at(&self) -> Option<Tick> {
+        let came_last = || self.turn.messages.iter().map(|message| message.receipt.tick).max();
+        self.closed_at.or_else(came_last)
+    }
+}
+
 /// How a run ends.
 pub enum TurnEnd {
     /// The turn is committed.
@@ -136,6 +146,11 @@ impl Run<'_> {
         };
         match started {
             Ok(StartOutcome::Started) => self.job.turn.attempt += 1,
+            Ok(StartOutcome::Quiet) => {
+                self.job.turn.attempt += 1;
+                let quiet = self.shard.pipeline.quiet(&input);
+                return self.end(&input, quiet).await;
+            }
             Ok(StartOutcome::Newer) => return TurnEnd::Reload(Duration::ZERO),
             Ok(StartOutcome::Fenced) => return self.fenced(),
             Err(error) => return self.store_away(&error),

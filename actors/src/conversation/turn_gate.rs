@@ -5,11 +5,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix::prelude::*;
+use hdrhistogram::Histogram;
+use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::failpoint;
-use crate::supervision::meter::Meter;
+use crate::supervision::meter::{Answers, Latency, Meter};
 use crate::supervision::snapshot::{Act, Action, Inspect, Kind, Snapshot, State};
 use crate::supervision::supervised::{Keeper, obey};
 
@@ -28,6 +30,7 @@ struct Acquire {
 struct Released {
     life: u32,
     held: Duration,
+    answered_in: Option<Duration>,
 }
 
 /// From now on nobody gets a permit.
@@ -45,11 +48,20 @@ pub struct TurnPermit {
     gate: Addr<TurnGate>,
     life: u32,
     since: Instant,
+    answered_in: Option<Duration>,
+}
+
+impl TurnPermit {
+    /// The turn's answer is durable, so long after its batch was due.
+    pub const fn answered(&mut self, after: Duration) {
+        self.answered_in = Some(after);
+    }
 }
 
 impl Drop for TurnPermit {
     fn drop(&mut self) {
-        self.gate.do_send(Released { life: self.life, held: self.since.elapsed() });
+        let Self { life, answered_in, .. } = *self;
+        self.gate.do_send(Released { life, held: self.since.elapsed(), answered_in });
     }
 }
 
@@ -77,6 +89,10 @@ pub struct TurnGate {
     /// An operator asked that no turn begins.
     is_paused: bool,
     meter: Meter,
+    /// How long after its batch was due each answer was durable, of late.
+    recent_answers: Meter,
+    /// The same since the process began.
+    all_answers: Histogram<u64>,
     /// Which of the values that this actor had over time.
     life: u32,
 }
@@ -95,6 +111,8 @@ impl TurnGate {
             is_closed: false,
             is_paused: false,
             meter: Meter::new(Instant::now()),
+            recent_answers: Meter::new(Instant::now()),
+            all_answers: Answers::default().all,
             life: 0,
         }
     }
@@ -108,7 +126,8 @@ impl TurnGate {
         while !self.is_closed && !self.is_paused && self.running() < self.in_flight_max {
             let Some((_, waiting)) = self.line.pop_first() else { return };
             self.in_flight += 1;
-            let permit = TurnPermit { gate: ctx.address(), life: self.life, since: Instant::now() };
+            let (gate, life, since) = (ctx.address(), self.life, Instant::now());
+            let permit = TurnPermit { gate, life, since, answered_in: None };
             // The permit of somebody who has gone away comes straight back by its own drop.
             let _ = waiting.permit.send(permit);
         }
@@ -130,9 +149,11 @@ impl Supervised for TurnGate {
         let life = self.life.wrapping_add(1);
         let (is_closed, is_paused) = (self.is_closed, self.is_paused);
         let former = self.running();
-        let meter = std::mem::replace(&mut self.meter, Meter::new(Instant::now()));
-        let fresh = Self::new(self.in_flight_max, Rc::clone(&self.keeper));
-        *self = Self { life, is_closed, is_paused, former, meter, ..fresh };
+        let mut fresh = Self::new(self.in_flight_max, Rc::clone(&self.keeper));
+        std::mem::swap(&mut fresh.meter, &mut self.meter);
+        std::mem::swap(&mut fresh.recent_answers, &mut self.recent_answers);
+        std::mem::swap(&mut fresh.all_answers, &mut self.all_answers);
+        *self = Self { life, is_closed, is_paused, former, ..fresh };
     }
 }
 
@@ -154,10 +175,16 @@ impl Handler<Acquire> for TurnGate {
 impl Handler<Released> for TurnGate {
     type Result = ();
 
-    fn handle(&mut self, Released { life, held }: Released, ctx: &mut Self::Context) {
+    fn handle(&mut self, released: Released, ctx: &mut Self::Context) {
+        let Released { life, held, answered_in } = released;
         let counted = if life == self.life { &mut self.in_flight } else { &mut self.former };
         *counted = counted.saturating_sub(1);
-        self.meter.record(held, true, Instant::now());
+        let now = Instant::now();
+        self.meter.record(held, true, now);
+        if let Some(after) = answered_in {
+            self.recent_answers.record(after, true, now);
+            self.all_answers.saturating_record(u64::try_from(after.as_micros()).unwrap_or(u64::MAX));
+        }
         self.admit(ctx);
     }
 }
@@ -186,6 +213,7 @@ impl Handler<Inspect> for TurnGate {
         let now = Instant::now();
         let oldest = self.line.values().map(|waiting| now.saturating_duration_since(waiting.since)).max();
         let state = if self.is_paused { State::Paused } else { State::Running };
+        let answers = Answers { recent: self.recent_answers.recent(now), all: self.all_answers.clone() };
         MessageResult(Snapshot {
             state: Some(if self.is_closed { State::Draining } else { state }),
             waiting: Some(self.line.len()),
@@ -194,6 +222,8 @@ impl Handler<Inspect> for TurnGate {
             handled: Some(self.meter.handled()),
             rate_per_s: Some(self.meter.rate(now)),
             latency: self.meter.latency(now),
+            detail: json!({ "answered_after": Latency::of(&answers.recent), "in_flight_max": self.in_flight_max }),
+            answers: Some(Box::new(answers)),
             ..Snapshot::default()
         })
     }

@@ -84,9 +84,13 @@ impl FromStr for Class {
         Self::ALL
             .into_iter()
             .find(|class| class.as_str() == name)
-            .ok_or_else(|| UnknownName::new("class", name))
+            .ok_or_else(|| UnknownName::new(KNOWN_CLASSES, name))
     }
 }
+
+/// What is told of a name that is none.
+const KNOWN_CLASSES: &str =
+    "class (one of greeting, thanks, complaint, suggestion, inquiry, service_request, template_reply, other)";
 
 /// The way a class takes to its answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -164,6 +168,15 @@ mod tests {
     fn every_class_is_read_back_from_its_name() {
         for class in Class::ALL {
             assert_eq!(class.as_str().parse(), Ok(class));
+        }
+    }
+
+    #[test]
+    fn an_unknown_class_is_told_with_all_that_there_are() {
+        let told = "complain".parse::<Class>().unwrap_err().to_string();
+        assert!(told.contains("'complain'"), "{told}");
+        for class in Class::ALL {
+            assert!(told.contains(class.as_str()), "{told}");
         }
     }
 

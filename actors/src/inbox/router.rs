@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use actix::prelude::*;
+use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::conversation::actor::{Conversation, Deliver, Leave, Wake};
@@ -41,6 +42,16 @@ pub struct RouteWake {
 #[derive(Message)]
 #[rtype(result = "Option<Snapshot>")]
 pub struct InspectConversation(pub ConversationId);
+
+/// Asks which conversations are in memory, and how they are: a page, ordered by id, behind `after`.
+#[derive(Message)]
+#[rtype(result = "Vec<(ConversationId, Snapshot)>")]
+pub struct ListConversations {
+    /// The last one of the page before.
+    pub after: Option<ConversationId>,
+    /// How many.
+    pub limit: usize,
+}
 
 /// Asks for the restart of one conversation; false if it is not in memory.
 #[derive(Message)]
@@ -340,6 +351,26 @@ impl Handler<InspectConversation> for Router {
     ) -> Self::Result {
         let conversation = self.live.get(&id).map(|live| live.conversation.clone());
         Box::pin(async move { conversation?.send(Inspect).await.ok() })
+    }
+}
+
+impl Handler<ListConversations> for Router {
+    type Result = ResponseFuture<Vec<(ConversationId, Snapshot)>>;
+
+    fn handle(&mut self, list: ListConversations, _: &mut Self::Context) -> Self::Result {
+        let ListConversations { after, limit } = list;
+        let mut page: Vec<_> = self.live.keys().copied().filter(|id| Some(*id) > after).collect();
+        if limit < page.len() {
+            page.select_nth_unstable(limit);
+            page.truncate(limit);
+        }
+        page.sort_unstable();
+        let asked: Vec<_> = page
+            .into_iter()
+            .filter_map(|id| Some((id, self.live.get(&id)?.conversation.clone())))
+            .map(async |(id, conversation)| (id, conversation.send(Inspect).await.unwrap_or_default()))
+            .collect();
+        Box::pin(join_all(asked))
     }
 }
 

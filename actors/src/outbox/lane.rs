@@ -237,7 +237,7 @@ mod tests {
 
     fn sent(number: u128) -> Mark {
         let part = PartId::new(Uuid::from_u128(number));
-        Mark::Sent { part, attempt: 1, provider_id: "w".into(), at: Timestamp(0) }
+        Mark::Sent { part, attempt: 1, provider_id: "w".into(), began: Timestamp(0), at: Timestamp(0) }
     }
 
     #[test]

@@ -8,19 +8,19 @@ use crate::ports::store::Mark;
 use crate::settings::OutboxSettings;
 use crate::supervision::CallError;
 
-/// The mark that a send leaves. `jitter` in [0, 1) spreads retries.
+/// The mark that a send leaves, which began and ended at these times. `jitter` in [0, 1) spreads retries.
 #[must_use]
 pub fn mark_of(
     part: &OutboxPart,
     result: Result<String, CallError<SendError>>,
-    (now, tick): (Timestamp, Tick),
+    (began, now, tick): (Timestamp, Timestamp, Tick),
     settings: &OutboxSettings,
     jitter: f64,
 ) -> Mark {
     let (id, attempt) = (part.id, part.attempt);
     // A front that refuses a call has a pause of its own; the part need not wait longer each time.
     let (reason, sends) = match result {
-        Ok(provider_id) => return Mark::Sent { part: id, attempt, provider_id, at: now },
+        Ok(provider_id) => return Mark::Sent { part: id, attempt, provider_id, began, at: now },
         Err(CallError::Failed(error)) => (error, attempt),
         Err(error) => (refused_by_front(&error), 1),
     };
@@ -86,7 +86,13 @@ mod tests {
     }
 
     fn mark(attempt: u32, result: Result<String, CallError<SendError>>) -> Mark {
-        mark_of(&part(attempt), result, (Timestamp(7), Tick(1_000)), &OutboxSettings::default(), 0.0)
+        mark_of(
+            &part(attempt),
+            result,
+            (Timestamp(6), Timestamp(7), Tick(1_000)),
+            &OutboxSettings::default(),
+            0.0,
+        )
     }
 
     fn retryable(after_s: Option<u64>) -> Result<String, CallError<SendError>> {
@@ -96,7 +102,10 @@ mod tests {
 
     #[test]
     fn a_provider_id_is_sent_and_a_refusal_is_failed() {
-        assert!(matches!(mark(1, Ok("w".into())), Mark::Sent { attempt: 1, at: Timestamp(7), .. }));
+        assert!(matches!(
+            mark(1, Ok("w".into())),
+            Mark::Sent { attempt: 1, began: Timestamp(6), at: Timestamp(7), .. }
+        ));
         let refused = Err(CallError::Failed(SendError::Refused("no".into())));
         assert!(matches!(mark(1, refused), Mark::Failed { .. }));
     }
@@ -121,7 +130,8 @@ mod tests {
     #[test]
     fn a_part_that_is_too_old_is_given_up() {
         let settings = OutboxSettings { give_up_ms: 100, ..OutboxSettings::default() };
-        let mark = |now| mark_of(&part(1), retryable(None), (Timestamp(7), Tick(now)), &settings, 0.0);
+        let mark =
+            |now| mark_of(&part(1), retryable(None), (Timestamp(6), Timestamp(7), Tick(now)), &settings, 0.0);
         assert!(matches!(mark(99), Mark::Retry { .. }));
         assert!(matches!(mark(100), Mark::Failed { .. }));
     }

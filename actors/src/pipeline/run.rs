@@ -249,6 +249,20 @@ impl Pipeline {
         Ok(TurnResult { disposition, text, needs_human, records, class, language, journey })
     }
 
+    /// What becomes of a turn whose conversation somebody has taken over: nothing is said or recorded, and they should look.
+    #[must_use]
+    pub fn quiet(&self, input: &TurnInput) -> TurnResult {
+        TurnResult {
+            disposition: Disposition::Suppressed("taken over".into()),
+            text: None,
+            needs_human: true,
+            records: vec![],
+            class: None,
+            language: self.language_or_default(input.language),
+            journey: Journey::default(),
+        }
+    }
+
     /// What is said when a message failed alone.
     #[must_use]
     pub fn dead_letter(&self, input: &TurnInput, reason: String) -> TurnResult {

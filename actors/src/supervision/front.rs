@@ -438,7 +438,7 @@ impl<S: Service> Handler<Inspect> for Front<S> {
             rate_per_s: Some(self.meter.rate(now)),
             latency: self.meter.latency(now),
             detail: self.detail(),
-            below: None,
+            ..Snapshot::default()
         })
     }
 }

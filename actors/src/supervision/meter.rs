@@ -10,7 +10,7 @@ use tokio::time::Instant;
 const WINDOW: Duration = Duration::from_secs(30);
 
 /// The longest time that is told from longer ones, in microseconds: ten minutes.
-const LONGEST_US: u64 = 600_000_000;
+pub const LONGEST_US: u64 = 600_000_000;
 
 /// Significant decimal digits of a time.
 const DIGITS: u8 = 2;
@@ -28,6 +28,54 @@ pub struct Latency {
     pub max_ms: f64,
 }
 
+impl Latency {
+    /// What a histogram of microseconds says; none if it is empty.
+    #[must_use]
+    pub fn of(times: &Histogram<u32>) -> Option<Self> {
+        let ms = |us: u64| Duration::from_micros(us).as_secs_f64() * 1_000.0;
+        (!times.is_empty()).then(|| Self {
+            p50_ms: ms(times.value_at_quantile(0.5)),
+            p95_ms: ms(times.value_at_quantile(0.95)),
+            p99_ms: ms(times.value_at_quantile(0.99)),
+            max_ms: ms(times.max()),
+        })
+    }
+}
+
+/// A histogram of times in microseconds, from one to [`LONGEST_US`].
+///
+/// # Panics
+/// Never: the bounds are constant, and allowed.
+#[must_use]
+pub fn histogram() -> Histogram<u32> {
+    Histogram::new_with_bounds(1, LONGEST_US, DIGITS).expect("the bounds are constant, and allowed")
+}
+
+/// How long people waited for their answers, in microseconds, to be put together with what others say.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Answers {
+    /// Of late.
+    pub recent: Histogram<u32>,
+    /// Since the process began.
+    pub all: Histogram<u64>,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        let all = Histogram::new_with_bounds(1, LONGEST_US, DIGITS);
+        Self { recent: histogram(), all: all.expect("the bounds are constant, and allowed") }
+    }
+}
+
+impl Answers {
+    /// Adds what others say.
+    pub fn add(&mut self, others: &Self) {
+        // All have the same bounds.
+        let _ = self.recent.add(&others.recent);
+        let _ = self.all.add(&others.all);
+    }
+}
+
 /// Counts what was handled, and keeps the times of the recent past in HDR histograms.
 pub struct Meter {
     handled: u64,
@@ -42,9 +90,6 @@ impl Meter {
     /// A meter that begins at `now`.
     #[must_use]
     pub fn new(now: Instant) -> Self {
-        let histogram = || {
-            Histogram::new_with_bounds(1, LONGEST_US, DIGITS).expect("the bounds are constant, and allowed")
-        };
         Self {
             handled: 0,
             failed: 0,
@@ -85,19 +130,16 @@ impl Meter {
 
     /// How long they took, of late; none if there were none.
     pub fn latency(&mut self, now: Instant) -> Option<Latency> {
+        Latency::of(&self.recent(now))
+    }
+
+    /// The times of late, in microseconds, to be put together with those of others.
+    pub fn recent(&mut self, now: Instant) -> Histogram<u32> {
         self.rotate(now);
         let mut both = self.current.clone();
         // Both have the same bounds.
-        if both.add(&self.last).is_err() || both.is_empty() {
-            return None;
-        }
-        let ms = |us: u64| Duration::from_micros(us).as_secs_f64() * 1_000.0;
-        Some(Latency {
-            p50_ms: ms(both.value_at_quantile(0.5)),
-            p95_ms: ms(both.value_at_quantile(0.95)),
-            p99_ms: ms(both.value_at_quantile(0.99)),
-            max_ms: ms(both.max()),
-        })
+        let _ = both.add(&self.last);
+        both
     }
 
     fn rotate(&mut self, now: Instant) {

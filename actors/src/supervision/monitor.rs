@@ -98,6 +98,7 @@ struct Place {
     state: State,
     since: Timestamp,
     restarts: BTreeMap<ReasonKind, u64>,
+    restarted_at: Option<Timestamp>,
     last_reason: Option<String>,
     inspect: Option<Recipient<Inspect>>,
     act: Option<Recipient<Act>>,
@@ -212,6 +213,7 @@ impl Place {
         }
         if let (EventKind::Restarted, Some(reason)) = (event.kind, event.reason) {
             *self.restarts.entry(reason).or_default() += event.count.unwrap_or(1);
+            self.restarted_at = Some(event.at);
         }
         if event.detail.is_some() {
             self.last_reason.clone_from(&event.detail);
@@ -220,7 +222,7 @@ impl Place {
 
     fn node(&self, path: &Path, asked: Asked) -> Node {
         let (snapshot, answered) = match asked {
-            Asked::Said(snapshot) => (snapshot, None),
+            Asked::Said(snapshot) => (*snapshot, None),
             Asked::Nobody => (Snapshot::default(), None),
             // What waits for its restart does not answer either.
             Asked::Silent if self.state != State::Running => (Snapshot::default(), None),
@@ -234,6 +236,7 @@ impl Place {
             state: answered.or(snapshot.state).unwrap_or(self.state),
             since: self.since,
             restarts: self.restarts.clone(),
+            restarted_at: self.restarted_at,
             last_reason: self.last_reason.clone(),
             actions: self.actions.to_vec(),
             snapshot,
@@ -244,7 +247,7 @@ impl Place {
 
 /// What came of asking something how it is.
 enum Asked {
-    Said(Snapshot),
+    Said(Box<Snapshot>),
     /// There is nobody to ask.
     Nobody,
     /// No answer in time.
@@ -256,7 +259,7 @@ enum Asked {
 async fn ask(inspect: Option<Recipient<Inspect>>) -> Asked {
     let Some(inspect) = inspect else { return Asked::Nobody };
     match timeout(ANSWER_WAIT, inspect.send(Inspect)).await {
-        Ok(Ok(snapshot)) => Asked::Said(snapshot),
+        Ok(Ok(snapshot)) => Asked::Said(Box::new(snapshot)),
         Ok(Err(MailboxError::Closed)) => Asked::Gone,
         // An actor that panicked over the question is asked again the next time.
         Ok(Err(MailboxError::Timeout)) | Err(_) => Asked::Silent,
@@ -294,6 +297,7 @@ impl Handler<Register> for Monitor {
             state: State::Running,
             since,
             restarts: BTreeMap::new(),
+            restarted_at: None,
             last_reason: None,
             inspect: None,
             act: None,

@@ -10,7 +10,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::events::Path;
-use super::meter::Latency;
+use super::meter::{Answers, Latency};
 use super::policy::ReasonKind;
 use crate::domain::Timestamp;
 
@@ -92,6 +92,9 @@ pub struct Snapshot {
     /// What only this kind of thing can say.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub detail: Value,
+    /// How long people waited for their answers; of a gate of turns.
+    #[serde(skip)]
+    pub answers: Option<Box<Answers>>,
     /// How all is together that it supervises and that is too many to be asked one by one.
     #[serde(skip)]
     pub below: Option<Box<Snapshot>>,
@@ -113,6 +116,9 @@ pub struct Node {
     /// How often it was started anew, by reason.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub restarts: BTreeMap<ReasonKind, u64>,
+    /// When it was started anew the last time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarted_at: Option<Timestamp>,
     /// Why it is not running, or was started anew the last time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_reason: Option<String>,

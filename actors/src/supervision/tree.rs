@@ -99,6 +99,7 @@ fn group(path: Path, name: String, since: Timestamp) -> Node {
         state: State::Running,
         since,
         restarts: BTreeMap::new(),
+        restarted_at: None,
         last_reason: None,
         actions: vec![],
         snapshot: Snapshot::default(),

@@ -11,8 +11,8 @@ use tertulia_actors::domain::{
     PartState, Speaker, Tick, Timestamp, TurnId, Version,
 };
 use tertulia_actors::ports::store::{
-    Admission, CommitOutcome, CommitTurn, ConversationState, ConversationView, DeadLetter, Inbox, Mark,
-    MessageView, Outbox, Overdue, QuarantineView, RecordView, ReleaseTurn, ReplyView, StartOutcome,
+    Admission, AuditView, CommitOutcome, CommitTurn, ConversationState, ConversationView, DeadLetter, Inbox,
+    Mark, MessageView, Outbox, Overdue, QuarantineView, RecordView, ReleaseTurn, ReplyView, StartOutcome,
     StartTurn, Store, StoreError, StoreFuture, Stored, TurnView, Turns, Views,
 };
 use tertulia_actors::ports::{
@@ -47,13 +47,20 @@ pub(super) struct State {
     pub(super) records: Vec<RecordView>,
     /// Conversations that need a person.
     pub(super) flagged: Vec<ConversationId>,
+    /// The audit log, the oldest first.
+    pub(super) audit: Vec<AuditView>,
+    /// Who has taken a conversation over, and what operators wrote.
+    pub(super) taken_by: Option<String>,
+    pub(super) written: Vec<(String, String)>,
+    /// What the audit log answers from now on.
+    pub(super) audit_failure: Option<StoreError>,
     /// What every call answers from now on.
     pub(super) failure: Option<StoreError>,
     /// Whether a probe never ends.
     pub(super) hangs: bool,
 }
 
-fn answer<T: Send + 'static>(result: Result<T, StoreError>) -> StoreFuture<T> {
+pub(super) fn answer<T: Send + 'static>(result: Result<T, StoreError>) -> StoreFuture<T> {
     Box::pin(ready(result))
 }
 
@@ -66,7 +73,7 @@ impl FakeStore {
         self.state.lock().unwrap()
     }
 
-    fn with<T: Send + 'static>(&self, act: impl FnOnce(&mut State) -> T) -> StoreFuture<T> {
+    pub(super) fn with<T: Send + 'static>(&self, act: impl FnOnce(&mut State) -> T) -> StoreFuture<T> {
         let mut state = self.state();
         answer(match state.failure.clone() {
             Some(failure) => Err(failure),
@@ -133,6 +140,8 @@ impl State {
             needs_human: self.flagged.contains(&id),
             language: None,
             merged_into: None,
+            taken_by: None,
+            taken_until: None,
         })
     }
 }
@@ -214,6 +223,7 @@ impl Views for FakeStore {
                 state: "pending".into(),
                 turn: None,
                 position: None,
+                author: None,
             })
             .collect()
         })
@@ -262,13 +272,22 @@ impl Views for FakeStore {
         })
     }
 
+    fn find_conversations(
+        &self,
+        _: String,
+        _: Option<ConversationId>,
+        _: usize,
+    ) -> StoreFuture<Vec<ConversationView>> {
+        unused()
+    }
+
     fn records(&self, after: i64, limit: usize) -> StoreFuture<Vec<RecordView>> {
         self.with(|state| {
             state.records.iter().filter(|record| record.id > after).take(limit).cloned().collect()
         })
     }
 
-    fn quarantined(&self, _: usize) -> StoreFuture<Vec<QuarantineView>> {
+    fn quarantined(&self, _: Option<i64>, _: usize) -> StoreFuture<Vec<QuarantineView>> {
         self.with(|_| Vec::new())
     }
 }

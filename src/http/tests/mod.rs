@@ -2,6 +2,8 @@
 
 mod access;
 mod classifier;
+mod console;
+mod fake_console;
 mod fake_store;
 mod knowledge;
 mod messages;
@@ -34,6 +36,7 @@ use uuid::Uuid;
 use super::server::app;
 use super::*;
 use crate::channels::whatsapp::WhatsappInbound;
+use crate::observer::{Look, Looks};
 use fake_store::FakeStore;
 
 const APP_SECRET: &str = "app secret";
@@ -123,12 +126,15 @@ impl TestApp {
             model: Some("current".into()),
             feeds: Feeds::new(vec![feed.clone()]),
             operations: Operations::new(monitor.clone(), vec![]),
+            looks: Looks::still(Look::default()),
             whatsapp: Some(Arc::new(WhatsappInbound::new(&"verify me".into(), &APP_SECRET.into()))),
             settings: Arc::new(settings),
             clock: world.clone(),
             entropy: world,
             draining: drains,
             metrics: Arc::new(|| "tertulia_up 1\n# EOF\n".to_owned()),
+            pipeline: Arc::default(),
+            tables: Arc::new(|name, _| Err(format!("no table: {name}"))),
         });
         Self { state, store, feed, monitor, draining, books, memory }
     }

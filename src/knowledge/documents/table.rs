@@ -48,8 +48,8 @@ pub(super) fn read(text: &str, delimiter: u8, reading: &Reading) -> Result<Draft
     }
     let mut reader =
         csv::ReaderBuilder::new().quoting(quotes).delimiter(delimiter).from_reader(text.as_bytes());
-    let names = reader.headers().map_err(|error| wrong(1, error.to_string()))?;
-    let places = places(names, &reading.columns)?;
+    let names = reader.headers().map_err(|error| wrong(1, error.to_string()))?.clone();
+    let places = places(&names, &reading.columns)?;
     let mut rows = vec![];
     for row in reader.records() {
         let row =
@@ -61,7 +61,14 @@ pub(super) fn read(text: &str, delimiter: u8, reading: &Reading) -> Result<Draft
         return Err(DocumentError::Empty("line of entries"));
     }
     let is_source = !places.iter().any(|(column, _)| *column == "id");
-    Ok(Draft { is_source, entries: complete(rows, reading)?, missing: vec![] })
+    let mut missing = strangers(&names, &places);
+    let passages = rows.iter().filter(|row| row.text("question").is_empty()).count();
+    if is_source && passages > 0 {
+        missing.push(format!(
+            "{passages} of its lines have no question: they are passages, which are never sent as a reply by themselves"
+        ));
+    }
+    Ok(Draft { is_source, entries: complete(rows, reading)?, missing })
 }
 
 /// Reads entries as the export writes them.
@@ -104,6 +111,17 @@ fn wrong(line: u64, wrong: String) -> DocumentError {
     DocumentError::Line { line, wrong }
 }
 
+/// What is told of columns that mean nothing here: one may be a slip of the pen.
+fn strangers(names: &csv::StringRecord, places: &[(&'static str, usize)]) -> Vec<String> {
+    let is_known = |at: usize| places.iter().any(|(_, place)| *place == at);
+    let unknown: Vec<&str> =
+        names.iter().enumerate().filter(|(at, _)| !is_known(*at)).map(|(_, name)| name.trim()).collect();
+    if unknown.is_empty() {
+        return vec![];
+    }
+    vec![format!("columns that are not read: {}; these are: {}", unknown.join(", "), HEAD.join(", "))]
+}
+
 /// Where the columns of a table are that are known.
 fn places(names: &csv::StringRecord, columns: &Columns) -> Result<Vec<(&'static str, usize)>, DocumentError> {
     let all = || names.iter().map(str::trim).collect::<Vec<_>>().join(", ");
@@ -119,6 +137,11 @@ fn places(names: &csv::StringRecord, columns: &Columns) -> Result<Vec<(&'static 
                 return Err(wrong(1, format!("there is no column {name} among: {}", all())));
             }
             (None, _) if matches!(column, "question" | "answer") => {
+                if names.len() == 1 && names.iter().any(|name| name.contains(';')) {
+                    let parted =
+                        "its columns are parted by semicolons: save it with commas, or with tabs as .tsv";
+                    return Err(wrong(1, parted.into()));
+                }
                 let option = format!("--{column}-column names another");
                 return Err(wrong(1, format!("there is no column {column} among: {} ({option})", all())));
             }

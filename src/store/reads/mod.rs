@@ -1,8 +1,11 @@
 //! What is read, each a function of a connection that cannot write.
 
 pub(super) mod inbox;
+pub(super) mod journeys;
 pub(super) mod outbox;
+pub(super) mod search;
 pub(super) mod turns;
+pub(super) mod unanswered;
 pub(super) mod views;
 
 use rusqlite::Connection;

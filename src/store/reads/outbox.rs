@@ -15,7 +15,7 @@ pub(in crate::store) fn load_lane(
 ) -> rusqlite::Result<Vec<OutboxPart>> {
     let mut statement = conn.prepare_cached(
         "SELECT id, position, conversation_id, turn_id, channel, account, phone, user_id, text, state, attempt, \
-         not_before, created_tick FROM outbox WHERE conversation_id = ?1 AND state IN ('pending', 'sending', 'ambiguous') \
+         not_before, COALESCE(resent_tick, created_tick) FROM outbox WHERE conversation_id = ?1 AND state IN ('pending', 'sending', 'ambiguous') \
          AND (state <> 'ambiguous' OR not_before > ?2) AND NOT EXISTS (SELECT 1 FROM conversations \
          WHERE id = ?1 AND set_aside IS NOT NULL) ORDER BY position LIMIT ?3",
     )?;

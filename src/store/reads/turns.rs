@@ -67,13 +67,14 @@ fn head(conn: &Connection, id: ConversationId) -> rusqlite::Result<Option<(Conve
     .optional()
 }
 
-/// The turn that has not ended, and which messages it holds. It is the conversation's last one, if any is; where the state of that
+/// The turn that has not ended, and which messages it holds. It is the conversation's last one, if any is, but for those that hold what
+/// an operator wrote meanwhile; where the state of that
 /// does not exist nobody knows whether its messages were answered.
 fn open_turn(conn: &Connection, id: ConversationId) -> rusqlite::Result<Option<(OpenTurn, Batch)>> {
     let turn = conn
         .prepare_cached(
             "SELECT id, attempt, state, failures, interruptions, not_before, first_seq, last_seq, seqs \
-             FROM turns WHERE conversation_id = ?1 ORDER BY position DESC LIMIT 1",
+             FROM turns WHERE conversation_id = ?1 AND outcome IS NOT 'operator' ORDER BY position DESC LIMIT 1",
         )?
         .query_row([id.text()], |row| {
             let running = match row.get_ref(2)?.as_str()? {

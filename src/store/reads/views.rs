@@ -15,8 +15,8 @@ pub(in crate::store) fn conversation(
     id: ConversationId,
 ) -> rusqlite::Result<Option<ConversationView>> {
     conn.prepare_cached(
-        "SELECT id, channel, account, created_at, last_seq, pending, needs_human, language, merged_into \
-         FROM conversations WHERE id = ?1",
+        "SELECT id, channel, account, created_at, last_seq, pending, needs_human, language, merged_into, \
+         taken_by, taken_until FROM conversations WHERE id = ?1",
     )?
     .query_row([id.text()], conversation_view)
     .optional()
@@ -33,6 +33,8 @@ fn conversation_view(row: &Row<'_>) -> rusqlite::Result<ConversationView> {
         needs_human: row.get(6)?,
         language: row.get(7)?,
         merged_into: parsed_or_none(row, 8)?,
+        taken_by: row.get(9)?,
+        taken_until: row.get::<_, Option<i64>>(10)?.map(Tick),
     })
 }
 
@@ -44,8 +46,8 @@ pub(in crate::store) fn needing_human(
     limit: usize,
 ) -> rusqlite::Result<Vec<ConversationView>> {
     let mut statement = conn.prepare_cached(
-        "SELECT id, channel, account, created_at, last_seq, pending, needs_human, language, merged_into \
-         FROM conversations WHERE needs_human = 1 AND id > COALESCE(?1, '') ORDER BY id LIMIT ?2",
+        "SELECT id, channel, account, created_at, last_seq, pending, needs_human, language, merged_into, \
+         taken_by, taken_until FROM conversations WHERE needs_human = 1 AND id > COALESCE(?1, '') ORDER BY id LIMIT ?2",
     )?;
     let rows = statement.query_map(params![after.map(AsText::text), rows_max(limit)], conversation_view)?;
     readable(rows)
@@ -110,6 +112,7 @@ fn customers_line(row: &Row<'_>) -> rusqlite::Result<MessageView> {
         state: row.get(4)?,
         turn: parsed_or_none(row, 5)?,
         position: None,
+        author: None,
     })
 }
 
@@ -120,7 +123,7 @@ fn bots_lines(
     limit: usize,
 ) -> rusqlite::Result<Vec<(Tick, MessageView)>> {
     let mut statement = conn.prepare_cached(
-        "SELECT id, text, created_at, state, turn_id, position, created_tick FROM outbox \
+        "SELECT id, text, created_at, state, turn_id, position, created_tick, author FROM outbox \
          WHERE position BETWEEN ?1 AND ?2 AND conversation_id = ?3 ORDER BY position DESC",
     )?;
     let mut lines = Vec::new();
@@ -171,6 +174,7 @@ fn bots_line(row: &Row<'_>) -> rusqlite::Result<MessageView> {
         state: row.get(3)?,
         turn: parsed_or_none(row, 4)?,
         position: row.get(5)?,
+        author: row.get(7)?,
     })
 }
 
@@ -237,7 +241,7 @@ pub(in crate::store) fn turns(
 }
 
 /// How the messages of a turn ended, and why.
-fn outcome(outcome: Option<String>, reason: Option<String>) -> Option<String> {
+pub(super) fn outcome(outcome: Option<String>, reason: Option<String>) -> Option<String> {
     match (outcome, reason) {
         (Some(outcome), Some(reason)) => Some(format!("{outcome}: {reason}")),
         (outcome, reason) => outcome.or(reason),
@@ -276,12 +280,14 @@ pub(in crate::store) fn dead_letters(
 /// See [`Views::quarantined`](tertulia_actors::ports::store::Views::quarantined).
 pub(in crate::store) fn quarantined(
     conn: &Connection,
+    before: Option<i64>,
     limit: usize,
 ) -> rusqlite::Result<Vec<QuarantineView>> {
     let mut statement = conn.prepare_cached(
-        "SELECT id, channel, reason, received_at, body FROM quarantine ORDER BY id DESC LIMIT ?1",
+        "SELECT id, channel, reason, received_at, body FROM quarantine \
+         WHERE id < COALESCE(?1, 9223372036854775807) ORDER BY id DESC LIMIT ?2",
     )?;
-    let rows = statement.query_map([rows_max(limit)], |row| {
+    let rows = statement.query_map(params![before, rows_max(limit)], |row| {
         Ok(QuarantineView {
             id: row.get(0)?,
             channel: parsed(row, 1)?,

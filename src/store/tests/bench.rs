@@ -246,7 +246,7 @@ impl Bench {
 
     pub(super) fn sent(&self, part: &OutboxPart, provider_id: &str) -> bool {
         let at = self.clock.now();
-        self.mark(Mark::Sent { part: part.id, attempt: 1, provider_id: provider_id.into(), at })
+        self.mark(Mark::Sent { part: part.id, attempt: 1, provider_id: provider_id.into(), began: at, at })
     }
 
     pub(super) fn part_state(&self, part: &OutboxPart) -> String {

@@ -105,7 +105,13 @@ impl Town {
         let Some(OutboxPart { id: part, attempt, .. }) = self.first_part(who) else { return };
         let error = String::from("x");
         self.bench.mark(match how {
-            0 => Mark::Sent { part, attempt, provider_id: format!("w{part}"), at: Timestamp(1) },
+            0 => Mark::Sent {
+                part,
+                attempt,
+                provider_id: format!("w{part}"),
+                began: Timestamp(1),
+                at: Timestamp(1),
+            },
             1 => Mark::Retry { part, attempt, not_before: Tick(0), error },
             2 => Mark::Failed { part, attempt, error },
             _ => Mark::Ambiguous { part, attempt, hold_until: Tick(i64::MAX), error },

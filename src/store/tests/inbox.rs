@@ -121,7 +121,7 @@ fn the_oldest_quarantined_body_goes_when_there_are_too_many_and_is_counted() {
             .wait(bench.store().admit(Admission { quarantined: vec![body(n)], ..Admission::default() }))
             .unwrap();
     }
-    let kept = bench.wait(bench.store().quarantined(9)).unwrap();
+    let kept = bench.wait(bench.store().quarantined(None, 9)).unwrap();
     assert_eq!(kept.iter().map(|one| one.reason.as_str()).collect::<Vec<_>>(), ["reason 3", "reason 2"]);
     assert_eq!(kept[0].body, "3\u{fffd}");
     bench.wait(bench.store().probe()).unwrap();
@@ -141,7 +141,7 @@ fn the_oldest_quarantined_bodies_go_when_all_together_are_too_large() {
         let admission = Admission { quarantined: vec![body], ..Admission::default() };
         bench.wait(bench.store().admit(admission)).unwrap();
     }
-    let kept = bench.wait(bench.store().quarantined(9)).unwrap();
+    let kept = bench.wait(bench.store().quarantined(None, 9)).unwrap();
     assert_eq!(kept.iter().map(|one| one.reason.as_str()).collect::<Vec<_>>(), ["3", "2"]);
     bench.wait(bench.store().probe()).unwrap();
     assert_eq!(bench.number("SELECT quarantine_lost FROM ledger"), 2);

@@ -11,6 +11,7 @@ use super::super::batch::Batch;
 use super::super::error::WriteError;
 use super::super::ledger::shelf;
 use super::super::row::{AsText, count, int, parsed};
+use super::handoff::keep_quiet;
 use super::identity::recipient;
 use super::outbox::is_held;
 use super::turns::{open, owns};
@@ -28,6 +29,7 @@ impl Write for Box<CommitTurn> {
         if !open.is_run(self.turn, self.attempt) || !owns(unit, self.conversation, self.epoch)? {
             return Ok(CommitOutcome::Fenced);
         }
+        keep_quiet(self, open.silenced_by.as_deref());
         let ended = end_messages(unit, self, &open.batch)?;
         let after = settle_conversation(unit, self, ended)?;
         keep_records(unit, self)?;
@@ -166,13 +168,14 @@ fn end_turn(
 
 /// The reply as stored: parts for a dispatcher, or replies for readers.
 #[derive(Default)]
-struct Written {
-    positions: Option<(i64, i64)>,
+pub(super) struct Written {
+    pub(super) positions: Option<(i64, i64)>,
     parts: Vec<OutboxPart>,
-    replies: Vec<ReplyView>,
+    pub(super) replies: Vec<ReplyView>,
 }
 
-fn write_parts(
+/// Stores the parts of a reply.
+pub(super) fn write_parts(
     unit: &mut Unit<'_>,
     commit: &mut CommitTurn,
     account: &Account,

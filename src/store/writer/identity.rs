@@ -5,6 +5,7 @@ use tertulia_actors::domain::{Account, ConversationId, Sender};
 
 use super::super::error::WriteError;
 use super::super::row::{AsText, name_or_none, parsed};
+use super::handoff::carry_over;
 use super::set_aside::set_aside;
 use super::unit::Unit;
 
@@ -124,6 +125,9 @@ pub(super) fn carry_out(
         unit.conn
             .prepare_cached("UPDATE conversations SET phone = NULL, merged_into = COALESCE(?2, merged_into) WHERE id = ?1")?
             .execute(params![loser.text(), plan.merge.map(|_| id.text())])?;
+    }
+    if let Some(loser) = plan.merge {
+        carry_over(unit, loser, id)?;
     }
     if let (true, Some(phone)) = (plan.take_phone, &sender.phone) {
         if let Some(old) = by_user.and_then(|found| found.phone.as_deref()).filter(|old| old != phone) {

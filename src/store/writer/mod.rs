@@ -6,7 +6,9 @@
 mod acts;
 mod admit;
 mod commit;
+mod handoff;
 mod identity;
+mod leftovers;
 mod outbox;
 mod queue;
 mod set_aside;
@@ -32,6 +34,8 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 pub(super) use acts::{Change, Probe, Replay};
+pub(super) use handoff::{HandBack, TakeOver};
+pub(super) use leftovers::{DiscardAmbiguous, DiscardLetters, DiscardQuarantined, Resend};
 pub(super) use outbox::Marks;
 use queue::Load;
 pub(super) use queue::{Gauges, Message, Queue, paused};

@@ -37,7 +37,7 @@ fn apply(unit: &mut Unit<'_>, mark: &Mark) -> Result<bool, WriteError> {
     match mark {
         Mark::Sending { recipient, .. } => sending(unit, &part, attempt, recipient),
         _ if part.attempt != attempt => Ok(false),
-        Mark::Sent { provider_id, at, .. } => sent(unit, part, provider_id, at.0),
+        Mark::Sent { provider_id, began, at, .. } => sent(unit, part, provider_id, (began.0, at.0)),
         _ if part.state != PartState::Sending => Ok(false),
         Mark::Retry { not_before, error, .. } => {
             end(unit, &part, PartState::Pending, Some(*not_before), error)
@@ -120,7 +120,12 @@ pub(super) fn is_held(
 }
 
 /// `sending -> sent`. A status may have been faster; then only the provider's id and the time are filled in.
-fn sent(unit: &mut Unit<'_>, part: Part, provider_id: &str, at: i64) -> Result<bool, WriteError> {
+fn sent(
+    unit: &mut Unit<'_>,
+    part: Part,
+    provider_id: &str,
+    (began, at): (i64, i64),
+) -> Result<bool, WriteError> {
     let state = match part.state {
         PartState::Sending => PartState::Sent,
         PartState::Sent | PartState::Delivered | PartState::Read | PartState::Failed => part.state,
@@ -128,10 +133,10 @@ fn sent(unit: &mut Unit<'_>, part: Part, provider_id: &str, at: i64) -> Result<b
     };
     unit.conn
         .prepare_cached(
-            "UPDATE outbox SET state = ?2, provider_id = COALESCE(provider_id, ?3), sent_at = COALESCE(sent_at, ?4) \
+            "UPDATE outbox SET state = ?2, provider_id = COALESCE(provider_id, ?3), sent_at = COALESCE(sent_at, ?4), sending_at = ?5 \
              WHERE position = ?1",
         )?
-        .execute(params![part.position, state.as_str(), provider_id, at])?;
+        .execute(params![part.position, state.as_str(), provider_id, at, began])?;
     move_parts(&mut unit.effects.entry.books, part.state, state, 1);
     let told = Told { position: part.position, conversation: part.conversation, turn: part.turn, state };
     catch_up(unit, told, &part.account, provider_id)?;

@@ -7,6 +7,7 @@ use tertulia_actors::ports::store::{ReleaseTurn, StartOutcome, StartTurn};
 use super::super::batch::{Batch, waits_in_batch};
 use super::super::error::WriteError;
 use super::super::row::{AsText, count, int, parsed, small};
+use super::handoff::is_quiet;
 use super::unit::{Unit, Write};
 
 impl Write for StartTurn {
@@ -30,7 +31,7 @@ impl Write for StartTurn {
             return Ok(StartOutcome::Newer);
         }
         if begin(unit, self)? {
-            return Ok(StartOutcome::Started);
+            return started(unit, self);
         }
         unit.undo();
         Ok(StartOutcome::Fenced)
@@ -50,6 +51,8 @@ pub(super) fn owns(unit: &Unit<'_>, conversation: ConversationId, epoch: Epoch) 
 pub(super) struct Open {
     pub(super) position: i64,
     pub(super) batch: Batch,
+    /// Who had the conversation meanwhile.
+    pub(super) silenced_by: Option<String>,
     id: TurnId,
     running: bool,
     attempt: u32,
@@ -67,13 +70,14 @@ pub(super) fn open(unit: &Unit<'_>, conversation: ConversationId) -> Result<Opti
     let open = unit
         .conn
         .prepare_cached(
-            "SELECT position, id, state = 'running', attempt, first_seq, last_seq, seqs FROM turns \
+            "SELECT position, id, state = 'running', attempt, first_seq, last_seq, seqs, silenced_by FROM turns \
              WHERE conversation_id = ?1 AND state IN ('running', 'waiting')",
         )?
         .query_row([conversation.text()], |row| {
             Ok(Open {
                 position: row.get(0)?,
                 batch: Batch::read(row, 4)?,
+                silenced_by: row.get(7)?,
                 id: parsed(row, 1)?,
                 running: row.get(2)?,
                 attempt: small(row, 3)?,
@@ -81,6 +85,12 @@ pub(super) fn open(unit: &Unit<'_>, conversation: ConversationId) -> Result<Opti
         })
         .optional()?;
     Ok(open)
+}
+
+/// How a turn goes on whose start is written.
+fn started(unit: &Unit<'_>, start: &StartTurn) -> Result<StartOutcome, WriteError> {
+    let is_quiet = is_quiet(unit, start.conversation)?;
+    Ok(if is_quiet { StartOutcome::Quiet } else { StartOutcome::Started })
 }
 
 /// Attempt n + 1 of a turn follows attempt n, which waits or was left running.
@@ -92,7 +102,7 @@ fn start_again(unit: &Unit<'_>, start: &StartTurn) -> Result<StartOutcome, Write
     unit.conn
         .prepare_cached("UPDATE turns SET state = 'running', attempt = ?2 WHERE position = ?1")?
         .execute(params![open.position, start.attempt])?;
-    Ok(StartOutcome::Started)
+    started(unit, start)
 }
 
 /// Whether a message that belongs to the batch was stored after the actor last looked.

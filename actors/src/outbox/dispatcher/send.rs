@@ -31,13 +31,14 @@ pub(super) async fn send(shard: &Shard, front: &FrontHandle<ChannelService>, mut
         recipient: part.recipient.clone(),
         text: part.text.clone(),
     };
+    let began = shard.clock.now();
     let result = front.call(Some(part.conversation), outbound).await;
     failpoint!("outbox.after_post");
     if let Err(error) = &result {
         tracing::warn!(conversation.id = %part.conversation, part.id = %part.id, %error, "a part was not sent");
     }
     let is_down = matches!(result, Err(CallError::Down { started: false, .. }));
-    let now = (shard.clock.now(), shard.clock.tick());
+    let now = (began, shard.clock.now(), shard.clock.tick());
     let mark = mark_of(&part, result, now, &shard.outbox, shard.entropy.fraction());
     match make_mark(shard, mark).await {
         End::Marked(mark) if is_down => End::ChannelDown(mark),

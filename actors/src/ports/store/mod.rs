@@ -1,7 +1,11 @@
 //! The durable truth. Every write is a compare-and-set on (partition epoch, turn id, attempt) where an owner matters;
 //! a future resolves only after its write is on disk.
 
+mod audit;
+mod handoff;
 mod inbox;
+mod journeys;
+mod leftovers;
 mod outbox;
 mod turns;
 mod views;
@@ -10,7 +14,14 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+pub use audit::{Audit, AuditEntry, AuditView};
+pub use handoff::{Handoff, OperatorReply};
 pub use inbox::{Admission, Inbox, Overdue, Quarantined, Stored};
+pub use journeys::{
+    JourneyFilter, JourneyMessage, JourneyPage, JourneyPart, JourneyRow, JourneyView, Journeys, NearestEntry,
+    UnansweredTurn,
+};
+pub use leftovers::{AmbiguousPart, Leftovers};
 pub use outbox::{Mark, Outbox};
 pub use turns::{CommitOutcome, CommitTurn, ConversationState, ReleaseTurn, StartOutcome, StartTurn, Turns};
 pub use views::{
@@ -77,7 +88,7 @@ pub enum StoreError {
 pub type StoreFuture<T> = PortFuture<T, StoreError>;
 
 /// The whole store.
-pub trait Store: Inbox + Turns + Outbox + Views {
+pub trait Store: Inbox + Turns + Outbox + Views + Audit + Journeys + Leftovers + Handoff {
     /// Whether a message could be made durable now: writes and commits a probe through the same queue as messages.
     ///
     /// # Errors

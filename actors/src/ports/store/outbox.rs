@@ -24,7 +24,9 @@ pub enum Mark {
         attempt: u32,
         /// The provider's id.
         provider_id: String,
-        /// When.
+        /// When the send began.
+        began: Timestamp,
+        /// When it was accepted.
         at: Timestamp,
     },
     /// `sending -> pending`: it surely was not accepted and is sent again.

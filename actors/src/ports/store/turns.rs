@@ -52,6 +52,8 @@ pub struct StartTurn {
 pub enum StartOutcome {
     /// It is durable; calls may leave the process.
     Started,
+    /// It is durable, and somebody has taken the conversation over: it ends without an answer.
+    Quiet,
     /// A message that belongs to the batch is stored already; load and decide again.
     Newer,
     /// Another owner or attempt was faster; load and decide again.

@@ -3,7 +3,9 @@
 use serde::Serialize;
 
 use super::StoreFuture;
-use crate::domain::{Books, Channel, ConversationId, Journey, PartId, PartState, Speaker, Timestamp, TurnId};
+use crate::domain::{
+    Books, Channel, ConversationId, Journey, PartId, PartState, Speaker, Tick, Timestamp, TurnId,
+};
 
 /// A conversation, for the API.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -26,6 +28,12 @@ pub struct ConversationView {
     pub language: Option<String>,
     /// The conversation it was merged into.
     pub merged_into: Option<ConversationId>,
+    /// Who answers in the place of the bot, until the time is up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taken_by: Option<String>,
+    /// Until when, on the steady timeline.
+    #[serde(skip)]
+    pub taken_until: Option<Tick>,
 }
 
 /// A line of a conversation, for the API.
@@ -50,6 +58,9 @@ pub struct MessageView {
     pub turn: Option<TurnId>,
     /// For a reply: its place in the stream of events.
     pub position: Option<i64>,
+    /// For a reply: who wrote it, where it was not the bot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
 }
 
 /// A part of a reply, for the stream of events.
@@ -176,9 +187,18 @@ pub trait Views: Send + Sync + 'static {
         limit: usize,
     ) -> StoreFuture<Vec<ConversationView>>;
 
+    /// Conversations whose id, phone number, BSUID or handle is `text`, or begins with it, ordered by id; at most `limit`, behind
+    /// `after`. Of a beginning that very many share, only some are found.
+    fn find_conversations(
+        &self,
+        text: String,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> StoreFuture<Vec<ConversationView>>;
+
     /// What turns left for people to read, oldest first; at most `limit`, after the id `after`.
     fn records(&self, after: i64, limit: usize) -> StoreFuture<Vec<RecordView>>;
 
-    /// Quarantined bodies, newest first; at most `limit`.
-    fn quarantined(&self, limit: usize) -> StoreFuture<Vec<QuarantineView>>;
+    /// Quarantined bodies before the number `before`, newest first; at most `limit`.
+    fn quarantined(&self, before: Option<i64>, limit: usize) -> StoreFuture<Vec<QuarantineView>>;
 }

@@ -1,0 +1,222 @@
+//! Signing in and out: `/console/session`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::cookie::{Cookie, SameSite, time};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tertulia_actors::domain::Timestamp;
+use tertulia_actors::ports::Clock;
+
+use super::role::{Operator, Role, TOKEN_NAME};
+use super::session::{Key, Session, Sessions, Shown};
+use super::users::{NAME_MAX_CHARS, PASSWORD_MAX_BYTES, is_password};
+use crate::http::auth::{operator, refuse_foreign_origin};
+use crate::http::body::{read_json, read_object};
+use crate::http::messages::peer;
+use crate::http::problem::Problem;
+use crate::http::state::HttpState;
+
+/// How long a password waits for its check.
+const CHECK_WAIT: Duration = Duration::from_secs(5);
+
+/// The cookie that holds a session.
+const COOKIE: &str = "tertulia_console";
+
+/// Who signed in.
+#[derive(Serialize)]
+struct SignedIn<'a> {
+    name: &'a str,
+    role: Role,
+    /// When the session ends; none for who shows the token with each request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends_at: Option<Timestamp>,
+}
+
+/// What somebody signs in with.
+#[derive(PartialEq, Eq, Debug)]
+enum Credentials {
+    Token(String),
+    Password { name: String, password: String },
+}
+
+/// Signs somebody in who shows the console's token, or a name and its password.
+pub(super) async fn sign_in(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    refuse_foreign_origin(&request)?;
+    state.rates.sign_in(&peer(&request))?;
+    let body = read_json(&request, payload, &state.settings.server).await?;
+    let credentials = read_credentials(read_object(&body)?)?;
+    let settings = &state.settings.console;
+    let (name, role, key) = match credentials {
+        Credentials::Token(token) if settings.token.matches(&token) => {
+            (TOKEN_NAME.to_owned(), Role::Admin, key(&state, TOKEN_NAME))
+        }
+        Credentials::Password { name, password } if check(&state, &name, &password).await? => {
+            let role = settings.users.get(&name).map(|user| user.role);
+            (name.clone(), role.unwrap_or(Role::Viewer), key(&state, &name))
+        }
+        Credentials::Token(_) => return Err(refused(&peer(&request), TOKEN_NAME, "the token is wrong")),
+        Credentials::Password { name, .. } => {
+            return Err(refused(&peer(&request), &name, "the name or the password is wrong"));
+        }
+    };
+    let lasts = Duration::from_millis(settings.session_ms);
+    let begun = key.and_then(|key| state.sessions.begin(&name, &key, state.clock.now(), lasts).ok());
+    let Some((text, session)) = begun else {
+        tracing::error!("the system gives no randomness");
+        return Err(Problem::new(500, "internal", "a session cannot be made"));
+    };
+    tracing::info!(who = name, role = role.as_str(), "signed in to the console");
+    let signed_in = SignedIn { name: &name, role, ends_at: Some(session.ends_at) };
+    let mut response = HttpResponse::Ok().json(signed_in);
+    let lasts = time::Duration::milliseconds(i64::try_from(settings.session_ms).unwrap_or(i64::MAX));
+    set_cookie(&request, &mut response, &state, cookie(text, lasts))?;
+    Ok(response)
+}
+
+/// Who is signed in.
+pub(super) async fn show(request: HttpRequest, state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
+    let Operator { name, role, session } = operator(&request, &state, Role::Viewer)?;
+    let ends_at = session.map(|session| session.ends_at);
+    let signed_in = SignedIn { name: &name, role, ends_at };
+    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(signed_in))
+}
+
+/// Ends a session.
+pub(super) async fn sign_out(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    if let Some(session) = operator(&request, &state, Role::Viewer)?.session {
+        state.sessions.end(&session, state.clock.now());
+    }
+    let mut response = HttpResponse::NoContent().finish();
+    set_cookie(&request, &mut response, &state, cookie(String::new(), time::Duration::ZERO))?;
+    Ok(response)
+}
+
+/// Who shows a session that is valid.
+pub(in crate::http) fn signed_in(request: &HttpRequest, state: &HttpState) -> Option<Operator> {
+    let cookie = request.cookie(COOKIE)?;
+    let shown = Shown::read(cookie.value())?;
+    let role = match shown.name {
+        TOKEN_NAME => Role::Admin,
+        name => state.settings.console.users.get(name)?.role,
+    };
+    let session = state.sessions.check(&shown, &key(state, shown.name)?, state.clock.now())?;
+    Some(Operator { name: shown.name.to_owned(), role, session: Some(session) })
+}
+
+/// Whether somebody is still signed in, as a stream must ask again and again. Who shows the token with each request has no session that
+/// could end.
+pub(in crate::http) struct Pass {
+    session: Option<Session>,
+    sessions: Arc<Sessions>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Pass {
+    /// The pass of who has just been let in.
+    pub(in crate::http) fn of(who: &Operator, state: &HttpState) -> Self {
+        let (sessions, clock) = (Arc::clone(&state.sessions), Arc::clone(&state.clock));
+        Self { session: who.session.clone(), sessions, clock }
+    }
+
+    /// Whether they may still see what comes.
+    pub(in crate::http) fn holds(&self) -> bool {
+        self.session.as_ref().is_none_or(|session| self.sessions.lasts(session, self.clock.now()))
+    }
+}
+
+/// The key of the sessions of a user, or of who shows the token; none where nobody can sign in so.
+fn key(state: &HttpState, name: &str) -> Option<Key> {
+    let console = &state.settings.console;
+    let token = console.token.expose();
+    if name == TOKEN_NAME {
+        return (!token.is_empty()).then(|| Key::of(&token, ""));
+    }
+    let user = console.users.get(name)?;
+    Some(Key::of(&token, &format!("{name}\n{}", user.password_hash.expose())))
+}
+
+/// Whether it is the password of that user. Few are checked at the same time, on a thread where that holds nobody up.
+async fn check(state: &HttpState, name: &str, password: &str) -> Result<bool, Problem> {
+    let hash = state.settings.console.users.get(name).map(|user| user.password_hash.expose());
+    let busy = || Problem::new(503, "busy", "too many sign in at the same time; try again");
+    let turn = tokio::time::timeout(CHECK_WAIT, state.password_checks.acquire()).await;
+    let _turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
+    let password = password.to_owned();
+    let checked = web::block(move || is_password(&password, hash.as_deref())).await;
+    checked.map_err(|_| busy())
+}
+
+/// The log says from where, and as whom: no more of a name than one may have, since anything can stand there.
+fn refused(peer: &str, name: &str, detail: &str) -> Problem {
+    let who: String = name.chars().filter(char::is_ascii_graphic).take(NAME_MAX_CHARS).collect();
+    tracing::warn!(peer, who, "somebody could not sign in to the console: {detail}");
+    Problem::new(401, "unauthorized", detail)
+}
+
+fn read_credentials(mut fields: Map<String, Value>) -> Result<Credentials, Problem> {
+    let mut take = |name: &str| match fields.remove(name) {
+        None => Ok(None),
+        Some(Value::String(text)) if text.len() <= PASSWORD_MAX_BYTES => Ok(Some(text)),
+        Some(_) => {
+            Err(Problem::invalid(name, format!("expects a text of at most {PASSWORD_MAX_BYTES} bytes")))
+        }
+    };
+    match (take("token")?, take("name")?, take("password")?) {
+        (Some(token), None, None) => Ok(Credentials::Token(token)),
+        (None, Some(name), Some(password)) => Ok(Credentials::Password { name, password }),
+        _ => Err(Problem::invalid("token", "either token, or name and password, are expected")),
+    }
+}
+
+/// Strict: no other site can make a browser show it, not even by a link.
+fn cookie(text: String, lasts: time::Duration) -> Cookie<'static> {
+    Cookie::build(COOKIE, text).path("/").http_only(true).same_site(SameSite::Strict).max_age(lasts).finish()
+}
+
+fn set_cookie(
+    request: &HttpRequest,
+    response: &mut HttpResponse,
+    state: &HttpState,
+    mut cookie: Cookie<'static>,
+) -> Result<(), Problem> {
+    let https = request.connection_info().scheme() == "https";
+    cookie.set_secure(https || state.settings.web.secure_cookie);
+    response.add_cookie(&cookie).map_err(|error| {
+        tracing::error!(%error, "the session's cookie cannot be written");
+        Problem::new(500, "internal", "the session's cookie cannot be written")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_or_a_name_with_its_password_is_taken() {
+        let read = |body: &str| read_credentials(serde_json::from_str(body).unwrap());
+        assert_eq!(read(r#"{"token":"x"}"#), Ok(Credentials::Token("x".into())));
+        let both = Credentials::Password { name: "ana".into(), password: "y".into() };
+        assert_eq!(read(r#"{"name":"ana","password":"y"}"#), Ok(both));
+        let long = format!(r#"{{"token":"{}"}}"#, "x".repeat(PASSWORD_MAX_BYTES + 1));
+        for wrong in [
+            "{}",
+            r#"{"name":"ana"}"#,
+            r#"{"token":5}"#,
+            r#"{"token":"x","name":"ana"}"#,
+            r#"{"token":"x","password":"y"}"#,
+            &long,
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}

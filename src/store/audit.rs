@@ -1,0 +1,64 @@
+//! The audit log.
+
+use rusqlite::{Connection, params};
+use tertulia_actors::domain::Timestamp;
+use tertulia_actors::ports::store::{Audit, AuditEntry, AuditView, StoreFuture};
+
+use super::SqliteStore;
+use super::error::WriteError;
+use super::row::at;
+
+/// Entries that are kept: years of what people do. The oldest go.
+const ENTRIES_MAX: i64 = 1_000_000;
+
+impl Audit for SqliteStore {
+    fn begin_audit(&self, entry: AuditEntry) -> StoreFuture<i64> {
+        self.write_with(move |conn, now| begin(conn, &entry, now))
+    }
+
+    fn end_audit(&self, id: i64, outcome: String) -> StoreFuture<()> {
+        self.write_with(move |conn, _| end(conn, id, &outcome))
+    }
+
+    fn audit_entries(&self, before: Option<i64>, limit: usize) -> StoreFuture<Vec<AuditView>> {
+        self.read_with(move |conn| Ok(entries(conn, before, limit)?))
+    }
+}
+
+fn begin(conn: &Connection, entry: &AuditEntry, now: Timestamp) -> Result<i64, WriteError> {
+    let AuditEntry { who, role, action, target, reason } = entry;
+    conn.prepare_cached(
+        "INSERT INTO audit (at, who, role, action, target, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![now.0, who, role, action, target, reason])?;
+    let id = conn.last_insert_rowid();
+    conn.prepare_cached("DELETE FROM audit WHERE id <= ?1")?.execute([id - ENTRIES_MAX])?;
+    Ok(id)
+}
+
+fn end(conn: &Connection, id: i64, outcome: &str) -> Result<(), WriteError> {
+    conn.prepare_cached("UPDATE audit SET outcome = ?2 WHERE id = ?1 AND outcome IS NULL")?
+        .execute(params![id, outcome])?;
+    Ok(())
+}
+
+fn entries(conn: &Connection, before: Option<i64>, limit: usize) -> rusqlite::Result<Vec<AuditView>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    conn.prepare_cached(
+        "SELECT id, at, who, role, action, target, reason, outcome FROM audit \
+         WHERE id < COALESCE(?1, 9223372036854775807) ORDER BY id DESC LIMIT ?2",
+    )?
+    .query_map(params![before, limit], |row| {
+        Ok(AuditView {
+            id: row.get(0)?,
+            at: at(row, 1)?,
+            who: row.get(2)?,
+            role: row.get(3)?,
+            action: row.get(4)?,
+            target: row.get(5)?,
+            reason: row.get(6)?,
+            outcome: row.get(7)?,
+        })
+    })?
+    .collect()
+}
