@@ -7,6 +7,7 @@ mod leaks;
 mod services;
 mod store;
 mod tables;
+mod traces;
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -33,6 +34,7 @@ use tokio::time::Instant;
 use collection::Collection;
 use keeper::Keeper;
 use services::{JOIN_WAIT, ServiceThread};
+use traces::Tracing;
 
 use crate::channels::whatsapp::WhatsappInbound;
 use crate::config::{Config, VectorsBackend};
@@ -44,6 +46,7 @@ use crate::observer::{Looks, ObserverParts};
 use crate::secret::Secret;
 use crate::store::{OpenError, PreparedStore, RunningStore, SqliteStore, StoreDeps};
 use crate::system::{Receipts, SystemClock, SystemEntropy};
+use crate::traces::{SpanCounter, TracesError};
 use crate::{embedding, knowledge, memory, shutdown};
 
 /// Why the server did not start, or had to stop.
@@ -80,6 +83,9 @@ pub enum AppError {
     /// The system offers no TLS.
     #[error("cannot make an HTTP client: {0}")]
     Client(#[from] reqwest::Error),
+    /// Nothing can be traced.
+    #[error("traces: {0}")]
+    Traces(#[from] TracesError),
     /// A thread did not come up.
     #[error("the {0} did not start")]
     Thread(&'static str),
@@ -115,7 +121,9 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
     prepare_knowledge(&config, &ground)?;
     let services = ServiceThread::start(&config, &ground).await?;
     let model = services::model(&config)?;
-    let parts = runtime_parts(&config, &ground, &mut prepared, (&services, model.as_ref())).await?;
+    let tracing = Tracing::start(&config, &ground)?;
+    let served = (&services, model.as_ref(), &tracing);
+    let parts = runtime_parts(&config, &ground, &mut prepared, served).await?;
     let probes = (parts.pipeline.services.clone(), parts.channels.clone());
     let (embedding, vectors) = (probes.0.embedding.clone(), probes.0.vectors.clone());
     let runtime = Runtime::start(parts, services.watched()).await.ok_or(AppError::Thread("shards"))?;
@@ -126,7 +134,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
     let (draining, is_draining) = watch::channel(false);
     let (admissions, ways) = way_in(&config, &ground, receipts);
     let looks = observe(&ground, &services, runtime.operations(), ways.clone()).await?;
-    let metrics = metrics_text(&ground, runtime.counter(), ways, looks.clone());
+    let metrics = metrics_text(&ground, runtime.counter(), ways, (looks.clone(), tracing.counter.clone()));
     let state = HttpState::new(Parts {
         admissions,
         store: ground.store.clone(),
@@ -163,7 +171,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
     if ended.is_none() {
         let _ = tokio::time::timeout_at(deadline - grace(&config), handle.stop(true)).await;
     }
-    drain(runtime, services, store, deadline).await;
+    drain(runtime, services, (store, tracing), deadline).await;
     match ended {
         Some(Ok(Err(source))) => Err(AppError::Http(source)),
         Some(Err(join)) => Err(AppError::Http(io::Error::other(join))),
@@ -212,7 +220,12 @@ const fn grace(config: &Config) -> Duration {
     Duration::from_millis(config.server.drain_ms / 2)
 }
 
-async fn drain(runtime: Runtime, services: ServiceThread, store: RunningStore, deadline: Instant) {
+async fn drain(
+    runtime: Runtime,
+    services: ServiceThread,
+    (store, tracing): (RunningStore, Tracing),
+    deadline: Instant,
+) {
     runtime.drain(deadline - deadline.saturating_duration_since(Instant::now()) / 4).await;
     services.stop();
     let patience = JOIN_WAIT.max(deadline.saturating_duration_since(Instant::now()));
@@ -222,6 +235,7 @@ async fn drain(runtime: Runtime, services: ServiceThread, store: RunningStore, d
             "a thread of the store is frozen, and is left behind; the next start does what it has left"
         );
     }
+    tracing.stop();
     leaks::report_threads();
 }
 
@@ -266,7 +280,7 @@ fn metrics_text(
     ground: &Ground,
     counter: ConversationCounter,
     Ways { memory, refusals, .. }: Ways,
-    looks: Looks,
+    (looks, spans): (Looks, SpanCounter),
 ) -> crate::http::MetricsText {
     let (counted, conversations) = watch::channel(0);
     actix_rt::spawn(async move {
@@ -275,7 +289,7 @@ fn metrics_text(
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });
-    let metrics = Metrics::new(ground.store.clone(), conversations, memory, refusals, looks);
+    let metrics = Metrics::new(ground.store.clone(), conversations, memory, refusals, looks, spans);
     Arc::new(move || metrics.text())
 }
 
@@ -387,7 +401,7 @@ async fn runtime_parts(
     config: &Config,
     ground: &Ground,
     prepared: &mut PreparedStore,
-    (services, model): (&ServiceThread, Option<&Arc<Model>>),
+    (services, model, tracing): (&ServiceThread, Option<&Arc<Model>>, &Tracing),
 ) -> Result<RuntimeParts, AppError> {
     let hold = Duration::from_millis(config.outbox.ambiguous_hold_ms);
     let takeover = prepared.take_over(ground.clock.tick(), hold)?;
@@ -425,6 +439,7 @@ async fn runtime_parts(
         shards: config.shards(),
         live_max: config.runtime.live_max,
         root: services.root.clone(),
+        tracer: tracing.tracer(),
     })
 }
 

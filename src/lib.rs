@@ -21,3 +21,4 @@ pub mod simulate;
 pub mod store;
 pub mod system;
 pub mod telemetry;
+pub mod traces;

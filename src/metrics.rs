@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use crate::observer::{Look, Looks};
 use crate::store::{SqliteStore, WriterStats};
+use crate::traces::{SpanCounter, SpanCounts};
 
 /// Where the figures come from. Books and statistics are published by the writer after each commit, so that every scrape
 /// sees books that balance.
@@ -27,11 +28,12 @@ pub struct Metrics {
     memory: watch::Receiver<Memory>,
     refusals: Refusals,
     looks: Looks,
+    spans: SpanCounter,
 }
 
 impl Metrics {
-    /// Metrics of a store, of the number of live conversations, of memory, of admissions that were refused, and of what was seen of all
-    /// supervisors.
+    /// Metrics of a store, of the number of live conversations, of memory, of admissions that were refused, of what was seen of all
+    /// supervisors, and of spans.
     #[must_use]
     pub const fn new(
         store: Arc<SqliteStore>,
@@ -39,8 +41,9 @@ impl Metrics {
         memory: watch::Receiver<Memory>,
         refusals: Refusals,
         looks: Looks,
+        spans: SpanCounter,
     ) -> Self {
-        Self { store, conversations, memory, refusals, looks }
+        Self { store, conversations, memory, refusals, looks, spans }
     }
 
     /// The text in the OpenMetrics format.
@@ -53,6 +56,7 @@ impl Metrics {
             memory: *self.memory.borrow(),
             refusals: self.refusals.counts().collect(),
             look: self.looks.last(),
+            spans: self.spans.counts(),
         };
         let mut registry = Registry::with_prefix("tertulia");
         registry.register_collector(Box::new(figures));
@@ -76,6 +80,7 @@ struct Figures {
     refusals: Vec<(&'static str, u64)>,
     /// What the observer saw.
     look: Arc<Look>,
+    spans: SpanCounts,
 }
 
 impl Collector for Figures {
@@ -84,6 +89,7 @@ impl Collector for Figures {
         self.writer(&mut encoder)?;
         self.refusals(&mut encoder)?;
         self.memory(&mut encoder)?;
+        self.spans(&mut encoder)?;
         supervised::encode(&self.look, &mut encoder)
     }
 }
@@ -166,6 +172,22 @@ impl Figures {
         let mut family = encoder.encode_descriptor("admissions_refused", help, None, MetricType::Counter)?;
         for (reason, count) in &self.refusals {
             ConstCounter::new(*count).encode(family.encode_family(&[("reason", *reason)])?)?;
+        }
+        Ok(())
+    }
+
+    fn spans(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let SpanCounts { made, exported, failed } = self.spans;
+        for (name, help, value) in [
+            (
+                "spans_made",
+                "Spans made; those that were neither exported nor failed wait, or too many did",
+                made,
+            ),
+            ("spans_exported", "Spans that the collector took", exported),
+            ("spans_failed", "Spans lost, since the collector did not take them", failed),
+        ] {
+            counter(encoder, name, help, value)?;
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::inbox::sweep::{Sweep, SweepParts};
 use crate::operations::Operations;
 use crate::outbox::dispatcher::{CloseDispatcher, CountSends, Dispatcher, LaneChanged};
 use crate::pipeline::Pipeline;
-use crate::ports::{Admitted, Clock, Entropy, Store, Tells};
+use crate::ports::{Admitted, Clock, Entropy, Store, Tells, Tracer};
 use crate::settings::{ConversationSettings, OutboxSettings, SweepSettings, TurnSettings};
 use crate::shard::{ChannelsOut, Keepers, Shard};
 use crate::supervision::arbiter::{arbiter, start_on, stop};
@@ -66,6 +66,8 @@ pub struct RuntimeParts {
     pub live_max: usize,
     /// What supervises them.
     pub root: Root,
+    /// Who traces turns and sends.
+    pub tracer: Tracer,
 }
 
 /// The addresses of one shard's actors.
@@ -127,6 +129,7 @@ fn start_shard(
         dispatcher: addrs.dispatcher.clone(),
         feed: addrs.feed.clone(),
         keepers: keepers(&parts.root, index),
+        tracer: parts.tracer,
         cutoff,
     });
     let Keepers { router, dispatcher, turns, feed, .. } = &shard.keepers;

@@ -14,7 +14,7 @@ use crate::feed::Feed;
 use crate::inbox::router::Router;
 use crate::outbox::dispatcher::Dispatcher;
 use crate::pipeline::Pipeline;
-use crate::ports::{Clock, Entropy, OutboundChannel, Store};
+use crate::ports::{Clock, Entropy, OutboundChannel, Store, Tracer};
 use crate::services::ChannelService;
 use crate::settings::{ConversationSettings, OutboxSettings, TurnSettings};
 use crate::supervision::FrontHandle;
@@ -84,6 +84,8 @@ pub struct Shard {
     pub feed: Addr<Feed>,
     /// What keeps them alive.
     pub keepers: Keepers,
+    /// Who traces turns and sends.
+    pub tracer: Tracer,
     /// Turns true when a drain has no time left: what runs gives itself back.
     pub cutoff: watch::Receiver<bool>,
 }

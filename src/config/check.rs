@@ -171,6 +171,9 @@ fn check_channels(config: &Config) -> Result<(), ConfigError> {
         timeout.check()?;
         check_url("embedding.endpoint.base_url", &embedding.endpoint.base_url)?;
     }
+    if !config.traces.endpoint.is_empty() {
+        check_url("traces.endpoint", &config.traces.endpoint)?;
+    }
     if !config.query.llm.base_url.is_empty() {
         check_url("query.llm.base_url", &config.query.llm.base_url)?;
     } else if config.classifier.backend == ClassifierBackend::Llm {

@@ -30,6 +30,7 @@ use crate::llm::LlmSettings;
 use crate::secret::Secret;
 use crate::store::StoreSettings;
 use crate::telemetry::LogSettings;
+use crate::traces::TraceSettings;
 
 /// Everything that can be configured. An unknown key is an error.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -77,6 +78,8 @@ pub struct Config {
     pub runtime: RuntimeSection,
     /// What is logged, and how.
     pub log: LogSettings,
+    /// Where turns are traced.
+    pub traces: TraceSettings,
 }
 
 /// What may wait, and what is kept of messages that have ended.
@@ -380,7 +383,7 @@ impl Config {
 
     /// Every secret by its key. Each may stand in a file instead, named by the key with `_file` behind it.
     #[must_use]
-    pub const fn secrets(&self) -> [(&'static str, &Secret); 8] {
+    pub const fn secrets(&self) -> [(&'static str, &Secret); 9] {
         let (whatsapp, api) = (&self.channels.whatsapp, &self.channels.api);
         [
             ("channels.whatsapp.verify_token", &whatsapp.verify_token),
@@ -391,6 +394,7 @@ impl Config {
             ("query.llm.api_key", &self.query.llm.api_key),
             ("embedding.endpoint.api_key", &self.embedding.endpoint.api_key),
             ("vectors.chroma.token", &self.vectors.chroma.token),
+            ("traces.authorization", &self.traces.authorization),
         ]
     }
 

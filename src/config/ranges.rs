@@ -182,6 +182,10 @@ pub(super) const RANGES: &[Range] = &[
     because("runtime.shards", 0, 256, "0 is one per core"),
     whole("runtime.live_max", 1, 100 * MANY),
     because("runtime.memory_max_bytes", 0, 1 << 44, "0 is no limit"),
+    real("traces.sample_ratio", 1.0),
+    whole("traces.queue_max", 1, MANY),
+    because("traces.interval_ms", PAUSE_MS, DAY_MS, "the exporter would run without a pause"),
+    because("traces.timeout_ms", 1, DAY_MS, "at 0 no span would ever arrive"),
 ];
 
 /// Checks every number of a configuration, as a table. A key without a value has none to check.

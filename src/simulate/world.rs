@@ -139,6 +139,7 @@ impl World {
             channels: fronts.channels(),
             shards: 1,
             live_max: config.runtime.live_max,
+            tracer: None,
             root: root.clone(),
         };
         let runtime = Runtime::start_here(parts).await.ok_or(SimulationError::Thread)?;

@@ -25,4 +25,5 @@ mod secrets;
 mod slow_connections;
 mod supervision;
 mod support;
+mod traces;
 mod webdriver;

@@ -115,6 +115,7 @@ const BINARY: &[(&str, &[&str])] = &[
     ("shutdown", &[]),
     ("system", &[]),
     ("telemetry", &[]),
+    ("traces", &["secret", "traces"]),
     ("store", &["store"]),
     ("knowledge", &["endpoint", "knowledge", "secret"]),
     ("endpoint", &["secret"]),
@@ -124,10 +125,13 @@ const BINARY: &[(&str, &[&str])] = &[
     ("http", &["http", "observer", "secret"]),
     ("load", &["channels", "load", "secret"]),
     ("eval", &["embedding", "eval", "knowledge", "load"]),
-    ("metrics", &["metrics", "observer", "store"]),
+    ("metrics", &["metrics", "observer", "store", "traces"]),
     ("observer", &["observer"]),
     ("simulate", &["channels", "config", "knowledge", "load", "secret", "simulate", "store", "system"]),
-    ("config", &["channels", "embedding", "http", "knowledge", "llm", "secret", "store", "telemetry"]),
+    (
+        "config",
+        &["channels", "embedding", "http", "knowledge", "llm", "secret", "store", "telemetry", "traces"],
+    ),
     (
         "cli",
         &[
@@ -165,6 +169,7 @@ const BINARY: &[(&str, &[&str])] = &[
             "shutdown",
             "store",
             "system",
+            "traces",
         ],
     ),
 ];
@@ -177,6 +182,7 @@ const BINARY_OF_ACTORS: &[(&str, &[&str])] = &[
     ("secret", &[]),
     ("shutdown", &[]),
     ("telemetry", &["domain"]),
+    ("traces", &["domain", "ports"]),
     ("system", &["domain", "failpoint", "ports"]),
     ("memory", &["domain"]),
     ("store", &["domain", "failpoint", "ports", "settings"]),

@@ -2,5 +2,6 @@
 
 pub mod actor;
 pub mod buffer;
+mod trace;
 pub mod turn;
 pub mod turn_gate;

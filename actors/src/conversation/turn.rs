@@ -8,15 +8,18 @@ use futures_util::FutureExt;
 use tokio::time::timeout;
 use tracing::Instrument;
 
-use crate::domain::{Account, ConversationId, Language, OpenTurn, OutboxPart, Retry, Tick, TurnId};
+use super::trace;
+use crate::domain::{
+    Account, ConversationId, Language, OpenTurn, OutboxPart, Retry, Tick, Timestamp, TurnId,
+};
 use crate::failpoint;
 use crate::outbox::dispatcher::{Enqueue, Reserve, SendPermit};
 use crate::pipeline::run::is_out_of_patience;
 use crate::pipeline::{Plan, TurnError, TurnInput, TurnResult};
-use crate::ports::StoreError;
 use crate::ports::store::{
     CommitOutcome, CommitTurn, ConversationState, ReleaseTurn, ReplyView, StartOutcome, StartTurn,
 };
+use crate::ports::{StoreError, Trace};
 use crate::shard::Shard;
 use crate::supervision::events::EventKind;
 use crate::supervision::policy::Reason;
@@ -77,11 +80,23 @@ enum Stopped {
     Drained,
 }
 
+impl Stopped {
+    /// The same in a word.
+    const fn outcome(&self) -> &'static str {
+        match self {
+            Self::Failed(_) => "failed",
+            Self::Unavailable(_) => "unavailable",
+            Self::Drained => "drained",
+        }
+    }
+}
+
 /// Runs a turn once, in a span of its own: what is logged on the way carries the ids.
 pub async fn run(shard: Rc<Shard>, job: TurnJob) -> TurnEnd {
     let (turn, attempt) = (job.turn.id, job.turn.attempt + 1);
     let span = tracing::info_span!("turn", conversation.id = %job.conversation, turn.id = %turn, attempt);
-    Run { shard: &shard, job }.run().instrument(span).await
+    let began = shard.clock.now();
+    Run { shard: &shard, job, began }.run().instrument(span).await
 }
 
 /// Takes what a conversation panics over out of its way, from what the store says alone: the open turn, where that was before
@@ -114,6 +129,7 @@ pub async fn give_up(shard: Rc<Shard>, conversation: ConversationId, is_at_turn:
 struct Run<'a> {
     shard: &'a Shard,
     job: TurnJob,
+    began: Timestamp,
 }
 
 impl Run<'_> {
@@ -266,6 +282,7 @@ impl Run<'_> {
             match self.shard.store.commit_turn(Box::new(commit.clone())).await {
                 Ok(CommitOutcome::Committed { parts, replies, last_seq, .. }) => {
                     failpoint!("turn.committed");
+                    self.trace(|ended| trace::of_turn(&self.job, &commit, self.began, ended));
                     self.enqueue(parts, permit);
                     return Ok(TurnEnd::Committed { at: commit.tick, language, last_seq, replies });
                 }
@@ -281,6 +298,13 @@ impl Run<'_> {
                     tokio::time::sleep(self.shard.store.retry_after()).await;
                 }
             }
+        }
+    }
+
+    /// Tells whoever traces what has ended now.
+    fn trace(&self, ended: impl FnOnce(Timestamp) -> Trace) {
+        if let Some(tracer) = &self.shard.tracer {
+            tracer.told(ended(self.shard.clock.now()));
         }
     }
 
@@ -304,11 +328,13 @@ impl Run<'_> {
     /// Gives a started turn back, or dead-letters it.
     async fn stop(&mut self, input: &TurnInput, stopped: Stopped) -> TurnEnd {
         let limits = self.shard.turns.limits();
+        let outcome = stopped.outcome();
         let (failed, reason) = match stopped {
             Stopped::Failed(reason) => (true, reason),
             Stopped::Unavailable(reason) => (false, reason),
             Stopped::Drained => (false, "the server drains".to_owned()),
         };
+        self.trace(|ended| trace::of_run(&self.job, outcome, self.began, ended));
         tracing::warn!(
             conversation.id = %self.job.conversation, turn.id = %self.job.turn.id,
             attempt = self.job.turn.attempt, failed, reason, "a turn did not end"

@@ -3,10 +3,26 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// The names of the steps that call a service.
+pub mod steps {
+    /// A text is embedded.
+    pub const EMBEDDING: &str = "embedding";
+    /// The knowledge base is searched.
+    pub const KNOWLEDGE: &str = "knowledge";
+    /// The examples tell the class.
+    pub const CLASSIFY: &str = "classify";
+    /// A model tells the class.
+    pub const CLASS_BY_MODEL: &str = "classify by model";
+    /// The query service composes an answer.
+    pub const QUERY: &str = "query";
+    /// How a step ends without which the answer came from what was left.
+    pub const DEGRADED: &str = "degraded";
+}
+
 /// One step of a turn.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Step {
-    /// What was done: `embedding`, `knowledge`, `classify`, `query`, …
+    /// What was done: one of [`steps`], or `read`.
     pub name: String,
     /// When it began, in microseconds since the turn was started.
     pub start_us: u64,

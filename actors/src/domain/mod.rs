@@ -18,7 +18,7 @@ pub use delivery::{
 };
 pub use ids::{ConversationId, Epoch, PARTITIONS, PartId, Partition, TurnId};
 pub use intent::{Class, Language, Route, UnknownName};
-pub use journey::{Journey, Step};
+pub use journey::{Journey, Step, steps};
 pub use knowledge::{Audience, Embedding, Entry, Filter, Hit, Version};
 pub use memory::Memory;
 pub use message::{Account, Channel, HistoryItem, InboundMessage, PendingMessage, Receipt, Sender, Speaker};

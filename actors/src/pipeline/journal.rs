@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::domain::{Journey, Step};
+use crate::domain::{Journey, Step, steps};
 
 /// A journey in the making.
 pub struct Journal {
@@ -32,7 +32,7 @@ impl Journal {
 
     /// Writes a step that could not be done, and that the answer comes from what is left.
     pub fn degraded(&mut self, name: &str, begun: Instant, reason: &str) {
-        self.step(name, begun, "degraded", Value::from(reason));
+        self.step(name, begun, steps::DEGRADED, Value::from(reason));
         self.journey.degraded = true;
     }
 

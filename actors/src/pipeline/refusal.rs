@@ -1,5 +1,6 @@
 //! What a turn does when a service refuses it. Pure.
 
+use crate::domain::steps;
 use crate::supervision::CallError;
 
 /// A service that a turn asks.
@@ -22,10 +23,10 @@ impl Stage {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Embedding | Self::NeededEmbedding => "embedding",
-            Self::Knowledge => "knowledge",
-            Self::Classifier => "classify",
-            Self::Query => "query",
+            Self::Embedding | Self::NeededEmbedding => steps::EMBEDDING,
+            Self::Knowledge => steps::KNOWLEDGE,
+            Self::Classifier => steps::CLASSIFY,
+            Self::Query => steps::QUERY,
         }
     }
 }

@@ -16,7 +16,7 @@ use super::phrases::{self, phrase};
 use super::refusal::{self, Reaction, Refusal, Stage};
 use crate::domain::{
     Account, Class, ConversationId, Disposition, Embedding, Filter, HistoryItem, Hit, Journey, Language,
-    PendingMessage, Record, Route, Timestamp, TurnId,
+    PendingMessage, Record, Route, Timestamp, TurnId, steps,
 };
 use crate::ports::store::Turns;
 use crate::ports::{Answer, Classification, Embeddable, Query, QueryError, Search, Task};
@@ -117,9 +117,6 @@ impl Plan {
         Self { journal, language, class: None, needs_human: false, records: vec![], next }
     }
 }
-
-/// The step of a journey in which the query service is asked for the class.
-const CLASS_STEP: &str = "classify by model";
 
 /// The ways and settings of all turns of a shard.
 #[derive(Clone)]
@@ -376,7 +373,7 @@ impl Pipeline {
     ) -> Understood {
         let begun = Instant::now();
         if let Some(class) = *named {
-            journal.step(CLASS_STEP, begun, "ok", json!({ "class": class, "kept": true }));
+            journal.step(steps::CLASS_BY_MODEL, begun, "ok", json!({ "class": class, "kept": true }));
             return understood.of_class(class);
         }
         let class = understood.found.map_or(Class::Other, |found| found.class);
@@ -394,12 +391,12 @@ impl Pipeline {
         };
         match answered {
             Ok(class) => {
-                journal.step(CLASS_STEP, begun, "ok", json!({ "class": class }));
+                journal.step(steps::CLASS_BY_MODEL, begun, "ok", json!({ "class": class }));
                 *named = Some(class);
                 understood.of_class(class)
             }
             Err(reason) => {
-                journal.degraded(CLASS_STEP, begun, &reason);
+                journal.degraded(steps::CLASS_BY_MODEL, begun, &reason);
                 understood
             }
         }

@@ -12,6 +12,7 @@ pub mod knowledge;
 pub mod query;
 pub mod store;
 pub mod tells;
+pub mod traces;
 pub mod vectors;
 
 use std::future::Future;
@@ -33,6 +34,7 @@ pub use knowledge::{
 pub use query::{Answer, Query, QueryError, QueryService, Task};
 pub use store::{Store, StoreError};
 pub use tells::{Admitted, Tells};
+pub use traces::{MessageTrace, RunTrace, SendTrace, Trace, Tracer, Traces, TurnTrace};
 pub use vectors::{EntryPage, Search, Vectored, Vectors, VectorsError, VectorsRequest, VectorsResponse};
 
 /// The future that a port's call returns. It owns what it needs, so that it outlives its caller's borrow.

@@ -1,11 +1,11 @@
 //! One send of a part: mark, call, mark. Runs as a task beside the dispatcher.
 
 use super::End;
-use crate::domain::{OutboxPart, PartState};
+use crate::domain::{OutboxPart, PartState, Timestamp};
 use crate::failpoint;
 use crate::outbox::retry::mark_of;
 use crate::ports::store::Mark;
-use crate::ports::{Outbound, StoreError};
+use crate::ports::{Outbound, SendTrace, StoreError, Trace};
 use crate::services::ChannelService;
 use crate::shard::Shard;
 use crate::supervision::{CallError, FrontHandle};
@@ -40,10 +40,34 @@ pub(super) async fn send(shard: &Shard, front: &FrontHandle<ChannelService>, mut
     let is_down = matches!(result, Err(CallError::Down { started: false, .. }));
     let now = (began, shard.clock.now(), shard.clock.tick());
     let mark = mark_of(&part, result, now, &shard.outbox, shard.entropy.fraction());
+    if let Some(tracer) = &shard.tracer {
+        tracer.told(trace_of(&part, &mark, (now.0, now.1)));
+    }
     match make_mark(shard, mark).await {
         End::Marked(mark) if is_down => End::ChannelDown(mark),
         end => end,
     }
+}
+
+/// What whoever traces learns of a send that began and ended at these times.
+fn trace_of(part: &OutboxPart, mark: &Mark, (began, ended): (Timestamp, Timestamp)) -> Trace {
+    let outcome = match mark {
+        Mark::Sending { .. } => PartState::Sending,
+        Mark::Sent { .. } => PartState::Sent,
+        Mark::Retry { .. } => PartState::Pending,
+        Mark::Failed { .. } => PartState::Failed,
+        Mark::Ambiguous { .. } => PartState::Ambiguous,
+    };
+    Trace::Send(SendTrace {
+        conversation: part.conversation,
+        account: part.account.clone(),
+        turn: part.turn,
+        part: part.id,
+        attempt: part.attempt,
+        began,
+        ended,
+        outcome,
+    })
 }
 
 /// Makes a mark, for as long as it takes: what happened has happened.
