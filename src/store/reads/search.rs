@@ -62,12 +62,14 @@ fn ids_of(conn: &Connection, prefix: &str, after: &str, limit: usize) -> rusqlit
 
 type Scope = (String, String, String);
 
+/// What stands behind all names of a scope. SQLite begins at the first row that is not less than a row of values, and reads on until
+/// one is greater: without a value behind every text, which a blob is, those would be all names of the scope.
+const NEXT_SCOPE: &str = "SELECT channel, account, kind FROM aliases WHERE (channel, account, kind, value) > (?1, ?2, ?3, x'') \
+     ORDER BY channel, account, kind, value LIMIT 1";
+
 /// Every channel, account and kind of alias that there is: one step of the index for each.
 fn scopes(conn: &Connection) -> rusqlite::Result<Vec<Scope>> {
-    let mut next = conn.prepare_cached(
-        "SELECT channel, account, kind FROM aliases WHERE (channel, account, kind) > (?1, ?2, ?3) \
-         ORDER BY channel, account, kind LIMIT 1",
-    )?;
+    let mut next = conn.prepare_cached(NEXT_SCOPE)?;
     let mut found: Vec<Scope> = vec![];
     loop {
         let (channel, account, kind) = found.last().cloned().unwrap_or_default();
@@ -102,7 +104,28 @@ fn named(
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::StatementStatus;
+
     use super::*;
+
+    #[test]
+    fn the_scopes_are_found_without_reading_their_names() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(include_str!("../migrations/0001_conversations.sql")).unwrap();
+        // The last name sorts behind what any prefix can name.
+        conn.execute_batch(
+            "INSERT INTO aliases WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2000) \
+             SELECT 'whatsapp', 'a', kind, n, n FROM n, (SELECT 'phone' AS kind UNION SELECT 'user_id'); \
+             INSERT INTO aliases VALUES ('api', '', 'handle', char(1114111, 1114111), 'x')",
+        )
+        .unwrap();
+        let scope = |channel: &str, account: &str, kind: &str| (channel.into(), account.into(), kind.into());
+        let expected =
+            [scope("api", "", "handle"), scope("whatsapp", "a", "phone"), scope("whatsapp", "a", "user_id")];
+        assert_eq!(scopes(&conn).unwrap(), expected);
+        let steps = conn.prepare_cached(NEXT_SCOPE).unwrap().get_status(StatementStatus::VmStep);
+        assert!((1..200).contains(&steps), "{steps} steps for {} scopes", expected.len());
+    }
 
     #[test]
     fn a_phone_number_is_found_however_it_is_written() {
