@@ -1,9 +1,10 @@
 //! What the console costs: `cargo bench --bench console`. A server with 100,000 conversations in memory takes 1,000 messages a second, while
 //! in turn nobody looks, a stream of the console is read without a page, and a page is open in headless Chromium. Prints a table; takes
-//! about nine minutes, and Chromium with its driver.
+//! about twelve minutes, and Chromium with its driver.
 //!
-//! What a look costs is the processor time of the server in its stretch less that of the stretches around it, in which nobody looks. A
-//! page takes the processor and its caches from the server as well, where they share a machine: the stream without a page does not.
+//! What a look costs is the processor time of the server in its stretch less that of the stretches around it, in which nobody looks. Under
+//! load that time changes by more than a look costs, so that the streams are measured before, too, while nobody writes: a look is the same
+//! work then. A page takes the processor and its caches from the server as well, where they share a machine; a stream does not.
 #![expect(clippy::print_stdout, reason = "a benchmark answers on the terminal")]
 #![expect(clippy::panic, unreachable_pub, reason = "the browser's driver is that of the tests")]
 
@@ -60,6 +61,8 @@ enum Look {
 /// What is looked at in a round; before each, and behind the last, nobody looks.
 const LOOKS: [Look; 4] =
     [Look::Stream("overview"), Look::Page("overview"), Look::Stream("tree"), Look::Page("tree")];
+/// The same while nobody writes.
+const LOOKS_AT_REST: [Look; 2] = [Look::Stream("overview"), Look::Stream("tree")];
 
 impl Look {
     fn name(self) -> String {
@@ -272,22 +275,35 @@ fn show(stretch: &Stretch) {
     println!("{said}");
 }
 
-/// What each look cost: the median of the rounds, the least and the most.
-fn sum_up(stretches: &[Stretch]) {
-    let nobody = || stretches.iter().filter(|stretch| stretch.look == Look::Nobody);
-    let (cpu, least, most) = spread(nobody().map(|stretch| stretch.cpu));
-    println!("medians of {ROUNDS} rounds, the least and the most in brackets:");
+/// Measures every look in turn, and shows what comes of it.
+async fn measure_all(
+    server: &Server,
+    browser: &Browser,
+    written: &AtomicUsize,
+    looks: &[Look],
+) -> Vec<Stretch> {
+    let mut stretches = vec![];
+    let looks = (0..ROUNDS).flat_map(|_| looks.iter().flat_map(|look| [Look::Nobody, *look]));
+    for look in looks.chain([Look::Nobody]) {
+        let stretch = measure(server, browser, written, look).await;
+        show(&stretch);
+        stretches.push(stretch);
+    }
+    stretches
+}
+
+/// What each look cost: the median of the rounds, the least and the most; as a share of `whole`, in percent of a processor.
+fn sum_up(stretches: &[Stretch], looks: &[Look], whole: f64) {
+    let (cpu, least, most) = unwatched(stretches);
     println!("  nobody looks: {cpu:.2} % of a processor ({least:.2} to {most:.2})");
-    for look in LOOKS {
-        let seen = || stretches.windows(3).filter(|three| three[1].look == look);
+    for look in looks {
+        let seen = || stretches.windows(3).filter(|three| three[1].look == *look);
         let cost = |three: &[Stretch]| three[1].cpu - f64::midpoint(three[0].cpu, three[2].cpu);
         let (points, least, most) = spread(seen().map(cost));
-        let (share, low, high) =
-            spread(seen().map(|three| 100.0 * cost(three) / f64::midpoint(three[0].cpu, three[2].cpu)));
         println!(
-            "  {}: {points:+.2} points of a processor ({least:+.2} to {most:+.2}), {share:+.2} % of the server's time \
-             ({low:+.2} to {high:+.2})",
-            look.name()
+            "  {}: {points:+.2} points of a processor ({least:+.2} to {most:+.2}), {:+.2} % of the server's time under load",
+            look.name(),
+            100.0 * points / whole
         );
         let pages = || seen().filter_map(|three| three[1].page.as_ref());
         if pages().next().is_some() {
@@ -302,28 +318,34 @@ fn sum_up(stretches: &[Stretch]) {
     }
 }
 
+/// The server's time while nobody looks, in percent of a processor.
+fn unwatched(stretches: &[Stretch]) -> (f64, f64, f64) {
+    spread(stretches.iter().filter(|stretch| stretch.look == Look::Nobody).map(|stretch| stretch.cpu))
+}
+
 async fn run() {
     let Some(browser) = Browser::start().await else { return };
     let token = format!("console.token={TOKEN}");
     let server = Server::start(&["conversation.quiet_ms=500", "conversation.idle_ms=3600000", &token]).await;
     write_once(&server, 0..PEOPLE).await;
-    println!("{PEOPLE} conversations in memory, {} MiB", server.anonymous_bytes() >> 20);
+    println!("{PEOPLE} conversations in memory, {} MiB; nobody writes:", server.anonymous_bytes() >> 20);
+    sleep(STRETCH).await;
+    let at_rest = measure_all(&server, &browser, &AtomicUsize::new(0), &LOOKS_AT_REST).await;
     let written = write(&server);
     sleep(STRETCH).await;
+    println!("{RATE} messages a second:");
     let took = search(&browser, &server).await;
     println!(
-        "a search by phone number or user id among them: p50 {:.1} ms, at the most {:.1} ms",
+        "  a search by phone number or user id: p50 {:.1} ms, at the most {:.1} ms",
         took[took.len() / 2],
         took[took.len() - 1]
     );
-    let mut stretches = vec![];
-    let looks = (0..ROUNDS).flat_map(|_| LOOKS.iter().flat_map(|look| [Look::Nobody, *look]));
-    for look in looks.chain([Look::Nobody]) {
-        let stretch = measure(&server, &browser, &written, look).await;
-        show(&stretch);
-        stretches.push(stretch);
-    }
-    sum_up(&stretches);
+    let under_load = measure_all(&server, &browser, &written, &LOOKS).await;
+    let (whole, ..) = unwatched(&under_load);
+    println!("medians of {ROUNDS} rounds, the least and the most in brackets; nobody writes:");
+    sum_up(&at_rest, &LOOKS_AT_REST, whole);
+    println!("{RATE} messages a second:");
+    sum_up(&under_load, &LOOKS, whole);
 }
 
 fn main() {
