@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tertulia_actors::domain::Timestamp;
 use tertulia_actors::ports::Clock;
+use tertulia_actors::ports::store::SignedOut;
 
 use super::role::{Operator, Role, TOKEN_NAME};
 use super::session::{Key, Session, Sessions, Shown};
@@ -22,8 +23,11 @@ use crate::http::state::HttpState;
 /// How long a password waits for its check.
 const CHECK_WAIT: Duration = Duration::from_secs(5);
 
-/// The cookie that holds a session.
-const COOKIE: &str = "tertulia_console";
+/// The cookie that holds a session, one for each port: browsers give a host's cookies to all of its ports, and two servers on one host
+/// would sign each other's people out. Source: RFC 6265, section 8.5.
+fn cookie_name(request: &HttpRequest) -> String {
+    format!("tertulia_console_{}", request.app_config().local_addr().port())
+}
 
 /// Who signed in.
 #[derive(Serialize)]
@@ -76,7 +80,7 @@ pub(super) async fn sign_in(
     let signed_in = SignedIn { name: &name, role, ends_at: Some(session.ends_at) };
     let mut response = HttpResponse::Ok().json(signed_in);
     let lasts = time::Duration::milliseconds(i64::try_from(settings.session_ms).unwrap_or(i64::MAX));
-    set_cookie(&request, &mut response, &state, cookie(text, lasts))?;
+    set_cookie(&request, &mut response, &state, cookie(&request, text, lasts))?;
     Ok(response)
 }
 
@@ -88,22 +92,26 @@ pub(super) async fn show(request: HttpRequest, state: web::Data<HttpState>) -> R
     Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(signed_in))
 }
 
-/// Ends a session.
+/// Ends a session: for this process at once, for later ones where the database can be written.
 pub(super) async fn sign_out(
     request: HttpRequest,
     state: web::Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     if let Some(session) = operator(&request, &state, Role::Viewer)?.session {
         state.sessions.end(&session, state.clock.now());
+        let ended = SignedOut { session: session.id, ends_at: session.ends_at };
+        if let Err(error) = state.store.sign_out(ended).await {
+            tracing::warn!(%error, "a session that was signed out of may be used again after a restart");
+        }
     }
     let mut response = HttpResponse::NoContent().finish();
-    set_cookie(&request, &mut response, &state, cookie(String::new(), time::Duration::ZERO))?;
+    set_cookie(&request, &mut response, &state, cookie(&request, String::new(), time::Duration::ZERO))?;
     Ok(response)
 }
 
 /// Who shows a session that is valid.
 pub(in crate::http) fn signed_in(request: &HttpRequest, state: &HttpState) -> Option<Operator> {
-    let cookie = request.cookie(COOKIE)?;
+    let cookie = request.cookie(&cookie_name(request))?;
     let shown = Shown::read(cookie.value())?;
     let role = match shown.name {
         TOKEN_NAME => Role::Admin,
@@ -179,8 +187,9 @@ fn read_credentials(mut fields: Map<String, Value>) -> Result<Credentials, Probl
 }
 
 /// Strict: no other site can make a browser show it, not even by a link.
-fn cookie(text: String, lasts: time::Duration) -> Cookie<'static> {
-    Cookie::build(COOKIE, text).path("/").http_only(true).same_site(SameSite::Strict).max_age(lasts).finish()
+fn cookie(request: &HttpRequest, text: String, lasts: time::Duration) -> Cookie<'static> {
+    let cookie = Cookie::build(cookie_name(request), text);
+    cookie.path("/").http_only(true).same_site(SameSite::Strict).max_age(lasts).finish()
 }
 
 fn set_cookie(

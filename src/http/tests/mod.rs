@@ -118,6 +118,7 @@ impl TestApp {
         let pressure = Pressure::new(limits, counted, measured);
         let state = HttpState::new(Parts {
             admissions: Admissions::new(store.clone(), world.clone(), world.clone(), dedupe, pressure),
+            signed_out: vec![],
             store: store.clone(),
             knowledge: store.clone(),
             examples: store.clone(),

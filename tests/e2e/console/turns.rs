@@ -46,7 +46,9 @@ fn a_conversation_is_found_its_timer_counts_down_and_its_words_are_hidden_until_
 #[test]
 fn whoever_takes_a_conversation_over_answers_alone_until_they_hand_it_back() {
     run(async {
-        let bench = Bench::new();
+        let mut bench = Bench::new();
+        // What is written is sent at once, not when the sweep finds it.
+        bench.set("sweep.sweep_ms", "3600000");
         let _server = bench.start().await;
         let Some(browser) = Browser::start().await else { return };
         let people = Bursts::new(8, "handoff");
