@@ -179,14 +179,11 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         let _ = tokio::time::timeout_at(deadline - grace(&config), handle.stop(true)).await;
     }
     drain(runtime, services, (store, tracing), deadline).await;
-    match ended {
-        Some(Ok(Err(source))) => Err(AppError::Http(source)),
-        Some(Err(join)) => Err(AppError::Http(io::Error::other(join))),
-        None | Some(Ok(Ok(()))) => {
-            tracing::info!("drained");
-            Ok(())
-        }
+    if let Some(ended) = ended {
+        ended.unwrap_or_else(|join| Err(io::Error::other(join))).map_err(AppError::Http)?;
     }
+    tracing::info!("drained");
+    Ok(())
 }
 
 /// What it means that the address cannot be used.

@@ -83,11 +83,14 @@ fn the_span_of_a_turn_links_to_the_spans_of_its_messages_which_have_traces_of_th
     assert_eq!(whole.parent_span_id, SpanId::INVALID);
 }
 
+/// What is expected of a step's span: its name, kind, beginning in milliseconds, and attributes.
+type Expected<'a> = (&'a str, SpanKind, u128, &'a [(&'a str, &'a str)]);
+
 #[test]
 fn steps_lie_below_their_turn_under_the_names_that_others_know() {
     let spans = maker().spans(&Trace::Turn(Box::new(turn())));
     let [whole] = named(&spans, "process whatsapp")[..] else { panic!("one turn") };
-    let cases: [(&str, SpanKind, u128, &[(&str, &str)]); 4] = [
+    let cases: [Expected<'_>; 4] = [
         (
             "embeddings minilm",
             SpanKind::Internal,
