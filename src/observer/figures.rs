@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tertulia_actors::domain::{Books, Memory};
 use tertulia_actors::supervision::meter::{Answers, Latency};
+use tertulia_actors::supervision::policy::ReasonKind;
 use tertulia_actors::supervision::snapshot::{Kind, Node};
 use tokio::time::Instant;
 
@@ -87,7 +88,9 @@ impl Counters {
         let count = |value: i64| u64::try_from(value).unwrap_or(0);
         let (mut calls_failed, mut restarts, mut commits_failed, mut turns) = (0, 0, 0, 0);
         for node in tree.into_iter().flat_map(nodes) {
-            restarts += node.restarts.values().sum::<u64>();
+            // One that an operator asked for is no error.
+            let unasked = node.restarts.iter().filter(|(reason, _)| **reason != ReasonKind::Killed);
+            restarts += unasked.map(|(_, count)| count).sum::<u64>();
             let failed = node.snapshot.failed.unwrap_or(0);
             match (node.kind, &*node.path) {
                 (_, "store") => commits_failed += failed,
@@ -326,6 +329,7 @@ mod tests {
         };
         let mut restarted = gate("shards/1/turns", 5, &[300, 400]);
         restarted.restarts.insert(ReasonKind::Panic, 2);
+        restarted.restarts.insert(ReasonKind::Killed, 5);
         Node {
             children: vec![
                 gate("shards/0/turns", 10, &[100, 200]),

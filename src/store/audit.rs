@@ -11,6 +11,9 @@ use super::row::at;
 /// Entries that are kept: years of what people do. The oldest go.
 const ENTRIES_MAX: i64 = 1_000_000;
 
+/// Sessions that were signed out of and have not ended by themselves; beyond, the ones that end first are forgotten.
+const SIGNED_OUT_MAX: i64 = 10_000;
+
 impl Audit for SqliteStore {
     fn begin_audit(&self, entry: AuditEntry) -> StoreFuture<i64> {
         self.write_with(move |conn, now| begin(conn, &entry, now))
@@ -75,6 +78,11 @@ fn sign_out(conn: &Connection, ended: &SignedOut, now: Timestamp) -> Result<(), 
     conn.prepare_cached("DELETE FROM signed_out WHERE ends_at <= ?1")?.execute([now.0])?;
     conn.prepare_cached("INSERT OR IGNORE INTO signed_out (session, ends_at) VALUES (?1, ?2)")?
         .execute(params![ended.session, ended.ends_at.0])?;
+    conn.prepare_cached(
+        "DELETE FROM signed_out WHERE session IN \
+         (SELECT session FROM signed_out ORDER BY ends_at DESC LIMIT -1 OFFSET ?1)",
+    )?
+    .execute([SIGNED_OUT_MAX])?;
     Ok(())
 }
 

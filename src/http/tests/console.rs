@@ -120,11 +120,17 @@ async fn nobody_is_signed_in_by_what_is_wrong_and_attempts_are_limited() {
 async fn a_session_ends_when_it_is_signed_out_of_and_when_its_password_changes() {
     let app = TestApp::with_users();
     let (olga, other) = (app.session_of("olga").await, app.session_of("olga").await);
+    let third = app.session_of("olga").await;
     let out = app.call(own(cookie(TestRequest::delete().uri(SESSION), &olga))).await;
     assert_eq!(out.status.as_u16(), 204);
     assert!(out.header("set-cookie").unwrap().contains("Max-Age=0"));
     app.call(cookie(get(SESSION), &olga)).await.assert_problem(401, "unauthorized");
     assert_eq!(app.call(cookie(get(SESSION), &other)).await.status.as_u16(), 200);
+    // Whoever signs out is out, also where that cannot be kept.
+    app.store.state().audit_failure = Some(StoreError::Unavailable("disk full".into()));
+    assert_eq!(app.call(own(cookie(TestRequest::delete().uri(SESSION), &third))).await.status.as_u16(), 204);
+    app.call(cookie(get(SESSION), &third)).await.assert_problem(401, "unauthorized");
+    assert_eq!(app.store.state().signed_out.len(), 1);
     // Another server with the same token, and another password of the same user.
     let changed = TestApp::with_users();
     changed.call(cookie(get(SESSION), &other)).await.assert_problem(401, "unauthorized");
@@ -379,7 +385,7 @@ async fn the_page_is_served_to_everybody_and_may_do_little() {
 }
 
 #[actix_web::test]
-async fn the_stream_is_for_those_who_have_signed_in_and_a_session_that_ends_ends_it() {
+async fn the_stream_is_for_those_who_have_signed_in() {
     let app = TestApp::with_users();
     for uri in ["/console/live?show=overview", "/v1/supervision/overview"] {
         app.call(get(uri)).await.assert_problem(401, "unauthorized");

@@ -39,6 +39,9 @@ impl Audit for FakeStore {
     }
 
     fn sign_out(&self, ended: SignedOut) -> StoreFuture<()> {
+        if let Some(failure) = self.state().audit_failure.clone() {
+            return answer(Err(failure));
+        }
         self.with(|state| state.signed_out.push(ended))
     }
 

@@ -3,6 +3,7 @@
 mod access;
 mod actions;
 mod knowledge;
+mod live;
 mod pages;
 mod tree;
 mod turns;
