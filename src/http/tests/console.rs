@@ -127,7 +127,8 @@ async fn a_session_ends_when_it_is_signed_out_of_and_when_its_password_changes()
     app.call(cookie(get(SESSION), &olga)).await.assert_problem(401, "unauthorized");
     assert_eq!(app.call(cookie(get(SESSION), &other)).await.status.as_u16(), 200);
     // Whoever signs out is out, also where that cannot be kept.
-    app.store.state().audit_failure = Some(StoreError::Unavailable("disk full".into()));
+    app.store.state().audit_failure =
+        Some(tertulia_actors::ports::StoreError::Unavailable("disk full".into()));
     assert_eq!(app.call(own(cookie(TestRequest::delete().uri(SESSION), &third))).await.status.as_u16(), 204);
     app.call(cookie(get(SESSION), &third)).await.assert_problem(401, "unauthorized");
     assert_eq!(app.store.state().signed_out.len(), 1);
