@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use tertulia_actors::domain::{Books, Memory};
@@ -19,7 +20,8 @@ const MARKS_MAX: usize = 181;
 const RATE_WINDOW: Duration = Duration::from_millis(4_900);
 
 /// Errors by their cause, since the process began; some of them ever.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "ErrorCauses")]
 pub struct Causes {
     /// Webhooks and messages that were refused, as overload or since the database was away.
     pub refused: u64,
@@ -64,7 +66,7 @@ impl Causes {
 }
 
 /// What only grows, or nearly so.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 pub struct Counters {
     /// Messages that came, ever.
     pub messages: u64,
@@ -133,7 +135,7 @@ pub fn nodes(root: &Node) -> Vec<&Node> {
 }
 
 /// How much a second, of late.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, JsonSchema)]
 pub struct Rates {
     /// Messages that came.
     pub messages: f64,
@@ -188,7 +190,7 @@ impl Marks {
 }
 
 /// How the store is doing.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, JsonSchema)]
 pub struct StoreFigures {
     /// Requests that wait for the writer.
     pub queue: u64,
@@ -207,7 +209,7 @@ pub struct StoreFigures {
 }
 
 /// How the server is doing.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct Figures {
     /// How much a second.
     pub rates: Rates,
@@ -225,7 +227,6 @@ pub struct Figures {
     /// Conversations in memory.
     pub conversations: u64,
     /// Memory of the process.
-    #[serde(serialize_with = "memory")]
     pub memory: Memory,
     /// The store.
     pub store: StoreFigures,
@@ -235,12 +236,6 @@ impl Default for Figures {
     fn default() -> Self {
         Self::of(None, &Books::default(), Memory::default(), Rates::default())
     }
-}
-
-fn memory<S: serde::Serializer>(memory: &Memory, serializer: S) -> Result<S::Ok, S::Error> {
-    let Memory { resident_bytes, anonymous_bytes } = *memory;
-    serde_json::json!({"resident_bytes": resident_bytes, "anonymous_bytes": anonymous_bytes})
-        .serialize(serializer)
 }
 
 impl Figures {

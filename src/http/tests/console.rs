@@ -13,7 +13,7 @@ const PASSWORD: &str = "correct horse battery";
 
 impl TestApp {
     /// With tokens, and a user of each role.
-    fn with_users() -> Self {
+    pub(super) fn with_users() -> Self {
         Self::with(|settings| {
             settings.api.token = API_TOKEN.into();
             settings.console.token = CONSOLE_TOKEN.into();
@@ -31,7 +31,7 @@ impl TestApp {
     }
 
     /// The cookie of somebody who has signed in.
-    async fn session_of(&self, name: &str) -> String {
+    pub(super) async fn session_of(&self, name: &str) -> String {
         let answer = self.sign_in(&json!({"name": name, "password": PASSWORD})).await;
         assert_eq!(answer.status.as_u16(), 200, "{}", answer.body);
         first_part(&answer)
@@ -43,7 +43,7 @@ impl TestApp {
 }
 
 /// A request of the console's own page.
-fn own(request: TestRequest) -> TestRequest {
+pub(super) fn own(request: TestRequest) -> TestRequest {
     request.insert_header(("host", "console.test")).insert_header(("origin", ORIGIN))
 }
 

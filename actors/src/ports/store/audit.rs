@@ -1,5 +1,6 @@
 //! What people did who supervise, and who of them signed out.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::StoreFuture;
@@ -21,7 +22,7 @@ pub struct AuditEntry {
 }
 
 /// An entry of the audit log.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct AuditView {
     /// Its number.
     pub id: i64,
