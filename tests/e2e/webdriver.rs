@@ -53,6 +53,8 @@ impl Browser {
                 "--disable-component-update",
                 "--disable-sync",
                 "--disable-quic",
+                // So that a page can say exactly how much memory it has.
+                "--enable-precise-memory-info",
             ]
             .map(str::to_owned),
         );

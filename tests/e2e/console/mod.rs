@@ -4,7 +4,9 @@ mod access;
 mod actions;
 mod knowledge;
 mod live;
+mod look;
 mod pages;
+mod states;
 mod tree;
 mod turns;
 
@@ -34,7 +36,12 @@ fn with_users(bench: &mut Bench) {
 
 /// Opens a page of the console as somebody who has signed in by the token.
 async fn open(browser: &Browser, bench: &Bench, path: &str) {
-    browser.open(&bench.url(&format!("/console/{path}#token={CONSOLE_TOKEN}"))).await;
+    visit(browser, bench, &format!("{path}#token={CONSOLE_TOKEN}")).await;
+}
+
+/// Opens a page of the console in a browser in which somebody has signed in already.
+async fn visit(browser: &Browser, bench: &Bench, path: &str) {
+    browser.open(&bench.url(&format!("/console/{path}"))).await;
     browser.wait_until("return document.querySelector('#main[data-live=\"true\"] h1') !== null").await;
 }
 

@@ -9,13 +9,13 @@ import { useEffect, useRef, useState } from "./vendor/hooks.js";
  * @returns {{ items: any[], error: unknown, more: (() => void) | null, isBusy: boolean, reload: () => void }}
  */
 export function usePages(load, size, key) {
-  const [state, setState] = useState({ items: /** @type {any[]} */ ([]), error: /** @type {unknown} */ (null), isBusy: true, isFull: false });
+  const [state, setState] = useState({ key, items: /** @type {any[]} */ ([]), error: /** @type {unknown} */ (null), isBusy: true, isFull: false });
   const latest = useRef(0);
   /** @param {any[]} before */
   const fetchPage = async (before) => {
     latest.current += 1;
     const mine = latest.current;
-    setState((now) => ({ ...now, isBusy: true, error: null }));
+    setState((now) => ({ ...now, key, isBusy: true, error: null }));
     /** @type {any} */
     let change;
     try {
@@ -33,7 +33,9 @@ export function usePages(load, size, key) {
       latest.current += 1;
     };
   }, [key]);
-  const { items, error, isBusy, isFull } = state;
+  const { items, error, isFull } = state;
+  // What was found for another key says nothing of this one.
+  const isBusy = state.isBusy || state.key !== key;
   return { items, error, isBusy, reload: () => fetchPage([]), more: isFull ? () => fetchPage(items) : null };
 }
 
