@@ -23,7 +23,7 @@ pub(super) struct Problem {
     limit: Option<&'static str>,
     retry_after: Option<Duration>,
     /// The methods with which the path is served.
-    allow: Option<String>,
+    allow: Option<Box<str>>,
 }
 
 /// What went wrong (RFC 9457).
@@ -66,7 +66,7 @@ impl Problem {
     /// The path is served with other methods.
     pub(super) fn wrong_method(method: &Method, allowed: &str) -> Self {
         let problem = Self::new(405, "method_not_allowed", format!("{method} is not served here"));
-        Self { allow: Some(allowed.to_owned()), ..problem }
+        Self { allow: Some(allowed.into()), ..problem }
     }
 
     /// A field of the request is wrong.
@@ -167,7 +167,7 @@ impl ResponseError for Problem {
             response.insert_header((RETRY_AFTER, seconds.to_string()));
         }
         if let Some(allow) = &self.allow {
-            response.insert_header((ALLOW, allow.as_str()));
+            response.insert_header((ALLOW, &**allow));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header(("www-authenticate", "Bearer"));

@@ -147,6 +147,7 @@ pub(super) fn operations() -> Vec<Operation> {
     let mut all = vec![];
     all.extend(tagged("messages", messaging::ways_in()));
     all.extend(tagged("conversations", messaging::of_conversations()));
+    all.extend(tagged("conversations", messaging::of_handoff()));
     all.extend(tagged("journeys", messaging::of_journeys()));
     all.extend(tagged("leftovers", messaging::of_letters()));
     all.extend(tagged("leftovers", messaging::of_parts_and_bodies()));

@@ -247,7 +247,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("authorization");
         std::fs::write(&path, "Bearer new").unwrap();
-        let mut secret = Secret::new("Bearer old");
+        let secret = Secret::new("Bearer old");
         secret.follow(path);
         assert_eq!(posted(secret.clone(), "200 OK", 0), Ok(StatusCode::OK));
         assert_eq!(&*secret.expose(), "Bearer old");

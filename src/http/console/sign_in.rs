@@ -211,7 +211,8 @@ fn read_credentials(mut fields: Map<String, Value>) -> Result<Credentials, Probl
 /// Strict: no other site can make a browser show it, not even by a link.
 fn cookie(request: &HttpRequest, state: &HttpState, text: String, lasts: time::Duration) -> Cookie<'static> {
     let https = request.connection_info().scheme() == "https";
-    let cookie = Cookie::build(cookie_name(request), text).path("/").http_only(true).same_site(SameSite::Strict);
+    let cookie =
+        Cookie::build(cookie_name(request), text).path("/").http_only(true).same_site(SameSite::Strict);
     cookie.secure(https || state.settings.web.secure_cookie).max_age(lasts).finish()
 }
 

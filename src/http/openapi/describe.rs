@@ -82,8 +82,8 @@ impl<'a> Draft<'a> {
         response.content.insert(kind.to_owned(), content);
     }
 
-    fn require(&mut self, schema: Schema, required: bool) {
-        let description = described(&schema, self.given).unwrap_or_default().to_owned();
+    fn require(&mut self, schema: &Schema, required: bool) {
+        let description = described(schema, self.given).unwrap_or_default().to_owned();
         self.body = Some(json!({
             "required": required,
             "description": description,
@@ -205,14 +205,14 @@ impl<T: JsonSchema, const N: usize> Describe for Path<T, N> {
 impl<T: JsonSchema> Describe for Body<T> {
     fn describe(draft: &mut Draft<'_>) {
         let schema = draft.given.subschema_for::<T>();
-        draft.require(schema, true);
+        draft.require(&schema, true);
     }
 }
 
 impl<T: JsonSchema> Describe for OptionalBody<T> {
     fn describe(draft: &mut Draft<'_>) {
         let schema = draft.given.subschema_for::<T>();
-        draft.require(schema, false);
+        draft.require(&schema, false);
     }
 }
 

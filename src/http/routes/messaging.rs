@@ -69,6 +69,36 @@ pub(super) fn of_conversations() -> Vec<Operation> {
             conversations::messages,
         )
         .fails(STORED),
+        get(
+            "/v1/conversations/{id}/turns",
+            ("listTurns", "The last turns of a conversation with their steps, the newest first"),
+            Supervisor(Viewer),
+            conversations::turns,
+        )
+        .fails(STORED),
+        post(
+            "/v1/conversations/{id}/turns/{turn}/class",
+            ("correctClass", "Makes the text of a turn an example of what it really was"),
+            Supervisor(Operator),
+            classifier::correct,
+        )
+        .about("The classifier learns from it by itself. The turn stays as it was answered.")
+        .fails(STORED)
+        .fails(&[(409, "refused"), (422, "invalid_class")]),
+        get(
+            "/v1/conversations/{id}/events",
+            ("streamConversation", "Streams the replies after a position, then everything that happens"),
+            Reader(Operator),
+            events::stream,
+        )
+        .headers(RESUMED)
+        .fails(STORED),
+    ]
+}
+
+/// Operators who answer in the place of the bot.
+pub(super) fn of_handoff() -> Vec<Operation> {
+    vec![
         post(
             "/v1/conversations/{id}/take-over",
             ("takeOver", "Lets an operator answer in the place of the bot"),
@@ -94,30 +124,6 @@ pub(super) fn of_conversations() -> Vec<Operation> {
         )
         .fails(STORED)
         .fails(REFUSED),
-        get(
-            "/v1/conversations/{id}/turns",
-            ("listTurns", "The last turns of a conversation with their steps, the newest first"),
-            Supervisor(Viewer),
-            conversations::turns,
-        )
-        .fails(STORED),
-        post(
-            "/v1/conversations/{id}/turns/{turn}/class",
-            ("correctClass", "Makes the text of a turn an example of what it really was"),
-            Supervisor(Operator),
-            classifier::correct,
-        )
-        .about("The classifier learns from it by itself. The turn stays as it was answered.")
-        .fails(STORED)
-        .fails(&[(409, "refused"), (422, "invalid_class")]),
-        get(
-            "/v1/conversations/{id}/events",
-            ("streamConversation", "Streams the replies after a position, then everything that happens"),
-            Reader(Operator),
-            events::stream,
-        )
-        .headers(RESUMED)
-        .fails(STORED),
     ]
 }
 
