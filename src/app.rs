@@ -21,7 +21,10 @@ use tertulia_actors::inbox::admission::Admissions;
 use tertulia_actors::inbox::pressure::{Pressure, PressureLimits, Refusals};
 use tertulia_actors::operations::Operations;
 use tertulia_actors::pipeline::Pipeline;
-use tertulia_actors::ports::{Clock, Entropy, InboundChannel, KnowledgeBase, ReceiptSource, Store};
+use tertulia_actors::ports::store::Audit;
+use tertulia_actors::ports::{
+    Clock, Entropy, InboundChannel, KnowledgeBase, ReceiptSource, Store, StoreError,
+};
 use tertulia_actors::runtime::{ConversationCounter, Runtime, RuntimeParts};
 use tertulia_actors::services::{Services, VectorsService};
 use tertulia_actors::shard::ChannelsOut;
@@ -58,6 +61,9 @@ pub enum AppError {
     /// The database cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The database does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The knowledge base cannot be used.
     #[error("the knowledge base cannot be used: {0}")]
     Knowledge(#[from] knowledge::KnowledgeError),
@@ -154,6 +160,7 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         metrics,
         pipeline: Arc::new(config.pipeline.clone()),
         tables: tables::reader(&config),
+        signed_out: ground.store.signed_out().await?,
     });
     let server = run_server(&state, &config.server, listeners).map_err(cannot_listen(&config))?;
     lock.say(Some(address))?;
@@ -172,14 +179,11 @@ pub async fn serve(mut config: Config) -> Result<(), AppError> {
         let _ = tokio::time::timeout_at(deadline - grace(&config), handle.stop(true)).await;
     }
     drain(runtime, services, (store, tracing), deadline).await;
-    match ended {
-        Some(Ok(Err(source))) => Err(AppError::Http(source)),
-        Some(Err(join)) => Err(AppError::Http(io::Error::other(join))),
-        None | Some(Ok(Ok(()))) => {
-            tracing::info!("drained");
-            Ok(())
-        }
+    if let Some(ended) = ended {
+        ended.unwrap_or_else(|join| Err(io::Error::other(join))).map_err(AppError::Http)?;
     }
+    tracing::info!("drained");
+    Ok(())
 }
 
 /// What it means that the address cannot be used.

@@ -177,15 +177,12 @@ impl Figures {
     }
 
     fn spans(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let SpanCounts { made, exported, failed } = self.spans;
+        let SpanCounts { made, exported, failed, dropped } = self.spans;
         for (name, help, value) in [
-            (
-                "spans_made",
-                "Spans made; those that were neither exported nor failed wait, or too many did",
-                made,
-            ),
+            ("spans_made", "Spans made", made),
             ("spans_exported", "Spans that the collector took", exported),
             ("spans_failed", "Spans lost, since the collector did not take them", failed),
+            ("spans_dropped", "Spans lost, since as many waited for the collector as may", dropped),
         ] {
             counter(encoder, name, help, value)?;
         }

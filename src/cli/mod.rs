@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config, Sources};
+use crate::http::openapi;
 use crate::{app, telemetry};
 
 const HELP: &str = "\
@@ -40,6 +41,12 @@ const CHECK_CONFIG_HELP: &str = "\
 Exit codes:
   0  the configuration is fine
   2  it is not; the first thing that is wrong is named by its key, its value and what is allowed";
+
+const OPENAPI_HELP: &str = "\
+Examples:
+  tertulia openapi > openapi.json     what a running server has at /openapi.json
+
+Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration";
 
 const LETTERS_HELP: &str = "\
 Examples:
@@ -86,6 +93,9 @@ enum Command {
     /// Check the configuration and say what is wrong with it; nothing is started or written.
     #[command(after_help = CHECK_CONFIG_HELP)]
     CheckConfig,
+    /// Print the description of the HTTP interface (OpenAPI 3.1), as JSON.
+    #[command(after_help = OPENAPI_HELP)]
+    Openapi,
     /// List messages that failed alone, or make them pending again.
     #[command(subcommand, after_help = LETTERS_HELP)]
     DeadLetters(DeadLetters),
@@ -246,6 +256,10 @@ fn carry_out(command: Command, config: Config, given: &[String]) -> Result<ExitC
         }
         Command::CheckConfig => {
             output::say("the configuration is fine")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Openapi => {
+            output::say(openapi())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Classify { texts } => classifier::classify(&config, &texts),

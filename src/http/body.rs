@@ -1,12 +1,16 @@
-//! Bodies, read within a limit of size and of time.
+//! Bodies, read within a limit of size and of time. The type of a body says what is taken; it is read when its handler asks for it, since
+//! who calls is looked at before.
 
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
 use std::pin::Pin;
 
-use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use actix_web::web::{self, Bytes, BytesMut};
+use actix_web::web::{Bytes, BytesMut};
+use actix_web::{FromRequest, HttpRequest};
 use futures_util::{Stream, StreamExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -14,8 +18,94 @@ use serde_json::{Map, Value};
 use super::problem::Problem;
 use super::settings::ServerSettings;
 
+/// A body of JSON: a `T`.
+pub(super) struct Body<T>(Unread<T>);
+
+/// A body of JSON, a `T`, that may be left out.
+pub(super) struct OptionalBody<T>(Unread<T>);
+
+/// A body whose bytes count, since they are signed; a `T`.
+pub(super) struct SignedBody<T>(Unread<T>);
+
+/// A request whose body is not read yet.
+struct Unread<T> {
+    request: HttpRequest,
+    payload: Payload,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Body<T> {
+    /// The whole body of a request that says that it is JSON.
+    pub(super) async fn bytes(self, settings: &ServerSettings) -> Result<Bytes, Problem> {
+        let Self(Unread { request, payload, .. }) = self;
+        expect_json(&request)?;
+        read_body(&request, payload, settings).await
+    }
+
+    /// The fields of a body that is one JSON object. Whoever reads them one by one can name the one that is wrong.
+    pub(super) async fn fields(self, settings: &ServerSettings) -> Result<Map<String, Value>, Problem> {
+        read_object(&self.bytes(settings).await?)
+    }
+
+    /// The body as JSON that must be `what`; one that is something else has the `code`.
+    pub(super) async fn read(
+        self,
+        settings: &ServerSettings,
+        (code, what): (&'static str, &str),
+    ) -> Result<T, Problem>
+    where
+        T: DeserializeOwned,
+    {
+        let body = self.bytes(settings).await?;
+        serde_json::from_slice(&body).map_err(|error| {
+            if error.is_data() {
+                Problem::new(422, code, format!("expects {what}: {error}"))
+            } else {
+                Problem::new(400, "malformed_json", format!("the body is not JSON: {error}"))
+            }
+        })
+    }
+}
+
+impl<T> OptionalBody<T> {
+    /// The fields of the body; none where there is no body.
+    pub(super) async fn fields(self, settings: &ServerSettings) -> Result<Map<String, Value>, Problem> {
+        let Self(Unread { request, payload, .. }) = self;
+        let body = read_body(&request, payload, settings).await?;
+        if body.is_empty() {
+            return Ok(Map::new());
+        }
+        expect_json(&request)?;
+        read_object(&body)
+    }
+}
+
+impl<T> SignedBody<T> {
+    /// The whole body.
+    pub(super) async fn bytes(self, settings: &ServerSettings) -> Result<Bytes, Problem> {
+        let Self(Unread { request, payload, .. }) = self;
+        read_body(&request, payload, settings).await
+    }
+}
+
+/// Takes the payload; nothing of it is read.
+macro_rules! unread {
+    ($($name:ident),*) => {$(
+        impl<T> FromRequest for $name<T> {
+            type Error = Infallible;
+            type Future = Ready<Result<Self, Infallible>>;
+
+            fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+                ready(Ok(Self(Unread { request: request.clone(), payload: payload.take(), of: PhantomData })))
+            }
+        }
+    )*};
+}
+
+unread!(Body, OptionalBody, SignedBody);
+
 /// Reads the whole body.
-pub(super) async fn read_body(
+async fn read_body(
     request: &HttpRequest,
     payload: Payload,
     settings: &ServerSettings,
@@ -63,30 +153,6 @@ fn too_large(limit: usize) -> Problem {
     Problem::new(413, "body_too_large", format!("the body is longer than {limit} bytes"))
 }
 
-/// Reads the whole body of a request that says that it is JSON.
-pub(super) async fn read_json(
-    request: &HttpRequest,
-    payload: web::Payload,
-    settings: &ServerSettings,
-) -> Result<Bytes, Problem> {
-    expect_json(request)?;
-    read_body(request, payload.into_inner(), settings).await
-}
-
-/// Reads the fields of a body that may be left out.
-pub(super) async fn read_fields_if_any(
-    request: &HttpRequest,
-    payload: web::Payload,
-    settings: &ServerSettings,
-) -> Result<Map<String, Value>, Problem> {
-    let body = read_body(request, payload.into_inner(), settings).await?;
-    if body.is_empty() {
-        return Ok(Map::new());
-    }
-    expect_json(request)?;
-    read_object(&body)
-}
-
 /// Refuses fields that nobody has taken.
 pub(super) fn expect_no_more(fields: &Map<String, Value>, known: &str) -> Result<(), Problem> {
     let Some(unknown) = fields.keys().next() else { return Ok(()) };
@@ -102,23 +168,6 @@ pub(super) fn read_object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
         Ok(_) => Err(malformed("the body is not a JSON object".to_owned())),
         Err(error) => Err(malformed(format!("the body is not JSON: {error}"))),
     }
-}
-
-/// Reads the whole body as JSON that must be `what`; one that is something else has the `code`.
-pub(super) async fn read_as<T: DeserializeOwned>(
-    request: &HttpRequest,
-    payload: web::Payload,
-    settings: &ServerSettings,
-    (code, what): (&'static str, &str),
-) -> Result<T, Problem> {
-    let body = read_json(request, payload, settings).await?;
-    serde_json::from_slice(&body).map_err(|error| {
-        if error.is_data() {
-            Problem::new(422, code, format!("expects {what}: {error}"))
-        } else {
-            Problem::new(400, "malformed_json", format!("the body is not JSON: {error}"))
-        }
-    })
 }
 
 /// Whether the body is said to be JSON. Asked for although JSON is all that is taken: a browser sends this type to a

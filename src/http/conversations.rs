@@ -1,33 +1,80 @@
 //! Reading conversations.
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::json;
+use std::borrow::Cow;
 
+use actix_web::{HttpRequest, web};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use tertulia_actors::domain::ConversationId;
+use tertulia_actors::ports::store::{ConversationView, MessageView, TurnView};
+
+use super::answer::Json;
 use super::auth::{Caller, caller, operator, own_conversation, readable_conversation};
 use super::console::Role;
 use super::journeys::{without_errors, without_reason};
 use super::messages::shown_id;
+use super::parameters::{Path, Query};
 use super::problem::Problem;
 use super::state::{HttpState, no_such_conversation};
 use super::trace::note_conversation;
 
 /// The most rows of one answer, which is made in memory.
-const LIMIT_MAX: usize = 200;
+pub(super) const LIMIT_MAX: usize = 200;
 
 /// Rows of an answer, unless the caller says how many.
 const LIMIT: usize = 100;
 
-#[derive(Deserialize)]
-struct Page {
-    limit: Option<usize>,
+/// How much is read.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Page {
+    /// The most rows of the answer; 100 unless it is given.
+    #[schemars(range(min = 1, max = LIMIT_MAX))]
+    pub(super) limit: Option<usize>,
 }
 
-/// Reads the query of a request.
-pub(super) fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Problem> {
-    let query = web::Query::<T>::from_query(request.query_string());
-    query.map(web::Query::into_inner).map_err(Problem::query)
+/// What names a conversation in a path.
+pub(super) struct MeOrId;
+
+impl JsonSchema for MeOrId {
+    fn schema_name() -> Cow<'static, str> {
+        "MeOrId".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [{"type": "string", "format": "uuid"}, {"const": "me"}],
+            "description": "The conversation's id. `me` is the one of the visitor whose cookie is shown.",
+        })
+    }
+}
+
+/// A conversation, with who answers in it.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Conversation {
+    #[serde(flatten)]
+    view: ConversationView,
+    /// When the bot answers again, in milliseconds from now, unless whoever has taken the conversation over writes; told to who
+    /// supervises, while somebody has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bot_resumes_in_ms: Option<u64>,
+}
+
+/// Lines of a conversation.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Messages {
+    /// The oldest first.
+    messages: Vec<MessageView>,
+}
+
+/// Turns of a conversation.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Turns {
+    /// The newest first.
+    turns: Vec<TurnView>,
 }
 
 /// How many rows are answered.
@@ -42,30 +89,28 @@ pub(super) fn limit(asked: Option<usize>) -> Result<usize, Problem> {
 /// A conversation.
 pub(super) async fn show(
     request: HttpRequest,
-    id: web::Path<String>,
+    id: Path<MeOrId>,
     state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Json<Conversation>, Problem> {
     let (id, caller) = readable_conversation(&request, &state, &id, Role::Viewer).await?;
     let mut view = state.conversation(id).await?;
     let left = view.taken_until.take().map(|until| until.since(state.clock.tick()));
     let left = left.filter(|left| !left.is_zero() && matches!(caller, Caller::Console(_)));
     view.taken_by = view.taken_by.filter(|_| left.is_some());
-    let mut shown = json!(view);
-    if let Some(left) = left {
-        shown["bot_resumes_in_ms"] = json!(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
-    }
-    Ok(HttpResponse::Ok().json(shown))
+    let bot_resumes_in_ms = left.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+    Ok(Json(Conversation { view, bot_resumes_in_ms }))
 }
 
 /// The last lines of a conversation. A visitor who never wrote has none.
 pub(super) async fn messages(
     request: HttpRequest,
-    id: web::Path<String>,
+    id: Path<MeOrId>,
+    query: Query<Page>,
     state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
-    let limit = limit(query::<Page>(&request)?.limit)?;
-    if *id == "me" && is_new_visitor(&request, &state).await? {
-        return Ok(HttpResponse::Ok().json(json!({"messages": []})));
+) -> Result<Json<Messages>, Problem> {
+    let limit = limit(query.read()?.limit)?;
+    if &*id == "me" && is_new_visitor(&request, &state).await? {
+        return Ok(Json(Messages { messages: vec![] }));
     }
     let (id, caller) = readable_conversation(&request, &state, &id, Role::Operator).await?;
     state.conversation(id).await?;
@@ -75,7 +120,7 @@ pub(super) async fn messages(
         // Who works here is nobody's business but ours.
         message.author = message.author.take().filter(|_| matches!(caller, Caller::Console(_)));
     }
-    Ok(HttpResponse::Ok().json(json!({"messages": messages})))
+    Ok(Json(Messages { messages }))
 }
 
 async fn is_new_visitor(request: &HttpRequest, state: &HttpState) -> Result<bool, Problem> {
@@ -88,12 +133,13 @@ async fn is_new_visitor(request: &HttpRequest, state: &HttpState) -> Result<bool
 /// The last turns of a conversation with their journeys, for people who supervise.
 pub(super) async fn turns(
     request: HttpRequest,
-    id: web::Path<String>,
+    id: Path<ConversationId>,
+    query: Query<Page>,
     state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Json<Turns>, Problem> {
     let who = operator(&request, &state, Role::Viewer)?;
-    let limit = limit(query::<Page>(&request)?.limit)?;
-    let id = id.parse().map_err(|_| no_such_conversation())?;
+    let limit = limit(query.read()?.limit)?;
+    let id: ConversationId = id.parse().map_err(|_| no_such_conversation())?;
     note_conversation(id);
     state.conversation(id).await?;
     let mut turns = state.stored(state.store.turns(id, limit)).await?;
@@ -103,5 +149,5 @@ pub(super) async fn turns(
             without_errors(&mut turn.journey);
         }
     }
-    Ok(HttpResponse::Ok().json(json!({"turns": turns})))
+    Ok(Json(Turns { turns }))
 }

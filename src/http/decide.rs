@@ -1,22 +1,26 @@
 //! A question that somebody tries: its hits, and what a turn would do with them.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tertulia_actors::domain::{Filter, Hit, Language};
 use tertulia_actors::pipeline::decide::{Ask, Lookup, ask_texts, lookup};
 
+use super::answer::Json;
 use super::auth::operator;
 use super::console::Role;
-use super::conversations::query;
 use super::knowledge::find;
+use super::parameters::Query;
 use super::problem::Problem;
 use super::state::HttpState;
 
 /// The longest question that is tried, in bytes.
 const QUESTION_MAX_BYTES: usize = 8_192;
 
-#[derive(Deserialize)]
-struct Question {
+/// A question to try.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Question {
+    /// The question, as a person might put it; at most 8192 bytes.
     q: String,
     /// The account whose entries answer; without it, those of all do.
     account: Option<String>,
@@ -25,8 +29,8 @@ struct Question {
 }
 
 /// What a question leads to.
-#[derive(Serialize)]
-struct Decided {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Decided {
     /// `reply`, `skip` or `continue`.
     decision: &'static str,
     /// Why, in a sentence.
@@ -34,7 +38,9 @@ struct Decided {
     /// The entry whose answer is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     reply: Option<String>,
+    /// The best hits, the best first.
     hits: Vec<Hit>,
+    /// Why what the question means was not looked at, where there is a model.
     #[serde(skip_serializing_if = "Option::is_none")]
     degraded: Option<String>,
 }
@@ -42,23 +48,18 @@ struct Decided {
 /// The hits of a question, and whether a turn would reply with one, go on to the query service, or say nothing.
 pub(super) async fn decide(
     request: HttpRequest,
+    query: Query<Question>,
     state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Json<Decided>, Problem> {
     operator(&request, &state, Role::Viewer)?;
-    let Question { q, account, language } = query(&request)?;
+    let Question { q, account, language } = query.read()?;
     if q.len() > QUESTION_MAX_BYTES {
         return Err(Problem::query(format!("q is longer than {QUESTION_MAX_BYTES} bytes")));
     }
     let settings = &state.pipeline;
     if let Ask::Nothing(reason) = ask_texts(&[&q], settings) {
         let (decision, explain) = ("skip", format!("It gets no answer: {reason}."));
-        return Ok(HttpResponse::Ok().json(Decided {
-            decision,
-            explain,
-            reply: None,
-            hits: vec![],
-            degraded: None,
-        }));
+        return Ok(Json(Decided { decision, explain, reply: None, hits: vec![], degraded: None }));
     }
     let filter = Filter { account, at: Some(state.clock.now()), ..Filter::default() };
     let (hits, degraded) = find(&state, q, language, filter, settings.knowledge_hits).await?;
@@ -84,5 +85,5 @@ pub(super) async fn decide(
             ("continue", explain, None)
         }
     };
-    Ok(HttpResponse::Ok().json(Decided { decision, explain, reply, hits, degraded }))
+    Ok(Json(Decided { decision, explain, reply, hits, degraded }))
 }

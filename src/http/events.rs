@@ -4,20 +4,22 @@ use std::collections::VecDeque;
 use std::fmt::Display;
 use std::future::ready;
 
+use actix_web::HttpRequest;
 use actix_web::web::{self, Bytes};
-use actix_web::{HttpRequest, HttpResponse};
 use futures_util::{StreamExt, stream};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tertulia_actors::domain::{ConversationId, PartId, Timestamp, TurnId};
 use tertulia_actors::feed::FeedEvent;
 use tertulia_actors::ports::store::ReplyView;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::Interval;
 
+use super::answer::Events;
 use super::auth::{Caller, readable_conversation};
 use super::console::{Pass, Role};
-use super::conversations::query;
+use super::conversations::MeOrId;
+use super::parameters::{Path, Query};
 use super::problem::Problem;
 use super::sse;
 use super::state::HttpState;
@@ -28,10 +30,51 @@ const BUFFER: usize = 64;
 /// Stored replies that are read at a time.
 const CATCH_UP_PAGE: usize = 100;
 
-#[derive(Deserialize)]
-struct Resume {
+/// Where a reader is.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Resume {
+    /// The position of the last reply that was read; without it, all replies are told. The header `Last-Event-ID` goes before it.
     after: Option<i64>,
 }
+
+/// The kinds of events of a conversation.
+pub(super) struct Told;
+
+/// Messages came, and the bot waits until the person has finished.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Gathering {
+    /// When they are answered unless more come, in milliseconds.
+    closes_in_ms: u64,
+    /// How many messages wait.
+    messages: usize,
+}
+
+/// A turn runs.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Answering {
+    /// The turn.
+    turn: TurnId,
+}
+
+/// A part of a reply. The id of the event is its position.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ReplyTold")]
+pub(super) struct Reply<'a> {
+    /// Its id.
+    id: PartId,
+    /// Its place in the stream, which grows; a reply may be told twice.
+    position: i64,
+    /// The turn that it answers.
+    turn: TurnId,
+    /// Its text.
+    text: &'a str,
+    /// When it was stored.
+    at: Timestamp,
+}
+
+/// Nothing is under way.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Idle {}
 
 /// Streams the replies after a position, then everything that happens.
 ///
@@ -39,10 +82,11 @@ struct Resume {
 /// position, but none is missed.
 pub(super) async fn stream(
     request: HttpRequest,
-    id: web::Path<String>,
+    id: Path<MeOrId>,
+    query: Query<Resume>,
     state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
-    let position = position(&request)?;
+) -> Result<Events<Told>, Problem> {
+    let position = position(&request, &query)?;
     let (conversation, caller) = readable_conversation(&request, &state, &id, Role::Operator).await?;
     state.conversation(conversation).await?;
     sse::refuse_while_draining(&state)?;
@@ -72,10 +116,10 @@ pub(super) async fn stream(
 }
 
 /// Where the reader is.
-fn position(request: &HttpRequest) -> Result<i64, Problem> {
+fn position(request: &HttpRequest, query: &Query<Resume>) -> Result<i64, Problem> {
     match sse::last_event_id(request)? {
         Some(position) => Ok(position),
-        None => Ok(query::<Resume>(request)?.after.unwrap_or(0)),
+        None => Ok(query.read()?.after.unwrap_or(0)),
     }
 }
 
@@ -130,14 +174,13 @@ impl Reader {
     fn tell(&mut self, event: FeedEvent) {
         match event {
             FeedEvent::Gathering { messages, closes_in_ms } => {
-                let data = json!({"messages": messages, "closes_in_ms": closes_in_ms});
-                self.push("gathering", None, &data);
+                self.push("gathering", None, &Gathering { closes_in_ms, messages });
             }
-            FeedEvent::Answering { turn } => self.push("answering", None, &json!({"turn": turn})),
+            FeedEvent::Answering { turn } => self.push("answering", None, &Answering { turn }),
             FeedEvent::Reply { part, position, turn, text, at } => {
                 self.tell_reply(part, position, turn, &text, at);
             }
-            FeedEvent::Idle => self.push("idle", None, &json!({})),
+            FeedEvent::Idle => self.push("idle", None, &Idle {}),
         }
     }
 
@@ -146,11 +189,10 @@ impl Reader {
             return;
         }
         self.position = position;
-        let data = json!({"id": id, "position": position, "turn": turn, "text": text, "at": at});
-        self.push("reply", Some(&position), &data);
+        self.push("reply", Some(&position), &Reply { id, position, turn, text, at });
     }
 
-    fn push(&mut self, event: &str, id: Option<&dyn Display>, data: &Value) {
+    fn push(&mut self, event: &str, id: Option<&dyn Display>, data: &impl Serialize) {
         self.waiting.push_back(sse::frame(event, id, data));
     }
 }

@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::{Map, Value, json};
+use actix_web::{HttpRequest, web};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 use tertulia_actors::domain::{ConversationId, PartId, ReplyPart, TurnId};
 use tertulia_actors::feed::FeedEvent;
 use tertulia_actors::ports::StoreError;
 use tertulia_actors::ports::store::{OperatorReply, ReplyView};
 use uuid::Uuid;
 
+use super::answer::{Accepted, Json};
 use super::auth::operator;
-use super::body::{expect_no_more, read_fields_if_any, read_json, read_object};
+use super::body::{Body, OptionalBody, expect_no_more};
 use super::console::{Deed, Operator, Reason, Role, audited};
+use super::parameters::Path;
 use super::problem::Problem;
 use super::state::{HttpState, no_such_conversation};
 use super::trace::note_conversation;
@@ -21,47 +25,80 @@ use super::trace::note_conversation;
 /// text messages, `text.body`.
 const TEXT_MAX_CHARS: usize = 4_096;
 
+/// Why a conversation changes hands, and whose it is said to be.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct HandOver {
+    /// Why: kept in the audit log. Who has signed in must say it.
+    reason: Reason,
+    /// Who has the conversation now, as far as the caller knows; where it is somebody else by then, nothing changes.
+    from: Option<String>,
+}
+
+/// A conversation that somebody has taken over.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct TakenOver {
+    /// Who answers in the place of the bot.
+    taken_by: String,
+    /// When the bot answers again, in milliseconds, unless they write something.
+    bot_resumes_in_ms: u64,
+}
+
+/// A conversation that the bot answers again.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct HandedBack {
+    /// Nobody.
+    taken_by: Option<String>,
+}
+
+/// A reply that is stored, and about to be sent.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct StoredReply {
+    /// The part of a reply that it is, as the stream of events and the messages of the conversation name it.
+    part: PartId,
+}
+
 /// Lets an operator answer from now on.
 pub(super) async fn take_over(
     request: HttpRequest,
-    payload: web::Payload,
-    id: web::Path<String>,
+    body: OptionalBody<HandOver>,
+    id: Path<ConversationId>,
     state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
-    let Asked { who, id, from, reason } = asked(&request, payload, &id, &state).await?;
+) -> Result<Json<TakenOver>, Problem> {
+    let Asked { who, id, over: HandOver { from, reason } } = asked(&request, body, &id, &state).await?;
     let (target, idle) = (format!("conversations/{id}"), idle(&state));
     let deed = Deed { action: "take_over", target: &target, reason, is_urgent: false };
     let take = || state.stored(state.store.take_over(id, who.name.clone(), from, idle));
     audited(&state, &who, deed, take).await?;
-    Ok(HttpResponse::Ok().json(json!({"taken_by": who.name, "bot_resumes_in_ms": idle.as_millis()})))
+    let bot_resumes_in_ms = state.settings.handoff.idle_ms;
+    Ok(Json(TakenOver { taken_by: who.name, bot_resumes_in_ms }))
 }
 
 /// Lets the bot answer from now on.
 pub(super) async fn hand_back(
     request: HttpRequest,
-    payload: web::Payload,
-    id: web::Path<String>,
+    body: OptionalBody<HandOver>,
+    id: Path<ConversationId>,
     state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
-    let Asked { who, id, from, reason } = asked(&request, payload, &id, &state).await?;
+) -> Result<Json<HandedBack>, Problem> {
+    let Asked { who, id, over: HandOver { from, reason } } = asked(&request, body, &id, &state).await?;
     let target = format!("conversations/{id}");
     let deed = Deed { action: "hand_back", target: &target, reason, is_urgent: false };
     let hand = || state.stored(state.store.hand_back(id, who.name.clone(), from));
     audited(&state, &who, deed, hand).await?;
-    Ok(HttpResponse::Ok().json(json!({ "taken_by": null })))
+    Ok(Json(HandedBack { taken_by: None }))
 }
 
 /// Sends what an operator writes. The audit log says that they did, never what.
 pub(super) async fn reply(
     request: HttpRequest,
-    payload: web::Payload,
-    id: web::Path<String>,
+    body: Body<Written>,
+    id: Path<ConversationId>,
     state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Accepted<StoredReply>, Problem> {
     let who = operator(&request, &state, Role::Operator)?;
     let id = conversation(&id)?;
-    let body = read_json(&request, payload, &state.settings.server).await?;
-    let Written { id: part, text } = read_written(read_object(&body)?)?;
+    let Written { id: part, text } = read_written(body.fields(&state.settings.server).await?)?;
     state.conversation(id).await?;
     let turn = TurnId::new(state.entropy.uuid());
     // The same id is the same message: whoever never heard that it was stored may send it again.
@@ -71,7 +108,7 @@ pub(super) async fn reply(
     let target = format!("conversations/{id}");
     let deed = Deed { action: "reply", target: &target, reason: Reason::none(), is_urgent: false };
     audited(&state, &who, deed, || store_and_tell(&state, reply)).await?;
-    Ok(HttpResponse::Accepted().json(json!({ "part": part })))
+    Ok(Json(StoredReply { part }))
 }
 
 /// Stores a reply, and tells who reads the conversation, also where the one who wrote it goes away meanwhile.
@@ -96,19 +133,18 @@ fn told(reply: ReplyView) -> FeedEvent {
 struct Asked {
     who: Operator,
     id: ConversationId,
-    from: Option<String>,
-    reason: Reason,
+    over: HandOver,
 }
 
 async fn asked(
     request: &HttpRequest,
-    payload: web::Payload,
+    body: OptionalBody<HandOver>,
     id: &str,
     state: &HttpState,
 ) -> Result<Asked, Problem> {
     let who = operator(request, state, Role::Operator)?;
     let id = conversation(id)?;
-    let mut fields = read_fields_if_any(request, payload, &state.settings.server).await?;
+    let mut fields = body.fields(&state.settings.server).await?;
     let reason = Reason::take(&who, &mut fields)?;
     let from = match fields.remove("from") {
         None | Some(Value::Null) => None,
@@ -117,7 +153,7 @@ async fn asked(
     };
     expect_no_more(&fields, "reason, from")?;
     state.conversation(id).await?;
-    Ok(Asked { who, id, from, reason })
+    Ok(Asked { who, id, over: HandOver { reason, from } })
 }
 
 fn conversation(id: &str) -> Result<ConversationId, Problem> {
@@ -131,9 +167,13 @@ fn idle(state: &HttpState) -> Duration {
 }
 
 /// What an operator writes.
-#[derive(PartialEq, Eq, Debug)]
-struct Written {
+#[derive(PartialEq, Eq, Debug, JsonSchema)]
+#[schemars(rename = "OperatorReply", deny_unknown_fields)]
+pub(super) struct Written {
+    /// An id of the sender's own for this reply: with the same id it is the same reply, and stored once.
     id: Option<Uuid>,
+    /// What the person gets to read.
+    #[schemars(length(min = 1, max = TEXT_MAX_CHARS))]
     text: String,
 }
 
@@ -158,6 +198,8 @@ fn read_written(mut fields: Map<String, Value>) -> Result<Written, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -2,45 +2,75 @@
 
 mod waterfall;
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
-use serde_json::json;
+use actix_web::{HttpRequest, web};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tertulia_actors::domain::{ConversationId, Journey};
-use tertulia_actors::ports::store::{JourneyFilter, JourneyRow, JourneyView};
+use tertulia_actors::ports::store::{JourneyFilter, JourneyPage, JourneyRow, JourneyView};
 
+use super::answer::Json;
 use super::auth::operator;
 use super::console::{Role, note_reading};
-use super::conversations::{limit, query};
+use super::conversations::{LIMIT_MAX, limit};
+use super::parameters::{Path, Query};
 use super::problem::Problem;
 use super::state::HttpState;
 use super::trace::note_conversation;
+use waterfall::StepView;
 
 /// The longest text that is looked for, in bytes.
 const TEXT_MAX_BYTES: usize = 200;
 
-#[derive(Deserialize)]
+/// Which journeys are looked for: those to which all of this applies.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+pub(super) struct Asked {
+    /// Whose.
     conversation: Option<ConversationId>,
+    /// A start of the turn failed, its message was dead-lettered, it was dissolved, or a part of its reply failed.
     #[serde(default)]
     failed: bool,
+    /// From its start to its answer it took as many milliseconds at the least.
     slow_ms: Option<u64>,
+    /// A part of its reply is ambiguous.
     #[serde(default)]
     ambiguous: bool,
+    /// Something was missing, and the answer came from what was left.
     #[serde(default)]
     degraded: bool,
+    /// Its conversation needs a person.
     #[serde(default)]
     needs_human: bool,
+    /// Its class.
     class: Option<String>,
+    /// Its language.
     language: Option<String>,
+    /// A message of it holds this text, in whatever case where it is ASCII; at most 200 bytes. Takes the role operator.
     text: Option<String>,
+    /// The place before which the page begins: `next` of the page before.
     before: Option<i64>,
+    /// The most rows of the answer; 100 unless it is given.
+    #[schemars(range(min = 1, max = LIMIT_MAX))]
     limit: Option<usize>,
 }
 
+/// A journey, and its steps on one timeline.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "JourneyShown")]
+pub(super) struct Shown {
+    /// The turn.
+    turn: JourneyView,
+    /// In the order in which they began.
+    steps: Vec<StepView>,
+}
+
 /// Journeys, the newest first. What people wrote is looked through only for those who may read it.
-pub(super) async fn list(request: HttpRequest, state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
-    let asked: Asked = query(&request)?;
+pub(super) async fn list(
+    request: HttpRequest,
+    query: Query<Asked>,
+    state: web::Data<HttpState>,
+) -> Result<Json<JourneyPage>, Problem> {
+    let asked = query.read()?;
     let needed = if asked.text.is_some() { Role::Operator } else { Role::Viewer };
     let who = operator(&request, &state, needed)?;
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
@@ -80,24 +110,26 @@ pub(super) async fn list(request: HttpRequest, state: web::Data<HttpState>) -> R
     if who.role == Role::Viewer {
         page.journeys.iter_mut().for_each(hide_reason);
     }
-    Ok(HttpResponse::Ok().json(page))
+    Ok(Json(page))
 }
 
 /// One journey, with its steps on one timeline.
 pub(super) async fn show(
     request: HttpRequest,
-    position: web::Path<i64>,
+    position: Path<i64>,
     state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Json<Shown>, Problem> {
     let who = operator(&request, &state, Role::Viewer)?;
-    let found = state.stored(state.store.journey(*position)).await?;
-    let mut journey = found.ok_or_else(|| Problem::not_found("there is no such turn"))?;
+    let no_such_turn = || Problem::not_found("there is no such turn");
+    let position = position.parse().map_err(|_| no_such_turn())?;
+    let found = state.stored(state.store.journey(position)).await?;
+    let mut journey = found.ok_or_else(no_such_turn)?;
     note_conversation(journey.row.conversation);
     if who.role == Role::Viewer {
         hide_errors(&mut journey);
     }
     let steps = waterfall::steps(&journey);
-    Ok(HttpResponse::Ok().json(json!({"turn": journey, "steps": steps})))
+    Ok(Json(Shown { turn: journey, steps }))
 }
 
 /// What stands in the place of what is not for a viewer.

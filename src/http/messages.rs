@@ -2,14 +2,16 @@
 
 use std::net::IpAddr;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tertulia_actors::domain::{Account, ConversationId, InboundMessage, Sender};
 use tertulia_actors::ports::store::{Admission, Stored};
 
+use super::answer::{self, Json};
 use super::auth::{Caller, caller, own_conversation};
-use super::body::{read_json, read_object};
+use super::body::{Body, read_object};
 use super::problem::Problem;
 use super::state::HttpState;
 use super::trace::note_conversation;
@@ -17,35 +19,46 @@ use super::trace::note_conversation;
 /// The longest `from` and `id`, in Unicode scalar values.
 const NAME_MAX_CHARS: usize = 200;
 
-/// The answer: the message is durable.
-#[derive(Serialize)]
-struct Accepted {
+/// The message is durable.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AcceptedMessage")]
+pub(super) struct Accepted {
+    /// The conversation that the message belongs to.
     conversation_id: ConversationId,
+    /// The message's id: the sender's, or one that was made for it.
     message_id: String,
     /// Whether this message had been stored before; then nothing was written.
     duplicate: bool,
 }
 
-/// A request that is well formed.
-#[derive(PartialEq, Eq, Debug)]
-struct Posted {
+/// A message of a program or of a visitor.
+#[derive(PartialEq, Eq, Debug, JsonSchema)]
+#[schemars(rename = "Message", deny_unknown_fields)]
+pub(super) struct Posted {
+    /// Who wrote it: what the program calls this person. A program must give it, a visitor of the chat page cannot.
+    #[schemars(length(min = 1, max = NAME_MAX_CHARS))]
     from: Option<String>,
+    /// What they wrote. How long it may be is `channels.api.text_max_chars`, of visitors `channels.web.text_max_chars`.
+    #[schemars(length(min = 1))]
     text: String,
+    /// An id of the sender's own. A message that was stored with the same id already is not stored again, so that a request may be
+    /// repeated; without one, each request is a message of its own.
+    #[schemars(length(min = 1, max = NAME_MAX_CHARS))]
     id: Option<String>,
 }
 
 /// Stores one message; 202 only after the commit.
 pub(super) async fn receive(
     request: HttpRequest,
-    payload: web::Payload,
+    body: Body<Posted>,
     state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<answer::Accepted<Accepted>, Problem> {
     let caller = caller(&request, &state)?;
     let Some(account) = caller.account() else {
         return Err(Problem::new(403, "forbidden", "the console's token does not write messages"));
     };
     state.admissions.may_read().map_err(|error| state.problem(&error))?;
-    let body = read_json(&request, payload, &state.settings.server).await?;
+    let body = body.bytes(&state.settings.server).await?;
     let receipt = state.admissions.receipt();
     let text_max_chars = match caller {
         Caller::Visitor(_) => state.settings.web.text_max_chars,
@@ -75,7 +88,7 @@ pub(super) async fn receive(
     }
     let accepted =
         Accepted { conversation_id: stored.conversation, message_id: id, duplicate: stored.duplicate };
-    Ok(HttpResponse::Accepted().json(accepted))
+    Ok(Json(accepted))
 }
 
 async fn admit(state: &HttpState, message: InboundMessage) -> Result<Stored, Problem> {

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tertulia_actors::ports::store::Limit;
 use tertulia_actors::ports::{KnowledgeBaseError, StoreError};
@@ -21,18 +22,29 @@ pub(super) struct Problem {
     /// The limit that was met.
     limit: Option<&'static str>,
     retry_after: Option<Duration>,
+    /// The methods with which the path is served.
+    allow: Option<Box<str>>,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// What went wrong (RFC 9457).
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct Document<'a> {
+    /// `about:blank`: the code tells what it is.
     #[serde(rename = "type")]
     kind: &'static str,
+    /// The name of the status.
     title: &'a str,
+    /// The status.
     status: u16,
+    /// What went wrong, for programs: stable.
     code: &'static str,
+    /// What went wrong and what to do, for people.
     detail: &'a str,
+    /// The field of the request that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
+    /// The limit that was met.
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<&'static str>,
 }
@@ -40,7 +52,7 @@ struct Document<'a> {
 impl Problem {
     pub(super) fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, code, detail: detail.into(), field: None, limit: None, retry_after: None }
+        Self { status, code, detail: detail.into(), field: None, limit: None, retry_after: None, allow: None }
     }
 
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
@@ -49,6 +61,12 @@ impl Problem {
 
     pub(super) fn unauthorized(detail: impl Into<String>) -> Self {
         Self::new(401, "unauthorized", detail)
+    }
+
+    /// The path is served with other methods.
+    pub(super) fn wrong_method(method: &Method, allowed: &str) -> Self {
+        let problem = Self::new(405, "method_not_allowed", format!("{method} is not served here"));
+        Self { allow: Some(allowed.into()), ..problem }
     }
 
     /// A field of the request is wrong.
@@ -147,6 +165,9 @@ impl ResponseError for Problem {
             // Whole seconds, rounded up: coming back too early is of no use.
             let seconds = wait.as_millis().div_ceil(1_000).max(1);
             response.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        if let Some(allow) = &self.allow {
+            response.insert_header((ALLOW, &**allow));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header(("www-authenticate", "Bearer"));

@@ -15,7 +15,7 @@ use actix_web::rt::net::TcpStream;
 use actix_web::{App, Error};
 use tokio::net::TcpSocket;
 
-use super::configure;
+use super::routes::configure;
 use super::settings::ServerSettings;
 use super::state::HttpState;
 use super::trace::trace;

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt::Display;
+use std::marker::PhantomData;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -9,8 +10,10 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::{Stream, StreamExt};
+use serde::Serialize;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
+use super::answer::Events;
 use super::problem::Problem;
 use super::state::HttpState;
 
@@ -30,19 +33,22 @@ pub(super) fn heartbeat() -> Interval {
     heartbeat
 }
 
-/// One event. `data` is JSON, which has no line breaks outside of strings and escapes those inside, so that it is one line.
-pub(super) fn frame(event: &str, id: Option<&dyn Display>, data: &impl Display) -> Bytes {
+/// One event. Its data is JSON, which has no line breaks outside of strings and escapes those inside, so that it is one line.
+pub(super) fn frame(event: &str, id: Option<&dyn Display>, data: &impl Serialize) -> Bytes {
+    // All that is told is JSON as it stands; what is not would be told as nothing.
+    let data = serde_json::to_string(data).unwrap_or_else(|_| "{}".into());
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
     Bytes::from(format!("event: {event}\n{id}data: {data}\n\n"))
 }
 
 /// The answer whose body is this stream.
-pub(super) fn respond(stream: impl Stream<Item = Bytes> + 'static) -> HttpResponse {
-    HttpResponse::Ok()
+pub(super) fn respond<E>(stream: impl Stream<Item = Bytes> + 'static) -> Events<E> {
+    let response = HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
         .insert_header(("cache-control", "no-store"))
         .insert_header(("x-accel-buffering", "no"))
-        .streaming(stream.map(Ok::<_, Infallible>))
+        .streaming(stream.map(Ok::<_, Infallible>));
+    Events { response, of: PhantomData }
 }
 
 /// What a browser says when it connects again, which goes before the address that it repeats.

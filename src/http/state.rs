@@ -7,7 +7,7 @@ use tertulia_actors::domain::{ConversationId, Entry};
 use tertulia_actors::feed::Feeds;
 use tertulia_actors::inbox::admission::Admissions;
 use tertulia_actors::operations::Operations;
-use tertulia_actors::ports::store::{ConversationView, StoreFuture};
+use tertulia_actors::ports::store::{ConversationView, SignedOut, StoreFuture};
 use tertulia_actors::ports::{
     ClassExamples, Clock, Entropy, InboundChannel, KnowledgeBase, KnowledgeFuture, Store, StoreError,
 };
@@ -67,6 +67,8 @@ pub struct Parts {
     pub pipeline: Arc<PipelineSettings>,
     /// What reads tables that are uploaded.
     pub tables: TableReader,
+    /// Sessions of the console that were signed out of.
+    pub signed_out: Vec<SignedOut>,
 }
 
 /// Searches of people who supervise that are under way at the same time. To the fronts they are one asker, of whom no more than
@@ -166,7 +168,7 @@ impl HttpState {
             tabs: Arc::new(Semaphore::new(TABS_MAX)),
             searches: Arc::new(Semaphore::new(SEARCHES_MAX)),
             rates: Arc::new(rates),
-            sessions: Arc::default(),
+            sessions: Arc::new(Sessions::without(parts.signed_out)),
             password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX)),
             readings: Arc::new(Limiter::new(1, READINGS_MAX)),
         }

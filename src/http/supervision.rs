@@ -5,22 +5,24 @@ use std::future::ready;
 
 use actix_web::http::header::ACCEPT;
 use actix_web::web::{self, Bytes};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{Either, HttpRequest};
 use futures_util::{StreamExt, stream};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tertulia_actors::domain::ConversationId;
 use tertulia_actors::operations::OperationError;
 use tertulia_actors::supervision::events::Event;
 use tertulia_actors::supervision::monitor::Reading;
-use tertulia_actors::supervision::snapshot::{ActError, Action, Snapshot};
+use tertulia_actors::supervision::snapshot::{ActError, Action, Node, Snapshot};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Interval;
 
+use super::answer::{Accepted, Events, Json};
 use super::auth::operator;
-use super::body::{expect_no_more, read_fields_if_any};
+use super::body::{OptionalBody, expect_no_more};
 use super::console::{Deed, Pass, Reason, Role, audited};
-use super::conversations::{limit, query};
+use super::conversations::{LIMIT_MAX, limit};
+use super::parameters::{Path, Query};
 use super::problem::Problem;
 use super::sse;
 use super::state::HttpState;
@@ -29,83 +31,134 @@ use super::trace::note_conversation;
 /// The first part of the path of a single conversation, before its id.
 const CONVERSATIONS: &str = "conversations/";
 
-#[derive(Deserialize)]
-struct Subtree {
+/// Which part of the tree.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Subtree {
+    /// The path of a place, such as `services/query`; without it, the whole tree is shown.
     path: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct ShardPage {
+/// A page of a shard's conversations.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct ShardPage {
+    /// The number of the shard.
     shard: usize,
+    /// The conversation behind which the page begins: the last one of the page before.
     after: Option<ConversationId>,
+    /// The most rows of the answer; 100 unless it is given.
+    #[schemars(range(min = 1, max = LIMIT_MAX))]
     limit: Option<usize>,
 }
 
-#[derive(Deserialize)]
-struct Resume {
+/// Where a reader is.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Resume {
+    /// The number of the last event that was read; without it, all that are kept are told. The header `Last-Event-ID` goes before it.
     after: Option<u64>,
 }
 
 /// A conversation in memory.
-#[derive(Serialize)]
-struct InMemory {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ConversationInMemory")]
+pub(super) struct InMemory {
+    /// Its id.
     id: ConversationId,
     #[serde(flatten)]
     snapshot: Snapshot,
 }
 
+/// A page of a shard's conversations.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ConversationsInMemory")]
+pub(super) struct PageInMemory {
+    /// In the order of their ids.
+    conversations: Vec<InMemory>,
+}
+
+/// What happened.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SupervisionHistory")]
+pub(super) struct History {
+    /// The events that are kept, the oldest first.
+    events: Vec<Event>,
+}
+
+/// Why something is asked for.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Why {
+    /// Why: kept in the audit log. Who has signed in must say it.
+    reason: Reason,
+}
+
+/// What was passed on.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PassedOn")]
+pub(super) struct Asked {
+    /// Where it was asked for.
+    path: String,
+    /// What was asked for.
+    action: Action,
+}
+
 /// The whole tree, or what stands at a path and below.
-pub(super) async fn tree(request: HttpRequest, state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
+pub(super) async fn tree(
+    request: HttpRequest,
+    query: Query<Subtree>,
+    state: web::Data<HttpState>,
+) -> Result<Json<Node>, Problem> {
     operator(&request, &state, Role::Viewer)?;
-    let path = query::<Subtree>(&request)?.path.unwrap_or_default();
+    let path = query.read()?.path.unwrap_or_default();
     let root = state.operations.tree().await.map_err(|error| problem(error, None, &path))?;
     let node = root.find(&path).ok_or_else(|| nothing_at(&path))?;
-    Ok(HttpResponse::Ok().json(node))
+    Ok(Json(node.clone()))
 }
 
 /// The conversations in the memory of a shard, page by page.
 pub(super) async fn conversations(
     request: HttpRequest,
+    query: Query<ShardPage>,
     state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Json<PageInMemory>, Problem> {
     operator(&request, &state, Role::Viewer)?;
-    let ShardPage { shard, after, limit: rows } = query(&request)?;
+    let ShardPage { shard, after, limit: rows } = query.read()?;
     let path = format!("shards/{shard}");
     let page = state.operations.conversations(shard, after, limit(rows)?).await;
     let page = page.map_err(|error| problem(error, None, &path))?.ok_or_else(|| nothing_at(&path))?;
-    let page: Vec<_> = page.into_iter().map(|(id, snapshot)| InMemory { id, snapshot }).collect();
-    Ok(HttpResponse::Ok().json(json!({"conversations": page})))
+    let conversations = page.into_iter().map(|(id, snapshot)| InMemory { id, snapshot }).collect();
+    Ok(Json(PageInMemory { conversations }))
 }
 
 /// How one conversation is that is in memory.
 pub(super) async fn conversation(
     request: HttpRequest,
-    id: web::Path<String>,
+    id: Path<ConversationId>,
     state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Json<InMemory>, Problem> {
     operator(&request, &state, Role::Viewer)?;
-    let path = format!("{CONVERSATIONS}{id}");
+    let path = format!("{CONVERSATIONS}{}", &*id);
     let id: ConversationId = id.parse().map_err(|_| nothing_at(&path))?;
     note_conversation(id);
     let found = state.operations.conversation(id).await.map_err(|error| problem(error, None, &path))?;
     let snapshot = found.ok_or_else(|| nothing_at(&path))?;
-    Ok(HttpResponse::Ok().json(InMemory { id, snapshot }))
+    Ok(Json(InMemory { id, snapshot }))
 }
 
 /// Events: those that are kept, and, to a reader who does not ask for JSON, all that follow.
 pub(super) async fn events(
     request: HttpRequest,
+    query: Query<Resume>,
     state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Either<Json<History>, Events<Event>>, Problem> {
     let who = operator(&request, &state, Role::Viewer)?;
     let pass = Pass::of(&who, &state);
     let after = match sse::last_event_id(&request)? {
         Some(id) => id,
-        None => query::<Resume>(&request)?.after.unwrap_or(0),
+        None => query.read()?.after.unwrap_or(0),
     };
     if wants_json(&request) {
         let history = state.operations.history(after).await.map_err(|error| problem(error, None, ""))?;
-        return Ok(HttpResponse::Ok().json(json!({"events": history})));
+        return Ok(Either::Left(Json(History { events: history })));
     }
     sse::refuse_while_draining(&state)?;
     let Reading { history, events } =
@@ -116,24 +169,23 @@ pub(super) async fn events(
         let bytes = reader.next().await?;
         Some((bytes, reader))
     });
-    Ok(sse::respond(told.take_while(move |_| ready(pass.holds()))))
+    Ok(Either::Right(sse::respond(told.take_while(move |_| ready(pass.holds())))))
 }
 
 /// Passes an operator's wish on. The body may say why, and must where somebody has signed in.
 pub(super) async fn act(
     request: HttpRequest,
-    payload: web::Payload,
-    names: web::Path<(String, String)>,
+    body: OptionalBody<Why>,
+    path: Path<String>,
+    action: Path<Action, 1>,
     state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Accepted<Asked>, Problem> {
     let who = operator(&request, &state, Role::Operator)?;
-    let (path, action) = names.into_inner();
-    let action = Action::ALL
-        .into_iter()
-        .find(|known| known.as_str() == action)
-        .ok_or_else(|| Problem::not_found(format!("'{action}' is no action; {} are", list(&Action::ALL))))?;
-    let mut fields = read_fields_if_any(&request, payload, &state.settings.server).await?;
-    let reason = Reason::take(&who, &mut fields)?;
+    let action = Action::ALL.into_iter().find(|known| *known.as_str() == *action).ok_or_else(|| {
+        Problem::not_found(format!("'{}' is no action; {} are", &*action, list(&Action::ALL)))
+    })?;
+    let mut fields = body.fields(&state.settings.server).await?;
+    let why = Why { reason: Reason::take(&who, &mut fields)? };
     expect_no_more(&fields, "reason")?;
     if let Some(Ok(id)) = path.strip_prefix(CONVERSATIONS).map(str::parse) {
         note_conversation(id);
@@ -142,9 +194,9 @@ pub(super) async fn act(
         let asked = state.operations.ask(&path, action).await;
         asked.map_err(|error| problem(error, Some(action), &path))
     };
-    let deed = Deed { action: action.as_str(), target: &path, reason, is_urgent: true };
+    let deed = Deed { action: action.as_str(), target: &path, reason: why.reason, is_urgent: true };
     audited(&state, &who, deed, asked).await?;
-    Ok(HttpResponse::Accepted().json(json!({"path": path, "action": action})))
+    Ok(Json(Asked { path: path.to_owned(), action }))
 }
 
 /// Whether a reader wants the history alone, and not the stream.
@@ -219,7 +271,6 @@ impl Reader {
 
 /// An event as it is streamed; none if it cannot be shown, which does not happen.
 fn frame(event: &Event) -> Option<Bytes> {
-    let data = serde_json::to_value(event).ok()?;
-    let kind = data.get("kind").and_then(Value::as_str)?;
-    Some(sse::frame(kind, Some(&event.id), &data))
+    let kind = serde_json::to_value(event.kind).ok()?;
+    Some(sse::frame(kind.as_str()?, Some(&event.id), event))
 }

@@ -2,30 +2,29 @@
 
 use std::collections::HashMap;
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use actix_web::{HttpRequest, web};
+use schemars::JsonSchema;
+use serde::Serialize;
 use tertulia_actors::ports::store::{NearestEntry, UnansweredTurn};
 
+use super::answer::Json;
 use super::auth::operator;
 use super::console::{Role, note_reading};
-use super::conversations::{limit, query};
+use super::conversations::{Page, limit};
+use super::parameters::Query;
 use super::problem::Problem;
 use super::state::HttpState;
 
 /// The last turns that are looked at.
 const TURNS_MAX: usize = 5_000;
 
-#[derive(Deserialize)]
-struct Page {
-    limit: Option<usize>,
-}
-
 /// A question that several people may have put.
-#[derive(PartialEq, Debug, Serialize)]
+#[derive(PartialEq, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UnansweredQuestion")]
 struct Unanswered {
     /// As it was put the last time.
     text: String,
+    /// Its language.
     language: Option<String>,
     /// By how many turns.
     times: usize,
@@ -33,15 +32,27 @@ struct Unanswered {
     nearest: Option<NearestEntry>,
 }
 
+/// Questions that no stored answer fitted.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "UnansweredQuestions")]
+pub(super) struct Questions {
+    /// The most frequent first.
+    questions: Vec<Unanswered>,
+}
+
 /// Questions of late that no stored answer fitted, the most frequent first.
-pub(super) async fn list(request: HttpRequest, state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
+pub(super) async fn list(
+    request: HttpRequest,
+    query: Query<Page>,
+    state: web::Data<HttpState>,
+) -> Result<Json<Questions>, Problem> {
     let who = operator(&request, &state, Role::Operator)?;
-    let limit = limit(query::<Page>(&request)?.limit)?;
+    let limit = limit(query.read()?.limit)?;
     note_reading(&state, &who, "unanswered").await?;
     let turns = state.stored(state.store.unanswered(TURNS_MAX)).await?;
     let mut questions = rank(turns);
     questions.truncate(limit);
-    Ok(HttpResponse::Ok().json(json!({ "questions": questions })))
+    Ok(Json(Questions { questions }))
 }
 
 /// Puts together what was asked in the same words, whatever their case and punctuation; the turns come newest first. Pure.

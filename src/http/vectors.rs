@@ -1,12 +1,14 @@
 //! Vectors of entries that a command has made by another model than the configured one.
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::json;
+use actix_web::{HttpRequest, web};
+use schemars::JsonSchema;
+use serde::Serialize;
 use tertulia_actors::domain::Embedding;
 use tertulia_actors::ports::{Embedded, ModelVectors};
 
+use super::answer::Json;
 use super::auth::operator;
-use super::body::read_as;
+use super::body::Body;
 use super::console::{Role, by_people};
 use super::problem::Problem;
 use super::state::HttpState;
@@ -17,15 +19,22 @@ const NAME_BYTES_MAX: usize = 256;
 /// How far the length of a vector may be from one.
 const LENGTH_TOLERANCE: f32 = 0.01;
 
+/// How many vectors were kept.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "KeptVectors")]
+pub(super) struct Kept {
+    /// Of how many entries: not of those that are gone or say something else by now.
+    kept: usize,
+}
+
 /// Keeps the vectors of entries that say what they said when they were embedded.
 pub(super) async fn put(
     request: HttpRequest,
-    payload: web::Payload,
+    body: Body<ModelVectors>,
     state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Json<Kept>, Problem> {
     let who = operator(&request, &state, Role::Operator)?;
-    let made: ModelVectors =
-        read_as(&request, payload, &state.settings.server, ("invalid_vectors", "what a model made")).await?;
+    let made = body.read(&state.settings.server, ("invalid_vectors", "what a model made")).await?;
     check(&made).map_err(|wrong| Problem::new(422, "invalid_vectors", wrong))?;
     if state.model.as_ref() == Some(&made.model) {
         let detail =
@@ -35,7 +44,7 @@ pub(super) async fn put(
     let target = format!("knowledge, vectors of {}", made.model);
     let put = || state.known(state.knowledge.put_vectors(made));
     let kept = by_people(&state, &who, "import", &target, put).await?;
-    Ok(HttpResponse::Ok().json(json!({ "kept": kept })))
+    Ok(Json(Kept { kept }))
 }
 
 /// Whether the vectors can be searched.

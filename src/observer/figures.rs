@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use tertulia_actors::domain::{Books, Memory};
 use tertulia_actors::supervision::meter::{Answers, Latency};
+use tertulia_actors::supervision::policy::ReasonKind;
 use tertulia_actors::supervision::snapshot::{Kind, Node};
 use tokio::time::Instant;
 
@@ -18,7 +20,8 @@ const MARKS_MAX: usize = 181;
 const RATE_WINDOW: Duration = Duration::from_millis(4_900);
 
 /// Errors by their cause, since the process began; some of them ever.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "ErrorCauses")]
 pub struct Causes {
     /// Webhooks and messages that were refused, as overload or since the database was away.
     pub refused: u64,
@@ -63,7 +66,7 @@ impl Causes {
 }
 
 /// What only grows, or nearly so.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 pub struct Counters {
     /// Messages that came, ever.
     pub messages: u64,
@@ -87,7 +90,9 @@ impl Counters {
         let count = |value: i64| u64::try_from(value).unwrap_or(0);
         let (mut calls_failed, mut restarts, mut commits_failed, mut turns) = (0, 0, 0, 0);
         for node in tree.into_iter().flat_map(nodes) {
-            restarts += node.restarts.values().sum::<u64>();
+            // One that an operator asked for is no error.
+            let unasked = node.restarts.iter().filter(|(reason, _)| **reason != ReasonKind::Killed);
+            restarts += unasked.map(|(_, count)| count).sum::<u64>();
             let failed = node.snapshot.failed.unwrap_or(0);
             match (node.kind, &*node.path) {
                 (_, "store") => commits_failed += failed,
@@ -130,7 +135,7 @@ pub fn nodes(root: &Node) -> Vec<&Node> {
 }
 
 /// How much a second, of late.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, JsonSchema)]
 pub struct Rates {
     /// Messages that came.
     pub messages: f64,
@@ -185,7 +190,7 @@ impl Marks {
 }
 
 /// How the store is doing.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, JsonSchema)]
 pub struct StoreFigures {
     /// Requests that wait for the writer.
     pub queue: u64,
@@ -204,7 +209,7 @@ pub struct StoreFigures {
 }
 
 /// How the server is doing.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct Figures {
     /// How much a second.
     pub rates: Rates,
@@ -222,7 +227,6 @@ pub struct Figures {
     /// Conversations in memory.
     pub conversations: u64,
     /// Memory of the process.
-    #[serde(serialize_with = "memory")]
     pub memory: Memory,
     /// The store.
     pub store: StoreFigures,
@@ -232,12 +236,6 @@ impl Default for Figures {
     fn default() -> Self {
         Self::of(None, &Books::default(), Memory::default(), Rates::default())
     }
-}
-
-fn memory<S: serde::Serializer>(memory: &Memory, serializer: S) -> Result<S::Ok, S::Error> {
-    let Memory { resident_bytes, anonymous_bytes } = *memory;
-    serde_json::json!({"resident_bytes": resident_bytes, "anonymous_bytes": anonymous_bytes})
-        .serialize(serializer)
 }
 
 impl Figures {
@@ -326,6 +324,7 @@ mod tests {
         };
         let mut restarted = gate("shards/1/turns", 5, &[300, 400]);
         restarted.restarts.insert(ReasonKind::Panic, 2);
+        restarted.restarts.insert(ReasonKind::Killed, 5);
         Node {
             children: vec![
                 gate("shards/0/turns", 10, &[100, 200]),

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tertulia_actors::domain::Timestamp;
 
@@ -11,7 +12,8 @@ use super::{Causes, Figures};
 const POINTS_MAX: usize = 180;
 
 /// The figures of one moment, as they are drawn.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SeriesPoint")]
 pub struct Point {
     /// When.
     pub at: Timestamp,
@@ -77,7 +79,7 @@ impl Point {
 }
 
 /// The last points, the oldest first.
-#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Series(VecDeque<Point>);
 

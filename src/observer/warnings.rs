@@ -1,5 +1,6 @@
 //! What is wrong: each warning with its cause and what to do. Pure; without a cause there is none.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tertulia_actors::domain::Timestamp;
 use tertulia_actors::inbox::pressure::PressureLimits;
@@ -12,7 +13,7 @@ use super::{Figures, Silences};
 const NEAR: f64 = 0.8;
 
 /// How bad it is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// People notice, or will soon.
@@ -24,7 +25,7 @@ pub enum Severity {
 }
 
 /// Something that is wrong.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct Warning {
     /// What kind it is, for programs: stable.
     pub code: &'static str,

@@ -1,8 +1,8 @@
-//! The audit log.
+//! The audit log, and the sessions that were signed out of.
 
 use rusqlite::{Connection, params};
 use tertulia_actors::domain::Timestamp;
-use tertulia_actors::ports::store::{Audit, AuditEntry, AuditView, StoreFuture};
+use tertulia_actors::ports::store::{Audit, AuditEntry, AuditView, SignedOut, StoreFuture};
 
 use super::SqliteStore;
 use super::error::WriteError;
@@ -10,6 +10,9 @@ use super::row::at;
 
 /// Entries that are kept: years of what people do. The oldest go.
 const ENTRIES_MAX: i64 = 1_000_000;
+
+/// Sessions that were signed out of and have not ended by themselves; beyond, the ones that end first are forgotten.
+const SIGNED_OUT_MAX: i64 = 10_000;
 
 impl Audit for SqliteStore {
     fn begin_audit(&self, entry: AuditEntry) -> StoreFuture<i64> {
@@ -22,6 +25,14 @@ impl Audit for SqliteStore {
 
     fn audit_entries(&self, before: Option<i64>, limit: usize) -> StoreFuture<Vec<AuditView>> {
         self.read_with(move |conn| Ok(entries(conn, before, limit)?))
+    }
+
+    fn sign_out(&self, ended: SignedOut) -> StoreFuture<()> {
+        self.write_with(move |conn, now| sign_out(conn, &ended, now))
+    }
+
+    fn signed_out(&self) -> StoreFuture<Vec<SignedOut>> {
+        self.read_with(move |conn| Ok(signed_out(conn)?))
     }
 }
 
@@ -61,4 +72,22 @@ fn entries(conn: &Connection, before: Option<i64>, limit: usize) -> rusqlite::Re
         })
     })?
     .collect()
+}
+
+fn sign_out(conn: &Connection, ended: &SignedOut, now: Timestamp) -> Result<(), WriteError> {
+    conn.prepare_cached("DELETE FROM signed_out WHERE ends_at <= ?1")?.execute([now.0])?;
+    conn.prepare_cached("INSERT OR IGNORE INTO signed_out (session, ends_at) VALUES (?1, ?2)")?
+        .execute(params![ended.session, ended.ends_at.0])?;
+    conn.prepare_cached(
+        "DELETE FROM signed_out WHERE session IN \
+         (SELECT session FROM signed_out ORDER BY ends_at DESC LIMIT -1 OFFSET ?1)",
+    )?
+    .execute([SIGNED_OUT_MAX])?;
+    Ok(())
+}
+
+fn signed_out(conn: &Connection) -> rusqlite::Result<Vec<SignedOut>> {
+    conn.prepare_cached("SELECT session, ends_at FROM signed_out")?
+        .query_map([], |row| Ok(SignedOut { session: row.get(0)?, ends_at: at(row, 1)? }))?
+        .collect()
 }

@@ -78,6 +78,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 17, name: "audit", sql: include_str!("migrations/0017_audit.sql") },
     Migration { number: 18, name: "journeys", sql: include_str!("migrations/0018_journeys.sql") },
     Migration { number: 19, name: "handoff", sql: include_str!("migrations/0019_handoff.sql") },
+    Migration { number: 20, name: "signed_out", sql: include_str!("migrations/0020_signed_out.sql") },
 ];
 
 /// SQLite's `application_id` of our databases: "TERT".

@@ -10,9 +10,6 @@ use tertulia_actors::domain::{Account, ConversationId, Disposition, PartState, S
 use tertulia_actors::ports::{MessageTrace, RunTrace, SendTrace, TurnTrace};
 use uuid::Uuid;
 
-/// The conventions that the names are from.
-pub(super) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.42.0";
-
 /// The names that are used. Those of generative AI are in development, and may change.
 mod names {
     pub(super) const ERROR_TYPE: &str = "error.type";
@@ -26,6 +23,7 @@ mod names {
     pub(super) const GEN_AI_USAGE_OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
     pub(super) const MESSAGING_BATCH_MESSAGE_COUNT: &str = "messaging.batch.message_count";
     pub(super) const MESSAGING_DESTINATION_NAME: &str = "messaging.destination.name";
+    pub(super) const MESSAGING_DESTINATION_TEMPLATE: &str = "messaging.destination.template";
     pub(super) const MESSAGING_MESSAGE_CONVERSATION_ID: &str = "messaging.message.conversation_id";
     pub(super) const MESSAGING_MESSAGE_ID: &str = "messaging.message.id";
     pub(super) const MESSAGING_OPERATION_NAME: &str = "messaging.operation.name";
@@ -87,14 +85,15 @@ impl Shape {
         self.with_some(names::ERROR_TYPE, error)
     }
 
-    /// An operation on messages of a conversation: named by the operation and where the messages come from.
+    /// An operation on messages of a conversation: named by the operation and where the messages come from, which is the channel:
+    /// there are as many accounts as a business has numbers.
     fn messaging(operation: &'static str, kind: SpanKind, account: &Account, whose: ConversationId) -> Self {
-        let system = account.channel.as_str();
-        Self::new(format!("{operation} {system}"), kind)
-            .with(names::MESSAGING_SYSTEM, system)
+        let channel = account.channel.as_str();
+        Self::new(format!("{operation} {channel}"), kind)
+            .with(names::MESSAGING_SYSTEM, channel)
             .with(names::MESSAGING_OPERATION_NAME, operation)
-            .with(names::MESSAGING_OPERATION_TYPE, operation)
             .with(names::MESSAGING_DESTINATION_NAME, account.name.clone())
+            .with(names::MESSAGING_DESTINATION_TEMPLATE, channel)
             .with(names::MESSAGING_MESSAGE_CONVERSATION_ID, whose.to_string())
     }
 
@@ -117,7 +116,7 @@ const OPENAI: &str = "openai";
 /// The provider of what runs in this process.
 const HERE: &str = "tertulia";
 
-/// A message: from when its body was complete until its turn began.
+/// A message: from when its body was complete until its turn began. It was pushed, which the conventions know no type of operation for.
 pub(super) fn message(turn: &TurnTrace, message: &MessageTrace) -> Shape {
     Shape::messaging("receive", SpanKind::Consumer, &turn.account, turn.conversation)
         .with(names::MESSAGING_MESSAGE_ID, format!("{}/{}", turn.conversation, message.seq))
@@ -132,7 +131,8 @@ pub(super) fn turn(turn: &TurnTrace) -> Shape {
         Disposition::DeadLettered(_) => ("dead_lettered", Some("dead_lettered")),
     };
     Shape::messaging("process", SpanKind::Consumer, &turn.account, turn.conversation)
-        .with(names::MESSAGING_BATCH_MESSAGE_COUNT, whole(turn.messages.len()))
+        .with(names::MESSAGING_OPERATION_TYPE, "process")
+        .with_some(names::MESSAGING_BATCH_MESSAGE_COUNT, several(turn.messages.len()))
         .with("tertulia.turn.id", turn.turn.to_string())
         .with("tertulia.turn.attempt", i64::from(turn.attempt))
         .with("tertulia.turn.outcome", outcome)
@@ -152,8 +152,8 @@ pub(super) fn run(run: &RunTrace) -> Shape {
 }
 
 /// The way of a commit to the disk.
-pub(super) fn commit(turn: &TurnTrace) -> Shape {
-    Shape::new("commit", SpanKind::Internal).with("tertulia.turn.parts", whole(turn.parts))
+pub(super) fn commit() -> Shape {
+    Shape::new("commit", SpanKind::Internal)
 }
 
 /// A send of a part.
@@ -163,6 +163,7 @@ pub(super) fn send(send: &SendTrace) -> Shape {
         state => Some(state.as_str()),
     };
     Shape::messaging("send", SpanKind::Client, &send.account, send.conversation)
+        .with(names::MESSAGING_OPERATION_TYPE, "send")
         .with(names::MESSAGING_MESSAGE_ID, send.part.to_string())
         .with("tertulia.send.attempt", i64::from(send.attempt))
         .failed(error)
@@ -173,7 +174,10 @@ pub(super) fn step(step: &Step, whose: ConversationId, models: &Models) -> Shape
     let shape = match step.name.as_str() {
         steps::EMBEDDING => Shape::model("embeddings", models.embeddings.as_ref()),
         steps::KNOWLEDGE => retrieval(&step.detail),
-        steps::CLASS_BY_MODEL => chat(&step.detail, whose, models.chat.as_ref()),
+        // A class that is kept from an earlier run was asked for then.
+        steps::CLASS_BY_MODEL if step.detail["kept"] != true => {
+            chat(&step.detail, whose, models.chat.as_ref())
+        }
         // Without a model the query service chooses among stored answers.
         steps::QUERY if models.chat.is_some() => chat(&step.detail, whose, models.chat.as_ref()),
         name => Shape::new(name.to_owned(), SpanKind::Internal),
@@ -205,13 +209,13 @@ fn retrieval(detail: &Json) -> Shape {
     });
     Shape::new("retrieval knowledge", SpanKind::Internal)
         .with(names::GEN_AI_OPERATION_NAME, "retrieval")
-        .with(names::GEN_AI_PROVIDER_NAME, HERE)
         .with(names::GEN_AI_DATA_SOURCE_ID, "knowledge")
         .with_some(names::GEN_AI_RETRIEVAL_DOCUMENTS, found)
 }
 
-fn whole(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+/// How many there are, where that is more than one: only then the conventions speak of a batch.
+fn several(count: usize) -> Option<i64> {
+    i64::try_from(count).ok().filter(|count| *count > 1)
 }
 
 /// What all spans of this process have in common.

@@ -33,7 +33,7 @@ pub struct TraceSettings {
     pub service_name: String,
     /// The share of turns that are traced, 0 to 1, each with all that belongs to it.
     pub sample_ratio: f64,
-    /// Spans that wait for the collector; more are lost.
+    /// Spans that wait for the collector, with those that are on the way to it; more are lost.
     pub queue_max: usize,
     /// How long spans gather before they are exported.
     pub interval_ms: u64,
@@ -78,6 +78,7 @@ pub enum TracesError {
 pub struct OtlpTraces {
     maker: Maker,
     sample_ratio: f64,
+    queue_max: usize,
     processor: BatchSpanProcessor,
     counter: SpanCounter,
 }
@@ -101,8 +102,8 @@ impl OtlpTraces {
             .with_attributes(conventions::resource(&settings.service_name, instance))
             .build();
         processor.set_resource(&resource);
-        let (maker, sample_ratio) = (Maker::new(models), settings.sample_ratio);
-        Ok(Some(Self { maker, sample_ratio, processor, counter }))
+        let TraceSettings { sample_ratio, queue_max, .. } = *settings;
+        Ok(Some(Self { maker: Maker::new(models), sample_ratio, queue_max, processor, counter }))
     }
 
     /// Exports what waits, for so long at the most. Blocks.
@@ -119,7 +120,9 @@ impl Traces for OtlpTraces {
             return;
         }
         let spans = self.maker.spans(&trace);
-        self.counter.made(spans.len());
+        if !self.counter.may_wait(spans.len(), self.queue_max) {
+            return;
+        }
         spans.into_iter().for_each(|span| self.processor.on_end(span));
     }
 }

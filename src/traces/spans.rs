@@ -30,7 +30,6 @@ impl Maker {
     pub(super) fn new(models: Models) -> Self {
         let scope = InstrumentationScope::builder(env!("CARGO_PKG_NAME"))
             .with_version(env!("CARGO_PKG_VERSION"))
-            .with_schema_url(conventions::SCHEMA_URL)
             .build();
         Self { models, scope }
     }
@@ -66,11 +65,11 @@ impl Maker {
         for (n, step) in turn.journey.steps.iter().enumerate() {
             let shape = conventions::step(step, turn.conversation, &self.models);
             let context = child(turn.turn, &[b"step", &turn.attempt.to_be_bytes(), &n.to_be_bytes()]);
-            spans.push(self.span(shape, context, parent, step_times(step, began)));
+            spans.push(self.span(shape, context, parent, step_times(step, moment(turn.prepared))));
         }
         let context = child(turn.turn, &[b"commit"]);
         let times = (moment(turn.asked), moment(turn.ended));
-        spans.push(self.span(conventions::commit(turn), context, parent, times));
+        spans.push(self.span(conventions::commit(), context, parent, times));
         spans
     }
 
@@ -114,8 +113,8 @@ pub(super) fn place(turn: TurnId) -> f64 {
     f64::from(u32::try_from(drawn >> 32).unwrap_or(u32::MAX)) / (f64::from(u32::MAX) + 1.0)
 }
 
-fn step_times(step: &Step, began: SystemTime) -> Times {
-    let start = began + Duration::from_micros(step.start_us);
+fn step_times(step: &Step, prepared: SystemTime) -> Times {
+    let start = prepared + Duration::from_micros(step.start_us);
     (start, start + Duration::from_micros(step.duration_us))
 }
 

@@ -5,7 +5,7 @@ use tertulia::load::bursts::{Burst, Bursts};
 use tertulia::load::payloads::Business;
 use tertulia::load::providers::{ProviderOptions, StatusTarget, WhatsappBehaviour};
 
-use crate::support::{APP_SECRET, Bench, PATIENCE, run};
+use crate::support::{APP_SECRET, Bench, CONSOLE_TOKEN, PATIENCE, client, run};
 
 fn behaving(whatsapp: WhatsappBehaviour) -> Bench {
     Bench::with(ProviderOptions { whatsapp, ..ProviderOptions::default() })
@@ -42,6 +42,26 @@ fn statuses_move_parts_forward_to_read() {
         let sent = bench.providers.sent();
         assert_eq!(sent.iter().filter(|sent| sent.to.is_some()).count(), 2);
         assert_eq!(sent.iter().filter(|sent| sent.recipient.is_some()).count(), 1);
+    });
+}
+
+#[test]
+fn what_an_operator_writes_is_sent_at_once_not_when_the_sweep_finds_it() {
+    run(async {
+        let mut bench = Bench::new();
+        bench.set("sweep.sweep_ms", "3600000");
+        let _server = bench.start().await;
+        play(&bench, 0).await;
+        bench.wait_until_idle().await;
+        let id = bench.read().query_row("SELECT id FROM conversations", [], |row| row.get::<_, String>(0));
+        let id = id.expect("one");
+        for (deed, body) in [("take-over", json!({"reason": "x"})), ("reply", json!({"text": "I am Ana."}))] {
+            let asked = client().post(bench.url(&format!("/v1/conversations/{id}/{deed}")));
+            let answer = asked.bearer_auth(CONSOLE_TOKEN).json(&body).send().await.expect("an answer");
+            assert!(answer.status().is_success(), "{deed}: {}", answer.status());
+        }
+        bench.wait_for("SELECT count(*) FROM outbox WHERE author = 'token' AND state = 'sent'", 1).await;
+        assert_eq!(bench.providers.sent().iter().filter(|sent| sent.text == "I am Ana.").count(), 1);
     });
 }
 

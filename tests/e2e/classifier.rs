@@ -197,7 +197,8 @@ fn a_model_names_the_class_and_where_it_names_none_the_examples_stand() {
         ] {
             let conversation = write(&bench, text).await;
             let turn = last_turn(&bench, &conversation).await;
-            step_by_model(&turn);
+            let tokens = step_by_model(&turn)["detail"]["prompt_tokens"].as_u64();
+            assert_eq!(tokens.is_none(), degraded, "{turn}");
             assert_eq!(turn["class"].as_str(), Some(expected), "{turn}");
             assert_eq!(turn["journey"]["degraded"], degraded, "{turn}");
         }

@@ -154,7 +154,7 @@ fn a_turn_is_traced_from_its_messages_to_the_send_without_a_word_of_anybody() {
         for message in &burst.messages {
             assert!(!everything.contains(&message.text), "{}", message.text);
         }
-        assert!(!everything.contains(&burst.person.address()), "a person's number is told to nobody");
+        assert!(!everything.contains(burst.person.address()), "a person's number is told to nobody");
 
         // What has not been exported yet is, at the end.
         server.ends_clean(&bench).await;

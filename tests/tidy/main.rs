@@ -3,6 +3,7 @@
 
 mod documents;
 mod failpoints;
+mod routes;
 
 use std::fs;
 use std::path::Path;

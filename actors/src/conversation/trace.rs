@@ -5,8 +5,13 @@ use crate::domain::Timestamp;
 use crate::ports::store::CommitTurn;
 use crate::ports::{MessageTrace, RunTrace, Trace, TurnTrace};
 
-/// A run that `commit` ended; it began and was on the disk at these times.
-pub(super) fn of_turn(job: &TurnJob, commit: &CommitTurn, began: Timestamp, ended: Timestamp) -> Trace {
+/// A run that `commit` ended, as it was stored; it began, its pipeline did, and it was on the disk at these times.
+pub(super) fn of_turn(
+    job: &TurnJob,
+    commit: &CommitTurn,
+    (began, prepared): (Timestamp, Timestamp),
+    ended: Timestamp,
+) -> Trace {
     let message = |message: &crate::domain::PendingMessage| MessageTrace {
         seq: message.seq,
         kind: message.kind.clone(),
@@ -19,13 +24,13 @@ pub(super) fn of_turn(job: &TurnJob, commit: &CommitTurn, began: Timestamp, ende
         attempt: commit.attempt,
         messages: job.turn.messages.iter().map(message).collect(),
         began,
+        prepared,
         asked: commit.at,
         ended,
         disposition: commit.disposition.clone(),
         class: commit.class,
         language: commit.language,
         needs_human: commit.needs_human,
-        parts: commit.parts.len(),
         journey: commit.journey.clone(),
     }))
 }

@@ -96,7 +96,7 @@ pub async fn run(shard: Rc<Shard>, job: TurnJob) -> TurnEnd {
     let (turn, attempt) = (job.turn.id, job.turn.attempt + 1);
     let span = tracing::info_span!("turn", conversation.id = %job.conversation, turn.id = %turn, attempt);
     let began = shard.clock.now();
-    Run { shard: &shard, job, began }.run().instrument(span).await
+    Run { shard: &shard, job, began, prepared: began }.run().instrument(span).await
 }
 
 /// Takes what a conversation panics over out of its way, from what the store says alone: the open turn, where that was before
@@ -130,6 +130,8 @@ struct Run<'a> {
     shard: &'a Shard,
     job: TurnJob,
     began: Timestamp,
+    /// When the first half of the pipeline began.
+    prepared: Timestamp,
 }
 
 impl Run<'_> {
@@ -214,7 +216,10 @@ impl Run<'_> {
     ) -> Result<TurnResult, Stopped> {
         let plan = match plan {
             Some(plan) => plan?,
-            None => self.prepare(input).await?,
+            None => {
+                self.prepared = self.shard.clock.now();
+                self.prepare(input).await?
+            }
         };
         let (shard, mut named) = (self.shard, self.job.turn.named);
         let finish = async {
@@ -275,15 +280,20 @@ impl Run<'_> {
     /// The store refuses this commit for good; the reason.
     async fn commit(&self, result: TurnResult) -> Result<TurnEnd, String> {
         let permit = self.reserve(&result).await;
-        let commit = self.commit_of(result, permit.is_some());
+        let mut commit = self.commit_of(result, permit.is_some());
         let language = commit.language.unwrap_or(Language::ENGLISH);
         loop {
             failpoint!("turn.before_commit");
             match self.shard.store.commit_turn(Box::new(commit.clone())).await {
-                Ok(CommitOutcome::Committed { parts, replies, last_seq, .. }) => {
+                Ok(CommitOutcome::Committed {
+                    parts, replies, last_seq, disposition, needs_human, ..
+                }) => {
                     failpoint!("turn.committed");
-                    self.trace(|ended| trace::of_turn(&self.job, &commit, self.began, ended));
                     self.enqueue(parts, permit);
+                    (commit.disposition, commit.needs_human) = (disposition, needs_human);
+                    self.trace(|ended| {
+                        trace::of_turn(&self.job, &commit, (self.began, self.prepared), ended)
+                    });
                     return Ok(TurnEnd::Committed { at: commit.tick, language, last_seq, replies });
                 }
                 Ok(CommitOutcome::Fenced) => return Ok(self.fenced()),

@@ -3,14 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use thiserror::Error;
 
 use super::{Account, ConversationId, PartId, Tick, Timestamp, TurnId};
 
-/// Where a part of a reply stands. It only moves forward, but `Sent` may become `Failed`, and `Ambiguous` is resolved by
+/// Where a part of a reply stands. It only moves forward, but `sent` may become `failed`, and `ambiguous` is resolved by
 /// a status.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PartState {
     /// Stored; nothing has left the process.

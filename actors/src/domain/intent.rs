@@ -1,8 +1,10 @@
 //! What a person wants, in which language, and which way that class takes.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -20,13 +22,13 @@ impl UnknownName {
     }
 }
 
-/// The class of a turn.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+/// The class of a turn: what the person wants.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
-    /// "hello", "السلام عليكم"
+    /// A greeting: "hello", "السلام عليكم"
     Greeting,
-    /// "thank you", "شكرا"
+    /// Thanks: "thank you", "شكرا"
     Thanks,
     /// Something went wrong and the person says so.
     Complaint,
@@ -151,6 +153,21 @@ impl FromStr for Language {
 impl Serialize for Language {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
+    }
+}
+
+impl JsonSchema for Language {
+    fn schema_name() -> Cow<'static, str> {
+        "Language".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^[a-z]{2}$",
+            "description": "A language by its ISO 639-1 code of two lower-case letters.",
+            "examples": ["en", "ar"],
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The record of how a turn came to its answer.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -20,9 +21,10 @@ pub mod steps {
 }
 
 /// One step of a turn.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "JourneyStep")]
 pub struct Step {
-    /// What was done: one of [`steps`], or `read`.
+    /// What was done: `read`, `embedding`, `knowledge`, `classify`, `classify by model` or `query`.
     pub name: String,
     /// When it began, in microseconds since the turn was started.
     pub start_us: u64,
@@ -36,7 +38,7 @@ pub struct Step {
 }
 
 /// All steps of a turn, in order.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Journey {
     /// The steps.
     pub steps: Vec<Step>,

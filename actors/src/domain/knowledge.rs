@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Days, NaiveDate};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use super::{Language, Timestamp};
@@ -11,7 +12,7 @@ use super::{Language, Timestamp};
 pub type Embedding = Arc<[f32]>;
 
 /// One stored question with its answer.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// Its id within the knowledge base; the same for a question's versions in several languages.
@@ -33,9 +34,11 @@ pub struct Entry {
     pub accounts: Vec<String>,
     /// From when on it holds; from ever where there is none. A time of RFC 3339, or a day, which is one of UTC.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "from")]
+    #[schemars(schema_with = "moment_schema")]
     pub valid_from: Option<Timestamp>,
     /// Until when it holds; for ever where there is none. A time of RFC 3339, or the last day, which is one of UTC.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "until")]
+    #[schemars(schema_with = "moment_schema")]
     pub valid_until: Option<Timestamp>,
 }
 
@@ -76,7 +79,8 @@ impl Entry {
 }
 
 /// What an entry said before.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "EntryVersion")]
 pub struct Version {
     /// Its number, which grows.
     pub version: i64,
@@ -144,7 +148,7 @@ impl Filter {
 }
 
 /// One entry that a search found.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct Hit {
     /// What was found. Shared with those that remember it.
     pub entry: Arc<Entry>,
@@ -175,6 +179,20 @@ fn moment<'de, D: Deserializer<'de>>(deserializer: D, days: u64) -> Result<Optio
         D::Error::custom(format!(
             "'{text}' is neither a day (2026-12-31) nor a time (2026-12-31T18:00:00+04:00)"
         ))
+    })
+}
+
+/// A time or a day is read, and a time is written.
+fn moment_schema(generator: &mut SchemaGenerator) -> Schema {
+    if generator.contract().is_serialize() {
+        return generator.subschema_for::<Timestamp>();
+    }
+    json_schema!({
+        "anyOf": [
+            {"type": "string", "format": "date-time"},
+            {"type": "string", "format": "date"},
+            {"type": "null"},
+        ],
     })
 }
 

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::intent::UnknownName;
 use super::{ConversationId, Tick, Timestamp};
 
 /// A kind of channel.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
     /// The chat page; its replies are read from the conversation's stream of events.
@@ -148,12 +149,12 @@ pub struct PendingMessage {
 }
 
 /// Who said something.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Speaker {
     /// The person who writes to the business.
     Customer,
-    /// Tertulia.
+    /// Tertulia, or an operator in its place.
     Bot,
 }
 

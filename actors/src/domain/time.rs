@@ -1,8 +1,10 @@
 //! The two timelines: wall time, which is stored and shown, and the steady timeline, by which deadlines run.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// Wall time: milliseconds since the Unix epoch, UTC. Stored and shown; no deadline is computed from it.
@@ -29,6 +31,21 @@ impl Timestamp {
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.rfc3339())
+    }
+}
+
+impl JsonSchema for Timestamp {
+    fn schema_name() -> Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "format": "date-time",
+            "description": "A time of RFC 3339 in UTC, with milliseconds.",
+            "examples": ["2026-11-14T22:13:20.123Z"],
+        })
     }
 }
 

@@ -44,7 +44,7 @@ pub struct Enqueue {
 #[rtype(result = "()")]
 pub struct WakeLane(pub ConversationId);
 
-/// The store's parts of this conversation were changed by others: a status, a replay.
+/// The store's parts of this conversation were changed by others: a status, a replay, a reply that an operator wrote.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct LaneChanged(pub ConversationId);
@@ -395,8 +395,12 @@ impl Handler<LaneChanged> for Dispatcher {
     fn handle(&mut self, LaneChanged(conversation): LaneChanged, ctx: &mut Self::Context) {
         if let Some(lane) = self.lanes.get_mut(&conversation) {
             lane.invalidate();
-            self.advance(conversation, ctx);
+        } else if self.is_closed || self.is_settling() || !self.has_lane(conversation) {
+            return;
+        } else {
+            self.lanes.insert(conversation, Lane::stale());
         }
+        self.advance(conversation, ctx);
     }
 }
 

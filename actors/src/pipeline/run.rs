@@ -382,16 +382,17 @@ impl Pipeline {
         let query = Query { task, conversation, text, class, language, passages, history };
         let asked = self.services.query.call(Some(conversation), query);
         let answered = match timeout(self.class_wait.unwrap_or_default(), asked).await {
-            Ok(Ok(Answer::Text { text, .. })) => {
-                decide::class_named(&text).ok_or_else(|| "it names no class".to_owned())
-            }
+            Ok(Ok(Answer::Text { text, prompt_tokens, completion_tokens })) => decide::class_named(&text)
+                .map(|class| (class, prompt_tokens, completion_tokens))
+                .ok_or_else(|| "it names no class".to_owned()),
             Ok(Ok(Answer::NotKnown)) => Err("there is no model".to_owned()),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("it is late".to_owned()),
         };
         match answered {
-            Ok(class) => {
-                journal.step(steps::CLASS_BY_MODEL, begun, "ok", json!({ "class": class }));
+            Ok((class, prompt_tokens, completion_tokens)) => {
+                let detail = json!({ "class": class, "prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens });
+                journal.step(steps::CLASS_BY_MODEL, begun, "ok", detail);
                 *named = Some(class);
                 understood.of_class(class)
             }

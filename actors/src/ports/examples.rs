@@ -1,12 +1,13 @@
 //! The examples of the classes, as people manage them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::store::StoreFuture;
 use crate::domain::{Class, ConversationId, Language, Timestamp, TurnId};
 
 /// Where an example comes from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExampleOrigin {
     /// Somebody added it.
@@ -27,7 +28,7 @@ impl ExampleOrigin {
 }
 
 /// A text and the class that it is an example of.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClassExample {
     /// What somebody wrote.
@@ -41,7 +42,7 @@ pub struct ClassExample {
 }
 
 /// An example that is kept.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct KeptExample {
     /// Its number.
     pub id: i64,
@@ -55,7 +56,7 @@ pub struct KeptExample {
 }
 
 /// A row of the examples that says nothing which can be learnt, as one of a class that there is not.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct UnreadableExample {
     /// Its number.
     pub id: i64,
@@ -65,7 +66,7 @@ pub struct UnreadableExample {
 }
 
 /// A row of the examples. One that cannot be read keeps nobody from the others.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ExampleRow {
     /// An example.
@@ -85,7 +86,7 @@ impl ExampleRow {
 }
 
 /// What an operator corrected.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct Corrected {
     /// The example that this made, or changed.
     pub example: i64,

@@ -1,5 +1,6 @@
 //! The knowledge base as people manage it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -17,7 +18,7 @@ pub struct Unembedded {
 }
 
 /// An entry that a model has embedded.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Embedded {
     /// Its row.
@@ -29,7 +30,7 @@ pub struct Embedded {
 }
 
 /// What a model has made of some entries.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelVectors {
     /// The name by which its vectors are kept.
@@ -39,7 +40,7 @@ pub struct ModelVectors {
 }
 
 /// How many entries there are, and how far models have embedded them.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, JsonSchema)]
 pub struct KnowledgeStatus {
     /// All entries, each in each of its languages.
     pub entries: usize,
@@ -52,7 +53,7 @@ pub struct KnowledgeStatus {
 }
 
 /// How far a model is.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct ModelStatus {
     /// Its name.
     pub model: String,

@@ -25,6 +25,6 @@ pub trait Tells: Send + 'static {
     fn admitted(&self, admitted: Admitted);
 
     /// The store changed a conversation by other means than its own actor: a replay, a status that frees an ambiguous
-    /// part, a merge.
+    /// part, a merge, a reply that an operator wrote.
     fn changed(&self, conversation: ConversationId);
 }

@@ -30,8 +30,10 @@ pub struct TurnTrace {
     pub attempt: u32,
     /// Its messages, in order.
     pub messages: Vec<MessageTrace>,
-    /// When the run began. The steps of the journey count from here.
+    /// When the run began.
     pub began: Timestamp,
+    /// When its pipeline began: at once, or with its start on the disk. The steps of the journey count from here.
+    pub prepared: Timestamp,
     /// When its commit was asked for.
     pub asked: Timestamp,
     /// When the commit was on the disk.
@@ -44,8 +46,6 @@ pub struct TurnTrace {
     pub language: Option<Language>,
     /// Whether a person should look.
     pub needs_human: bool,
-    /// How many parts the reply has.
-    pub parts: usize,
     /// How the answer came about.
     pub journey: Journey,
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::monitor::{Monitor, Register};
@@ -14,8 +15,9 @@ use crate::domain::{ConversationId, Timestamp};
 pub type Path = Arc<str>;
 
 /// What happened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "SupervisionEventKind")]
 pub enum EventKind {
     /// It works from now on.
     Started,
@@ -40,7 +42,8 @@ pub enum EventKind {
 }
 
 /// Something that happened, as it is kept and streamed.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SupervisionEvent")]
 pub struct Event {
     /// Grows by one with each event of this process, and from process to process.
     pub id: u64,

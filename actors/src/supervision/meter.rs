@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -16,7 +17,7 @@ pub const LONGEST_US: u64 = 600_000_000;
 const DIGITS: u8 = 2;
 
 /// Times of the last half to one minute, in milliseconds.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct Latency {
     /// Half took this long at the most.
     pub p50_ms: f64,

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -25,19 +26,19 @@ pub enum Reason {
     Frozen(Duration),
 }
 
-/// The kinds of [`Reason`], for counting.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+/// Why something failed, by kind.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReasonKind {
-    /// See [`Reason::Panic`].
+    /// It panicked.
     Panic,
-    /// See [`Reason::Error`].
+    /// It ended with an error.
     Error,
-    /// See [`Reason::Timeout`].
+    /// It gave no answer in time.
     Timeout,
-    /// See [`Reason::Killed`].
+    /// An operator asked for it.
     Killed,
-    /// See [`Reason::Frozen`].
+    /// It neither answered nor yielded.
     Frozen,
 }
 

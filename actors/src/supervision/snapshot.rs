@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::prelude::*;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
@@ -15,8 +16,9 @@ use super::policy::ReasonKind;
 use crate::domain::Timestamp;
 
 /// What something is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "NodeKind")]
 pub enum Kind {
     /// Only holds others together.
     Group,
@@ -33,8 +35,9 @@ pub enum Kind {
 }
 
 /// How something is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "NodeState")]
 pub enum State {
     /// It works.
     Running,
@@ -60,7 +63,7 @@ pub enum State {
 pub struct Inspect;
 
 /// How something says it is. What it cannot tell is left out.
-#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, JsonSchema)]
 pub struct Snapshot {
     /// How it is, where it knows more than that it answers.
     #[serde(skip)]
@@ -101,7 +104,7 @@ pub struct Snapshot {
 }
 
 /// One place of the tree, with what is below it.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct Node {
     /// Where it stands.
     pub path: Path,
@@ -148,8 +151,9 @@ impl Node {
 }
 
 /// What an operator can ask for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "SupervisionAction")]
 pub enum Action {
     /// Start it anew.
     Restart,

@@ -2,14 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
-use tertulia_actors::ports::store::AuditEntry;
+use actix_web::{HttpRequest, web};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tertulia_actors::ports::store::{AuditEntry, AuditView};
 
 use super::role::{Operator, Role};
+use crate::http::answer::Json;
 use crate::http::auth::operator;
-use crate::http::conversations::{limit, query};
+use crate::http::conversations::{LIMIT_MAX, limit};
+use crate::http::parameters::Query;
 use crate::http::problem::Problem;
 use crate::http::state::HttpState;
 
@@ -19,23 +22,40 @@ const REASON_MAX_CHARS: usize = 500;
 /// How long an urgent deed waits for its entry in the log.
 const ENTRY_WAIT: Duration = Duration::from_secs(1);
 
-#[derive(Deserialize)]
-struct Page {
+/// A page of the log.
+#[derive(Deserialize, JsonSchema)]
+pub(in crate::http) struct Page {
+    /// The number before which it begins: that of the last row of the page before.
     before: Option<i64>,
+    /// The most rows of the answer; 100 unless it is given.
+    #[schemars(range(min = 1, max = LIMIT_MAX))]
     limit: Option<usize>,
 }
 
+/// A page of the log.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditLog")]
+pub(in crate::http) struct Log {
+    /// The newest first.
+    entries: Vec<AuditView>,
+}
+
 /// The log, the newest first.
-pub(super) async fn list(request: HttpRequest, state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
+pub(in crate::http) async fn list(
+    request: HttpRequest,
+    query: Query<Page>,
+    state: web::Data<HttpState>,
+) -> Result<Json<Log>, Problem> {
     operator(&request, &state, Role::Operator)?;
-    let page: Page = query(&request)?;
+    let page = query.read()?;
     let entries = state.stored(state.store.audit_entries(page.before, limit(page.limit)?)).await?;
-    Ok(HttpResponse::Ok().json(json!({"entries": entries})))
+    Ok(Json(Log { entries }))
 }
 
 /// Why an operator does something.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(in crate::http) struct Reason(Option<String>);
+#[derive(Clone, PartialEq, Eq, Debug, JsonSchema)]
+#[schemars(inline)]
+pub(in crate::http) struct Reason(#[schemars(length(max = REASON_MAX_CHARS))] Option<String>);
 
 impl Reason {
     /// Takes `reason` out of the fields of a request. Who has signed in gives one; a program need not.

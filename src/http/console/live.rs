@@ -2,23 +2,24 @@
 
 use std::sync::Arc;
 
+use actix_web::HttpRequest;
 use actix_web::web::{self, Bytes};
-use actix_web::{HttpRequest, HttpResponse};
 use futures_util::stream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use tertulia_actors::domain::{ConversationId, Timestamp};
 use tertulia_actors::operations::Operations;
 use tertulia_actors::supervision::events::Event;
-use tertulia_actors::supervision::snapshot::{Node, State};
+use tertulia_actors::supervision::snapshot::{Node, Snapshot, State};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Interval;
 
 use super::role::Role;
 use super::sign_in::Pass;
+use crate::http::answer::{Events, Json};
 use crate::http::auth::operator;
-use crate::http::conversations::query;
+use crate::http::parameters::Query;
 use crate::http::problem::Problem;
 use crate::http::sse;
 use crate::http::state::HttpState;
@@ -28,9 +29,10 @@ use crate::observer::{Counters, Figures, Look, Point, Series, Warning, Watching}
 const PAST_MAX: usize = 100;
 
 /// What is shown.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Show {
+#[schemars(inline)]
+pub(in crate::http) enum Show {
     /// Figures, their last quarter of an hour, and warnings.
     Overview,
     /// The whole tree.
@@ -43,29 +45,38 @@ enum Show {
     State,
 }
 
-#[derive(Deserialize)]
-struct Asked {
+/// What a tab wants to see.
+#[derive(Deserialize, JsonSchema)]
+pub(in crate::http) struct Asked {
+    /// What is shown.
     show: Show,
+    /// The place, where a place is shown.
     #[serde(default)]
     path: String,
+    /// The conversation, where a conversation is shown.
     id: Option<ConversationId>,
 }
 
 /// What a tab is told at once.
-#[derive(Serialize)]
-struct Frame<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(in crate::http) struct Frame<'a> {
+    /// The number of the look; the id of the event, too.
     number: u64,
+    /// When that was.
     at: Timestamp,
     /// How the root is; none when the monitor did not answer.
     state: Option<State>,
+    /// What is wrong, the worst first.
     warnings: &'a [Warning],
     /// What happened before the stream began: in its first frame alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     past: Option<Vec<&'a Event>>,
     /// What has happened since the last frame.
     events: Vec<&'a Event>,
+    /// The figures, in an overview.
     #[serde(skip_serializing_if = "Option::is_none")]
     figures: Option<&'a Figures>,
+    /// What was counted since the process began, or ever, in an overview.
     #[serde(skip_serializing_if = "Option::is_none")]
     counters: Option<&'a Counters>,
     /// All points: in the first frame alone.
@@ -74,34 +85,76 @@ struct Frame<'a> {
     /// Points since the last frame.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     points: Vec<&'a Point>,
+    /// The whole tree, where that is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Node>")]
     tree: Option<&'a RawValue>,
+    /// The place that is shown, with what is below it.
     #[serde(skip_serializing_if = "Option::is_none")]
     place: Option<&'a Node>,
+    /// The conversation that is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
-    conversation: Option<Value>,
+    conversation: Option<Seen>,
+}
+
+/// A conversation, as far as it can be seen.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "ConversationSeen")]
+pub(in crate::http) enum Seen {
+    /// How it is.
+    InMemory(Box<Snapshot>),
+    /// It cannot be asked.
+    Silent {
+        /// Why.
+        error: String,
+    },
+    /// It is not in memory.
+    Nowhere,
+}
+
+/// The last look at everything.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::http) struct Overview {
+    /// When that was.
+    at: Timestamp,
+    /// How the root of the tree is; none when the monitor did not answer.
+    state: Option<State>,
+    /// The figures.
+    figures: Figures,
+    /// What was counted since the process began, or ever.
+    counters: Counters,
+    /// What is wrong, the worst first.
+    warnings: Vec<Warning>,
+    /// The last quarter of an hour, the oldest first.
+    series: Arc<Series>,
 }
 
 /// The last look, for programs.
-pub(super) async fn overview(
+pub(in crate::http) async fn overview(
     request: HttpRequest,
     state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Json<Overview>, Problem> {
     operator(&request, &state, Role::Viewer)?;
     let look = state.looks.last();
-    Ok(HttpResponse::Ok().json(json!({
-        "at": look.at, "state": look.tree.as_ref().map(|tree| tree.state), "figures": look.figures,
-        "counters": look.counters, "warnings": look.warnings, "series": look.series,
-    })))
+    Ok(Json(Overview {
+        at: look.at,
+        state: look.tree.as_ref().map(|tree| tree.state),
+        figures: look.figures.clone(),
+        counters: look.counters.clone(),
+        warnings: look.warnings.clone(),
+        series: Arc::clone(&look.series),
+    }))
 }
 
 /// The stream of a tab. Ends with the session.
-pub(super) async fn stream(
+pub(in crate::http) async fn stream(
     request: HttpRequest,
+    query: Query<Asked>,
     state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Events<Frame<'static>>, Problem> {
     let who = operator(&request, &state, Role::Viewer)?;
-    let asked: Asked = query(&request)?;
+    let asked = query.read()?;
     sse::refuse_while_draining(&state)?;
     let place = Arc::clone(&state.tabs).try_acquire_owned().map_err(|_| sse::too_many_streams())?;
     let (pass, first) = (Pass::of(&who, &state), state.looks.last());
@@ -183,7 +236,7 @@ impl Tab {
         Some(self.frame(&look, conversation))
     }
 
-    fn frame(&mut self, look: &Look, conversation: Option<Value>) -> Bytes {
+    fn frame(&mut self, look: &Look, conversation: Option<Seen>) -> Bytes {
         let is_first = self.last_event.is_none();
         let told = look.events_after(self.last_event.unwrap_or(0));
         let mut events: Vec<&Event> = told.filter(|event| self.asked.is_about(event)).collect();
@@ -211,18 +264,18 @@ impl Tab {
             place: tree.filter(|_| show == Show::Place).and_then(|tree| tree.find(&self.asked.path)),
             conversation,
         };
-        // All of it is JSON as it stands; what is not is told as nothing.
-        let text = serde_json::to_string(&frame).unwrap_or_else(|_| "{}".into());
+        let bytes = sse::frame("frame", Some(&look.number), &frame);
         self.last_event = look.events.back().map(|event| event.id).or(Some(0)).max(self.last_event);
         self.last_point = look.series.last().map(|last| last.at);
-        sse::frame("frame", Some(&look.number), &text)
+        bytes
     }
 
-    async fn conversation(&self) -> Value {
-        let Some(id) = self.asked.id else { return Value::Null };
+    async fn conversation(&self) -> Seen {
+        let Some(id) = self.asked.id else { return Seen::Nowhere };
         match self.operations.conversation(id).await {
-            Ok(snapshot) => json!(snapshot),
-            Err(error) => json!({ "error": error.to_string() }),
+            Ok(Some(snapshot)) => Seen::InMemory(Box::new(snapshot)),
+            Ok(None) => Seen::Nowhere,
+            Err(error) => Seen::Silent { error: error.to_string() },
         }
     }
 }

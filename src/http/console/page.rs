@@ -1,9 +1,11 @@
 //! The files of the console, which are part of the program.
 
-use actix_web::http::header::{ACCEPT, LOCATION};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::HttpRequest;
+use actix_web::http::header::ACCEPT;
 
-use crate::http::files;
+use crate::http::answer::Moved;
+use crate::http::files::{self, ConsoleFile, File};
+use crate::http::parameters::Path;
 use crate::http::problem::Problem;
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -49,12 +51,15 @@ files! {
 }
 
 /// Paths are looked up below `/console/`.
-pub(super) async fn redirect() -> HttpResponse {
-    HttpResponse::PermanentRedirect().insert_header((LOCATION, "/console/")).finish()
+pub(in crate::http) async fn redirect() -> Moved {
+    Moved("/console/")
 }
 
 /// A file; every other path is a view of the page, whose state is in the address.
-pub(super) async fn file(request: HttpRequest, name: web::Path<String>) -> Result<HttpResponse, Problem> {
+pub(in crate::http) async fn file(
+    request: HttpRequest,
+    name: Path<String>,
+) -> Result<File<ConsoleFile>, Problem> {
     let find = |wanted: &str| FILES.iter().find(|(name, ..)| *name == wanted);
     let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_view = !name.contains('.') || accept.contains("text/html");

@@ -1,9 +1,10 @@
 //! Who supervises, and what each may do.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a person who supervises may do. Each may do what those before it may.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Sees how everything is, the journeys and the knowledge base; no words of customers.

@@ -1,5 +1,5 @@
-//! Sessions: who signed in, until when. Nothing of them is stored: a session is what the browser shows, signed by the server, so that
-//! one outlives a restart of the server. It ends with its time, when it is signed out of, and when what was signed in with changes.
+//! Sessions: who signed in, until when. A session is what the browser shows, signed by the server, so that one outlives a restart of the
+//! server; stored are those alone that were signed out of. It ends with its time, when it is signed out of, and when what was signed in with changes.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,6 +8,7 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use tertulia_actors::domain::Timestamp;
+use tertulia_actors::ports::store::SignedOut;
 
 use crate::secret::hex;
 
@@ -72,6 +73,12 @@ pub(in crate::http) struct Sessions {
 }
 
 impl Sessions {
+    /// Those that were signed out of before the server started are among them.
+    pub(in crate::http) fn without(ended: Vec<SignedOut>) -> Self {
+        let signed_out = ended.into_iter().map(|ended| (ended.session, ended.ends_at)).collect();
+        Self { signed_out: Mutex::new(signed_out) }
+    }
+
     /// What the browser of somebody who has signed in shows from now on.
     ///
     /// # Errors

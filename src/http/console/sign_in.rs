@@ -4,17 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::cookie::{Cookie, SameSite, time};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{CustomizeResponder, HttpRequest, Responder, web};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tertulia_actors::domain::Timestamp;
 use tertulia_actors::ports::Clock;
+use tertulia_actors::ports::store::SignedOut;
 
 use super::role::{Operator, Role, TOKEN_NAME};
 use super::session::{Key, Session, Sessions, Shown};
 use super::users::{NAME_MAX_CHARS, PASSWORD_MAX_BYTES, is_password};
+use crate::http::answer::{Empty, Json};
 use crate::http::auth::{operator, refuse_foreign_origin};
-use crate::http::body::{read_json, read_object};
+use crate::http::body::Body;
 use crate::http::messages::peer;
 use crate::http::problem::Problem;
 use crate::http::state::HttpState;
@@ -22,13 +25,24 @@ use crate::http::state::HttpState;
 /// How long a password waits for its check.
 const CHECK_WAIT: Duration = Duration::from_secs(5);
 
-/// The cookie that holds a session.
-const COOKIE: &str = "tertulia_console";
+/// How long it may take to keep that somebody signed out.
+const SIGN_OUT_WAIT: Duration = Duration::from_secs(1);
+
+/// How the name of the cookie that holds a session begins.
+pub(in crate::http) const COOKIE: &str = "tertulia_console";
+
+/// The cookie that holds a session, one for each port: browsers give a host's cookies to all of its ports, and two servers on one host
+/// would sign each other's people out. Source: RFC 6265, section 8.5.
+fn cookie_name(request: &HttpRequest) -> String {
+    format!("{COOKIE}_{}", request.app_config().local_addr().port())
+}
 
 /// Who signed in.
-#[derive(Serialize)]
-struct SignedIn<'a> {
-    name: &'a str,
+#[derive(Serialize, JsonSchema)]
+pub(in crate::http) struct SignedIn {
+    /// The name of the user; `token` for who signed in with the console's token.
+    name: String,
+    /// What they may do.
     role: Role,
     /// When the session ends; none for who shows the token with each request.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,32 +50,42 @@ struct SignedIn<'a> {
 }
 
 /// What somebody signs in with.
-#[derive(PartialEq, Eq, Debug)]
-enum Credentials {
-    Token(String),
-    Password { name: String, password: String },
+#[derive(PartialEq, Eq, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(in crate::http) enum Credentials {
+    /// The console's token, which gives the role admin.
+    Token {
+        /// `console.token`.
+        token: String,
+    },
+    /// A user of `console.users`.
+    Password {
+        /// Their name.
+        name: String,
+        /// Their password.
+        password: String,
+    },
 }
 
 /// Signs somebody in who shows the console's token, or a name and its password.
-pub(super) async fn sign_in(
+pub(in crate::http) async fn sign_in(
     request: HttpRequest,
-    payload: web::Payload,
+    body: Body<Credentials>,
     state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<CustomizeResponder<Json<SignedIn>>, Problem> {
     refuse_foreign_origin(&request)?;
     state.rates.sign_in(&peer(&request))?;
-    let body = read_json(&request, payload, &state.settings.server).await?;
-    let credentials = read_credentials(read_object(&body)?)?;
+    let credentials = read_credentials(body.fields(&state.settings.server).await?)?;
     let settings = &state.settings.console;
     let (name, role, key) = match credentials {
-        Credentials::Token(token) if settings.token.matches(&token) => {
+        Credentials::Token { token } if settings.token.matches(&token) => {
             (TOKEN_NAME.to_owned(), Role::Admin, key(&state, TOKEN_NAME))
         }
         Credentials::Password { name, password } if check(&state, &name, &password).await? => {
             let role = settings.users.get(&name).map(|user| user.role);
             (name.clone(), role.unwrap_or(Role::Viewer), key(&state, &name))
         }
-        Credentials::Token(_) => return Err(refused(&peer(&request), TOKEN_NAME, "the token is wrong")),
+        Credentials::Token { .. } => return Err(refused(&peer(&request), TOKEN_NAME, "the token is wrong")),
         Credentials::Password { name, .. } => {
             return Err(refused(&peer(&request), &name, "the name or the password is wrong"));
         }
@@ -73,37 +97,43 @@ pub(super) async fn sign_in(
         return Err(Problem::new(500, "internal", "a session cannot be made"));
     };
     tracing::info!(who = name, role = role.as_str(), "signed in to the console");
-    let signed_in = SignedIn { name: &name, role, ends_at: Some(session.ends_at) };
-    let mut response = HttpResponse::Ok().json(signed_in);
+    let signed_in = SignedIn { name, role, ends_at: Some(session.ends_at) };
     let lasts = time::Duration::milliseconds(i64::try_from(settings.session_ms).unwrap_or(i64::MAX));
-    set_cookie(&request, &mut response, &state, cookie(text, lasts))?;
-    Ok(response)
+    let cookie = cookie(&request, &state, text, lasts);
+    Ok(Json(signed_in).customize().add_cookie(&cookie))
 }
 
 /// Who is signed in.
-pub(super) async fn show(request: HttpRequest, state: web::Data<HttpState>) -> Result<HttpResponse, Problem> {
-    let Operator { name, role, session } = operator(&request, &state, Role::Viewer)?;
-    let ends_at = session.map(|session| session.ends_at);
-    let signed_in = SignedIn { name: &name, role, ends_at };
-    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(signed_in))
-}
-
-/// Ends a session.
-pub(super) async fn sign_out(
+pub(in crate::http) async fn show(
     request: HttpRequest,
     state: web::Data<HttpState>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<CustomizeResponder<Json<SignedIn>>, Problem> {
+    let Operator { name, role, session } = operator(&request, &state, Role::Viewer)?;
+    let ends_at = session.map(|session| session.ends_at);
+    let signed_in = Json(SignedIn { name, role, ends_at });
+    Ok(signed_in.customize().insert_header(("cache-control", "no-store")))
+}
+
+/// Ends a session: for this process at once, for later ones where the database can be written.
+pub(in crate::http) async fn sign_out(
+    request: HttpRequest,
+    state: web::Data<HttpState>,
+) -> Result<CustomizeResponder<Empty<204>>, Problem> {
     if let Some(session) = operator(&request, &state, Role::Viewer)?.session {
         state.sessions.end(&session, state.clock.now());
+        let ended = SignedOut { session: session.id, ends_at: session.ends_at };
+        let kept = tokio::time::timeout(SIGN_OUT_WAIT, state.store.sign_out(ended)).await;
+        if !matches!(kept, Ok(Ok(()))) {
+            tracing::warn!(?kept, "a session that was signed out of may be used again after a restart");
+        }
     }
-    let mut response = HttpResponse::NoContent().finish();
-    set_cookie(&request, &mut response, &state, cookie(String::new(), time::Duration::ZERO))?;
-    Ok(response)
+    let cookie = cookie(&request, &state, String::new(), time::Duration::ZERO);
+    Ok(Empty.customize().add_cookie(&cookie))
 }
 
 /// Who shows a session that is valid.
 pub(in crate::http) fn signed_in(request: &HttpRequest, state: &HttpState) -> Option<Operator> {
-    let cookie = request.cookie(COOKIE)?;
+    let cookie = request.cookie(&cookie_name(request))?;
     let shown = Shown::read(cookie.value())?;
     let role = match shown.name {
         TOKEN_NAME => Role::Admin,
@@ -172,29 +202,18 @@ fn read_credentials(mut fields: Map<String, Value>) -> Result<Credentials, Probl
         }
     };
     match (take("token")?, take("name")?, take("password")?) {
-        (Some(token), None, None) => Ok(Credentials::Token(token)),
+        (Some(token), None, None) => Ok(Credentials::Token { token }),
         (None, Some(name), Some(password)) => Ok(Credentials::Password { name, password }),
         _ => Err(Problem::invalid("token", "either token, or name and password, are expected")),
     }
 }
 
 /// Strict: no other site can make a browser show it, not even by a link.
-fn cookie(text: String, lasts: time::Duration) -> Cookie<'static> {
-    Cookie::build(COOKIE, text).path("/").http_only(true).same_site(SameSite::Strict).max_age(lasts).finish()
-}
-
-fn set_cookie(
-    request: &HttpRequest,
-    response: &mut HttpResponse,
-    state: &HttpState,
-    mut cookie: Cookie<'static>,
-) -> Result<(), Problem> {
+fn cookie(request: &HttpRequest, state: &HttpState, text: String, lasts: time::Duration) -> Cookie<'static> {
     let https = request.connection_info().scheme() == "https";
-    cookie.set_secure(https || state.settings.web.secure_cookie);
-    response.add_cookie(&cookie).map_err(|error| {
-        tracing::error!(%error, "the session's cookie cannot be written");
-        Problem::new(500, "internal", "the session's cookie cannot be written")
-    })
+    let cookie =
+        Cookie::build(cookie_name(request), text).path("/").http_only(true).same_site(SameSite::Strict);
+    cookie.secure(https || state.settings.web.secure_cookie).max_age(lasts).finish()
 }
 
 #[cfg(test)]
@@ -204,7 +223,7 @@ mod tests {
     #[test]
     fn a_token_or_a_name_with_its_password_is_taken() {
         let read = |body: &str| read_credentials(serde_json::from_str(body).unwrap());
-        assert_eq!(read(r#"{"token":"x"}"#), Ok(Credentials::Token("x".into())));
+        assert_eq!(read(r#"{"token":"x"}"#), Ok(Credentials::Token { token: "x".into() }));
         let both = Credentials::Password { name: "ana".into(), password: "y".into() };
         assert_eq!(read(r#"{"name":"ana","password":"y"}"#), Ok(both));
         let long = format!(r#"{{"token":"{}"}}"#, "x".repeat(PASSWORD_MAX_BYTES + 1));

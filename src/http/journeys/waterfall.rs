@@ -1,12 +1,14 @@
 //! A journey's steps on one timeline, from the first message to the last delivery status. Pure.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tertulia_actors::domain::{PartState, Timestamp};
 use tertulia_actors::ports::store::{JourneyPart, JourneyView};
 
 /// One step. Times are in milliseconds since the first message of the turn came.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TimelineStep")]
 pub(super) struct StepView {
     /// What was done.
     name: String,

@@ -13,7 +13,7 @@ const PASSWORD: &str = "correct horse battery";
 
 impl TestApp {
     /// With tokens, and a user of each role.
-    fn with_users() -> Self {
+    pub(super) fn with_users() -> Self {
         Self::with(|settings| {
             settings.api.token = API_TOKEN.into();
             settings.console.token = CONSOLE_TOKEN.into();
@@ -31,7 +31,7 @@ impl TestApp {
     }
 
     /// The cookie of somebody who has signed in.
-    async fn session_of(&self, name: &str) -> String {
+    pub(super) async fn session_of(&self, name: &str) -> String {
         let answer = self.sign_in(&json!({"name": name, "password": PASSWORD})).await;
         assert_eq!(answer.status.as_u16(), 200, "{}", answer.body);
         first_part(&answer)
@@ -43,7 +43,7 @@ impl TestApp {
 }
 
 /// A request of the console's own page.
-fn own(request: TestRequest) -> TestRequest {
+pub(super) fn own(request: TestRequest) -> TestRequest {
     request.insert_header(("host", "console.test")).insert_header(("origin", ORIGIN))
 }
 
@@ -95,8 +95,12 @@ async fn nobody_is_signed_in_by_what_is_wrong_and_attempts_are_limited() {
         answer.assert_problem(401, "unauthorized");
         assert!(answer.header("set-cookie").is_none());
     }
-    for forged in ["tertulia_console=", "tertulia_console=9999999999999:00:ada:00", "tertulia_console=x"] {
-        app.call(cookie(get(SESSION), forged)).await.assert_problem(401, "unauthorized");
+    // Browsers give a host's cookies to all of its ports.
+    let ada = app.session_of("ada").await;
+    let (name, _) = ada.split_once('=').unwrap();
+    assert_eq!(name, "tertulia_console_8080");
+    for forged in ["", "9999999999999:00:ada:00", "x"] {
+        app.call(cookie(get(SESSION), &format!("{name}={forged}"))).await.assert_problem(401, "unauthorized");
     }
     let limited = TestApp::with(|settings| {
         settings.console.token = CONSOLE_TOKEN.into();
@@ -116,11 +120,18 @@ async fn nobody_is_signed_in_by_what_is_wrong_and_attempts_are_limited() {
 async fn a_session_ends_when_it_is_signed_out_of_and_when_its_password_changes() {
     let app = TestApp::with_users();
     let (olga, other) = (app.session_of("olga").await, app.session_of("olga").await);
+    let third = app.session_of("olga").await;
     let out = app.call(own(cookie(TestRequest::delete().uri(SESSION), &olga))).await;
     assert_eq!(out.status.as_u16(), 204);
     assert!(out.header("set-cookie").unwrap().contains("Max-Age=0"));
     app.call(cookie(get(SESSION), &olga)).await.assert_problem(401, "unauthorized");
     assert_eq!(app.call(cookie(get(SESSION), &other)).await.status.as_u16(), 200);
+    // Whoever signs out is out, also where that cannot be kept.
+    app.store.state().audit_failure =
+        Some(tertulia_actors::ports::StoreError::Unavailable("disk full".into()));
+    assert_eq!(app.call(own(cookie(TestRequest::delete().uri(SESSION), &third))).await.status.as_u16(), 204);
+    app.call(cookie(get(SESSION), &third)).await.assert_problem(401, "unauthorized");
+    assert_eq!(app.store.state().signed_out.len(), 1);
     // Another server with the same token, and another password of the same user.
     let changed = TestApp::with_users();
     changed.call(cookie(get(SESSION), &other)).await.assert_problem(401, "unauthorized");
@@ -375,7 +386,7 @@ async fn the_page_is_served_to_everybody_and_may_do_little() {
 }
 
 #[actix_web::test]
-async fn the_stream_is_for_those_who_have_signed_in_and_a_session_that_ends_ends_it() {
+async fn the_stream_is_for_those_who_have_signed_in() {
     let app = TestApp::with_users();
     for uri in ["/console/live?show=overview", "/v1/supervision/overview"] {
         app.call(get(uri)).await.assert_problem(401, "unauthorized");

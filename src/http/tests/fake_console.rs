@@ -5,7 +5,7 @@ use std::time::Duration;
 use tertulia_actors::domain::{Channel, ConversationId, Timestamp};
 use tertulia_actors::ports::store::{
     AmbiguousPart, Audit, AuditEntry, AuditView, Handoff, JourneyFilter, JourneyPage, JourneyView, Journeys,
-    Leftovers, OperatorReply, ReplyView, StoreFuture, UnansweredTurn,
+    Leftovers, OperatorReply, ReplyView, SignedOut, StoreFuture, UnansweredTurn,
 };
 
 use super::fake_store::{FakeStore, answer};
@@ -36,6 +36,17 @@ impl Audit for FakeStore {
             let before = before.unwrap_or(i64::MAX);
             state.audit.iter().rev().filter(|entry| entry.id < before).take(limit).cloned().collect()
         })
+    }
+
+    fn sign_out(&self, ended: SignedOut) -> StoreFuture<()> {
+        if let Some(failure) = self.state().audit_failure.clone() {
+            return answer(Err(failure));
+        }
+        self.with(|state| state.signed_out.push(ended))
+    }
+
+    fn signed_out(&self) -> StoreFuture<Vec<SignedOut>> {
+        self.with(|state| state.signed_out.clone())
     }
 }
 

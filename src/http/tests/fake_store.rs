@@ -12,8 +12,8 @@ use tertulia_actors::domain::{
 };
 use tertulia_actors::ports::store::{
     Admission, AuditView, CommitOutcome, CommitTurn, ConversationState, ConversationView, DeadLetter, Inbox,
-    Mark, MessageView, Outbox, Overdue, QuarantineView, RecordView, ReleaseTurn, ReplyView, StartOutcome,
-    StartTurn, Store, StoreError, StoreFuture, Stored, TurnView, Turns, Views,
+    Mark, MessageView, Outbox, Overdue, QuarantineView, RecordView, ReleaseTurn, ReplyView, SignedOut,
+    StartOutcome, StartTurn, Store, StoreError, StoreFuture, Stored, TurnView, Turns, Views,
 };
 use tertulia_actors::ports::{
     ClassExample, ClassExamples, Corrected, ExampleOrigin, ExampleRow, KeptExample, KnowledgeBase,
@@ -49,6 +49,8 @@ pub(super) struct State {
     pub(super) flagged: Vec<ConversationId>,
     /// The audit log, the oldest first.
     pub(super) audit: Vec<AuditView>,
+    /// Sessions that were signed out of.
+    pub(super) signed_out: Vec<SignedOut>,
     /// Who has taken a conversation over, and what operators wrote.
     pub(super) taken_by: Option<String>,
     pub(super) written: Vec<(String, String)>,

@@ -2,16 +2,19 @@
 
 mod access;
 mod classifier;
+mod conformity;
 mod console;
 mod fake_console;
 mod fake_store;
 mod knowledge;
 mod messages;
+mod openapi;
 mod operations;
 mod stream;
 mod supervision;
 mod webhooks;
 
+use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -118,6 +121,7 @@ impl TestApp {
         let pressure = Pressure::new(limits, counted, measured);
         let state = HttpState::new(Parts {
             admissions: Admissions::new(store.clone(), world.clone(), world.clone(), dedupe, pressure),
+            signed_out: vec![],
             store: store.clone(),
             knowledge: store.clone(),
             examples: store.clone(),
@@ -145,12 +149,23 @@ impl TestApp {
         call_service(&service, request.to_request()).await.map_into_boxed_body()
     }
 
-    /// Status, body and headers.
-    async fn call(&self, request: TestRequest) -> Answer {
+    /// Status, body and headers. They must be as the description of the interface says.
+    #[track_caller]
+    fn call(&self, request: TestRequest) -> impl Future<Output = Answer> {
+        let caller = Location::caller();
+        self.call_for(request, caller)
+    }
+
+    async fn call_for(&self, request: TestRequest, caller: &Location<'_>) -> Answer {
         let response = self.answer(request).await;
+        let asked = response.request();
+        let (method, pattern) = (asked.method().to_string(), asked.match_pattern());
         let (status, headers) = (response.status(), response.headers().clone());
         let body = to_bytes(response.into_body()).await.unwrap();
-        Answer { status, headers, body: String::from_utf8(body.to_vec()).unwrap() }
+        let answer = Answer { status, headers, body: String::from_utf8(body.to_vec()).unwrap() };
+        let misfits = conformity::misfits_of(&answer, &method, pattern.as_deref());
+        assert!(misfits.is_empty(), "{caller}: {misfits:#?}");
+        answer
     }
 
     /// How many admissions were refused for a reason.

@@ -195,7 +195,7 @@ async fn the_stream_tells_the_history_first_goes_on_and_resumes() {
     let text = read_until(&mut stream, "event: failed").await;
     assert!(text.starts_with("retry: 1000\n\nevent: started\nid: 170000000000"), "{text}");
     app.ask("services/query/pause").await;
-    let text = read_until(&mut stream, "\"path\":\"services/query\"}\n\n").await;
+    let text = read_until(&mut stream, "\"kind\":\"paused\"}\n\n").await;
     let id = text.split("id: ").nth(1).unwrap().split('\n').next().unwrap();
     let data = text.split("data: ").nth(1).unwrap().split('\n').next().unwrap();
     let data: Value = serde_json::from_str(data).unwrap();

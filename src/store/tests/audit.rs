@@ -1,3 +1,4 @@
+use tertulia_actors::domain::Timestamp;
 use tertulia_actors::ports::store::*;
 
 use super::bench::*;
@@ -31,4 +32,19 @@ fn what_was_done_is_kept_with_its_outcome_which_is_written_once() {
     let rest = bench.wait(store.audit_entries(Some(ids[1]), 9)).unwrap();
     assert_eq!(rest.len(), 1);
     assert_eq!((rest[0].outcome.as_deref(), rest[0].reason.as_deref()), (Some("done"), Some("deploy")));
+}
+
+#[test]
+fn a_session_that_was_signed_out_of_is_kept_until_it_would_have_ended() {
+    let mut bench = Bench::new();
+    let store = bench.store();
+    let ended = |session: &str, ends_at| SignedOut { session: session.into(), ends_at: Timestamp(ends_at) };
+    bench.wait(store.sign_out(ended("past", 1))).unwrap();
+    for _ in 0..2 {
+        bench.wait(store.sign_out(ended("future", i64::MAX))).unwrap();
+    }
+    drop(store);
+    bench.restart();
+    let store = bench.store();
+    assert_eq!(bench.wait(store.signed_out()).unwrap(), [ended("future", i64::MAX)]);
 }

@@ -42,7 +42,11 @@ fn a_turn_that_runs_while_somebody_takes_over_says_nothing_and_its_message_ends(
     let start = bench.turn(conversation, &[1]);
     take(&bench, conversation, "ana");
     let commit = CommitTurn { first_is_sending: true, ..bench.commit_of(&start, &["the bot's answer"]) };
-    let CommitOutcome::Committed { parts, replies, .. } = bench.commit(commit) else { panic!("fenced") };
+    let CommitOutcome::Committed { parts, replies, disposition, needs_human, .. } = bench.commit(commit)
+    else {
+        panic!("fenced")
+    };
+    assert_eq!((disposition, needs_human), (Disposition::Suppressed("taken over by ana".into()), true));
     assert_eq!((parts.len(), replies.len()), (0, 0));
     assert_eq!(bench.number("SELECT count(*) FROM outbox"), 0);
     assert_eq!(outcome_of(&bench, 1).as_deref(), Some("suppressed: taken over by ana"));

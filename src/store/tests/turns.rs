@@ -104,7 +104,8 @@ fn a_commit_leaves_everything_at_once() {
         journey: Journey { steps: vec![step], degraded: true },
         ..bench.commit_of(&start, &["one", "two"])
     };
-    let CommitOutcome::Committed { parts, replies, last_seq, pending } = bench.commit(commit.clone()) else {
+    let CommitOutcome::Committed { parts, replies, last_seq, pending, .. } = bench.commit(commit.clone())
+    else {
         panic!("fenced")
     };
     assert_eq!((last_seq, pending, replies.len()), (3, 1, 0));

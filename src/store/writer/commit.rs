@@ -40,6 +40,8 @@ impl Write for Box<CommitTurn> {
             replies: written.replies,
             last_seq: after.last_seq,
             pending: after.pending,
+            disposition: self.disposition.clone(),
+            needs_human: self.needs_human,
         })
     }
 }

@@ -28,19 +28,20 @@ fn turn() -> TurnTrace {
         turn: TurnId::new(uuid(2)),
         attempt: 1,
         messages: vec![message(4, 1_000), message(5, 1_500)],
-        began: Timestamp(5_500),
+        began: Timestamp(5_480),
+        prepared: Timestamp(5_500),
         asked: Timestamp(6_000),
         ended: Timestamp(6_004),
         disposition: Disposition::Answered,
         class: Some(Class::Inquiry),
         language: Some(Language::ENGLISH),
         needs_human: false,
-        parts: 1,
         journey: Journey {
             steps: vec![
                 step(steps::EMBEDDING, steps::DEGRADED, 0, json!("it said: my number is 555")),
                 step(steps::CLASSIFY, "ok", 2_000, json!({ "class": "inquiry", "confidence": 0.75 })),
                 step(steps::KNOWLEDGE, "ok", 4_000, hits),
+                step(steps::CLASS_BY_MODEL, "ok", 5_000, json!({ "class": "inquiry", "kept": true })),
                 step(steps::QUERY, "ok", 6_000, json!({ "prompt_tokens": 12, "completion_tokens": 3 })),
             ],
             degraded: true,
@@ -78,16 +79,19 @@ fn the_span_of_a_turn_links_to_the_spans_of_its_messages_which_have_traces_of_th
     assert_ne!(contexts[0].trace_id(), contexts[1].trace_id());
     assert!(contexts.iter().all(|context| context.trace_id() != whole.span_context.trace_id()));
     assert_eq!(whole.span_context.trace_id().to_bytes(), *uuid(2).as_bytes(), "the trace has the turn's id");
-    assert_eq!((millis(messages[0].start_time), millis(messages[0].end_time)), (1_000, 5_500));
-    assert_eq!((millis(whole.start_time), millis(whole.end_time)), (5_500, 6_004));
+    assert_eq!((millis(messages[0].start_time), millis(messages[0].end_time)), (1_000, 5_480));
+    assert_eq!((millis(whole.start_time), millis(whole.end_time)), (5_480, 6_004));
     assert_eq!(whole.parent_span_id, SpanId::INVALID);
 }
+
+/// What is expected of a step's span: its name, kind, beginning in milliseconds, and attributes.
+type Expected<'a> = (&'a str, SpanKind, u128, &'a [(&'a str, &'a str)]);
 
 #[test]
 fn steps_lie_below_their_turn_under_the_names_that_others_know() {
     let spans = maker().spans(&Trace::Turn(Box::new(turn())));
     let [whole] = named(&spans, "process whatsapp")[..] else { panic!("one turn") };
-    let cases: [(&str, SpanKind, u128, &[(&str, &str)]); 4] = [
+    let cases: [Expected<'_>; 4] = [
         (
             "embeddings minilm",
             SpanKind::Internal,
@@ -134,6 +138,8 @@ fn steps_lie_below_their_turn_under_the_names_that_others_know() {
             assert_eq!(found.get(*key).map(String::as_str), Some(*value), "{name}: {key}");
         }
     }
+    assert_eq!(named(&spans, "chat echo").len(), 1, "a class that is kept asks for nothing");
+    assert_eq!(named(&spans, steps::CLASS_BY_MODEL)[0].span_kind, SpanKind::Internal);
     assert!(!format!("{spans:?}").contains("555"), "what an error quotes is told to nobody");
 }
 

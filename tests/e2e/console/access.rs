@@ -1,7 +1,7 @@
 //! Who gets in.
 
-use super::{PASSWORD, sign_in, wait_for_text, with_users};
-use crate::support::{Bench, CONSOLE_TOKEN, client, run};
+use super::{PASSWORD, cookie_of, sign_in, wait_for_text, with_users};
+use crate::support::{Bench, CONSOLE_TOKEN, PATIENCE, client, run};
 use crate::webdriver::Browser;
 
 #[test]
@@ -25,6 +25,37 @@ fn a_wrong_password_says_so_and_a_right_one_gets_in_until_one_signs_out() {
         wait_for_text(&browser, "the token is wrong").await;
         sign_in(&browser, "", CONSOLE_TOKEN).await;
         browser.wait_until("return document.querySelector('.tree') !== null").await;
+    });
+}
+
+#[test]
+fn a_session_outlives_a_restart_unless_it_was_signed_out_of() {
+    run(async {
+        let mut bench = Bench::new();
+        with_users(&mut bench);
+        let mut server = bench.start().await;
+        let (left, kept) = (cookie_of(&bench, "operator").await, cookie_of(&bench, "operator").await);
+        let session = bench.url("/console/session");
+        let shows = async |cookie: &str| {
+            let answer = client().get(&session).header("cookie", cookie).send().await.expect("an answer");
+            answer.status().as_u16()
+        };
+        assert_eq!((shows(&left).await, shows(&kept).await), (200, 200));
+        let live = async |cookie: &str| {
+            let asked = client().get(bench.url("/console/live?show=overview")).header("cookie", cookie);
+            asked.send().await.expect("an answer")
+        };
+        let (mut ends, mut goes_on) = (live(&left).await, live(&kept).await);
+        let out = client().delete(&session).header("cookie", &left).header("origin", bench.url(""));
+        assert_eq!(out.send().await.expect("an answer").status().as_u16(), 204);
+        assert_eq!((shows(&left).await, shows(&kept).await), (401, 200));
+        let end = async { while let Ok(Some(_)) = ends.chunk().await {} };
+        tokio::time::timeout(PATIENCE, end).await.expect("the stream ends with its session");
+        let frame = tokio::time::timeout(PATIENCE, goes_on.chunk()).await.expect("another goes on");
+        assert!(frame.expect("it goes on").is_some());
+        server.kill();
+        let _server = bench.start().await;
+        assert_eq!((shows(&left).await, shows(&kept).await), (401, 200));
     });
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{PASSWORD, open, sign_in, wait_for_text, with_users};
+use super::{PASSWORD, cookie_of, open, sign_in, wait_for_text, with_users};
 use crate::supervision::state;
 use crate::support::{Bench, client, run};
 use crate::webdriver::Browser;
@@ -72,18 +72,9 @@ fn a_viewer_sees_and_cannot_act() {
         assert_eq!(state(&bench, "shards/0/turns").await, "running");
         assert_eq!(bench.count("SELECT count(*) FROM audit"), 0);
         // A cookie alone, without the page it belongs to, does nothing.
-        let signed_in = client()
-            .post(bench.url("/console/session"))
-            .header("origin", bench.url(""))
-            .json(&json!({"name": "operator", "password": PASSWORD}))
-            .send()
-            .await
-            .expect("an answer");
-        let cookie =
-            signed_in.headers()["set-cookie"].to_str().expect("text").split(';').next().map(str::to_owned);
         let foreign = client()
             .post(bench.url("/v1/supervision/shards/0/turns/pause"))
-            .header("cookie", cookie.expect("a cookie"))
+            .header("cookie", cookie_of(&bench, "operator").await)
             .header("origin", "https://evil.example")
             .json(&json!({"reason": "x"}));
         assert_eq!(foreign.send().await.expect("an answer").status().as_u16(), 403);

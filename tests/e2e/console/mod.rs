@@ -3,16 +3,17 @@
 mod access;
 mod actions;
 mod knowledge;
+mod live;
 mod look;
 mod pages;
 mod states;
 mod tree;
 mod turns;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tertulia::http::hash_password;
 
-use crate::support::{Bench, CONSOLE_TOKEN};
+use crate::support::{Bench, CONSOLE_TOKEN, client};
 use crate::webdriver::Browser;
 
 /// The password of every user.
@@ -42,6 +43,19 @@ async fn open(browser: &Browser, bench: &Bench, path: &str) {
 async fn visit(browser: &Browser, bench: &Bench, path: &str) {
     browser.open(&bench.url(&format!("/console/{path}"))).await;
     browser.wait_until("return document.querySelector('#main[data-live=\"true\"] h1') !== null").await;
+}
+
+/// The cookie of a user who has signed in as a program would.
+async fn cookie_of(bench: &Bench, name: &str) -> String {
+    let signed_in = client()
+        .post(bench.url("/console/session"))
+        .header("origin", bench.url(""))
+        .json(&json!({"name": name, "password": PASSWORD}))
+        .send()
+        .await
+        .expect("an answer");
+    let cookie = signed_in.headers()["set-cookie"].to_str().expect("text");
+    cookie.split(';').next().expect("a cookie").to_owned()
 }
 
 /// Signs in on the page that is shown.

@@ -1,9 +1,10 @@
 //! Conversations and journeys.
 
 use tertulia::load::bursts::Bursts;
+use tertulia::load::providers::{StatusTarget, WhatsappBehaviour};
 
 use super::{open, press, wait_for_text};
-use crate::support::{Bench, run};
+use crate::support::{APP_SECRET, Bench, run};
 use crate::webdriver::Browser;
 
 #[test]
@@ -46,7 +47,9 @@ fn a_conversation_is_found_its_timer_counts_down_and_its_words_are_hidden_until_
 #[test]
 fn whoever_takes_a_conversation_over_answers_alone_until_they_hand_it_back() {
     run(async {
-        let bench = Bench::new();
+        let mut bench = Bench::new();
+        // What is written is sent at once, not when the sweep finds it.
+        bench.set("sweep.sweep_ms", "3600000");
         let _server = bench.start().await;
         let Some(browser) = Browser::start().await else { return };
         let people = Bursts::new(8, "handoff");
@@ -88,15 +91,36 @@ fn whoever_takes_a_conversation_over_answers_alone_until_they_hand_it_back() {
 }
 
 #[test]
+fn a_take_over_ends_on_the_page_when_its_time_has_passed() {
+    run(async {
+        let mut bench = Bench::new();
+        bench.set("handoff.idle_ms", "3000");
+        let _server = bench.start().await;
+        let Some(browser) = Browser::start().await else { return };
+        bench.sender().play(&Bursts::new(8, "idle").burst(0, 0)).await.expect("acknowledged");
+        bench.wait_until_idle().await;
+        let id = bench.read().query_row("SELECT id FROM conversations", [], |row| row.get::<_, String>(0));
+        open(&browser, &bench, &format!("conversations/{}", id.expect("one"))).await;
+        press(&browser, "Take over").await;
+        browser.type_into("dialog textarea", "they asked for a person").await;
+        browser.click("dialog [type=submit]").await;
+        wait_for_text(&browser, "You answer.").await;
+        wait_for_text(&browser, "The bot answers.").await;
+    });
+}
+
+#[test]
 fn a_journey_shows_every_step_from_the_webhook_to_the_delivery() {
     run(async {
         let mut bench = Bench::new();
         bench.set("knowledge.sample", "true");
+        let target = StatusTarget { url: bench.url("/webhooks/whatsapp"), app_secret: APP_SECRET.to_owned() };
+        bench.providers.set_whatsapp(WhatsappBehaviour { statuses: Some(target), ..Default::default() });
         let _server = bench.start().await;
         let Some(browser) = Browser::start().await else { return };
         let burst = Bursts::new(6, "steps").burst(0, 0);
         bench.sender().play(&burst).await.expect("acknowledged");
-        bench.wait_until_idle().await;
+        bench.wait_for("SELECT count(*) FROM outbox WHERE state = 'read'", 1).await;
         open(&browser, &bench, "journeys").await;
         browser.wait_until("return document.querySelectorAll('#main tbody tr').length >= 1").await;
         browser.click("#main tbody a").await;
@@ -108,8 +132,18 @@ fn a_journey_shows_every_step_from_the_webhook_to_the_delivery() {
             .await;
         let steps: Vec<_> =
             steps.as_array().expect("steps").iter().filter_map(|step| step.as_str()).collect();
-        for step in ["webhook", "batch wait", "embedding", "classify", "knowledge", "query", "commit", "send"]
-        {
+        for step in [
+            "webhook",
+            "batch wait",
+            "embedding",
+            "classify",
+            "knowledge",
+            "query",
+            "commit",
+            "send",
+            "delivered",
+            "read",
+        ] {
             assert!(steps.contains(&step), "{step} is not among {steps:?}");
         }
         for text in ["completion tokens", "confidence", "answered"] {

@@ -1,5 +1,6 @@
-//! What people did who supervise.
+//! What people did who supervise, and who of them signed out.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::StoreFuture;
@@ -21,7 +22,7 @@ pub struct AuditEntry {
 }
 
 /// An entry of the audit log.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct AuditView {
     /// Its number.
     pub id: i64,
@@ -41,6 +42,15 @@ pub struct AuditView {
     pub outcome: Option<String>,
 }
 
+/// A session of the console that was ended before its time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SignedOut {
+    /// Which.
+    pub session: String,
+    /// When it would have ended by itself.
+    pub ends_at: Timestamp,
+}
+
 /// The audit log. Nothing in it is ever changed but the outcome, once.
 pub trait Audit: Send + Sync + 'static {
     /// Writes down what somebody is about to do; answers its number.
@@ -51,4 +61,10 @@ pub trait Audit: Send + Sync + 'static {
 
     /// Entries before the number `before`, the newest first.
     fn audit_entries(&self, before: Option<i64>, limit: usize) -> StoreFuture<Vec<AuditView>>;
+
+    /// Keeps that a session was ended, until it would have ended by itself.
+    fn sign_out(&self, ended: SignedOut) -> StoreFuture<()>;
+
+    /// Sessions that were ended, and had not ended by themselves when the last one was.
+    fn signed_out(&self) -> StoreFuture<Vec<SignedOut>>;
 }

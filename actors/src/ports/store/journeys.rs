@@ -1,5 +1,6 @@
 //! How turns came to their answers, across all conversations.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::StoreFuture;
@@ -29,7 +30,7 @@ pub struct JourneyFilter {
 }
 
 /// A turn as it stands in a list.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct JourneyRow {
     /// Its place among all turns, in the order in which they were started.
     pub position: i64,
@@ -68,7 +69,7 @@ pub struct JourneyRow {
 }
 
 /// Some journeys, and where to look further.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct JourneyPage {
     /// The newest first.
     pub journeys: Vec<JourneyRow>,
@@ -77,7 +78,7 @@ pub struct JourneyPage {
 }
 
 /// A message of a turn, without its words.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct JourneyMessage {
     /// Its number in the conversation.
     pub seq: u64,
@@ -92,7 +93,7 @@ pub struct JourneyMessage {
 }
 
 /// A part of a reply, without its words.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct JourneyPart {
     /// Its id.
     pub id: PartId,
@@ -115,7 +116,7 @@ pub struct JourneyPart {
 }
 
 /// Everything that is known of how a turn came to its answer, but for the words.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct JourneyView {
     /// The turn.
     #[serde(flatten)]
@@ -129,7 +130,7 @@ pub struct JourneyView {
 }
 
 /// The entry that was nearest to a question.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct NearestEntry {
     /// Its id.
     pub id: String,

@@ -1,12 +1,13 @@
 //! What went wrong and waits for people to settle it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::StoreFuture;
 use crate::domain::{Channel, ConversationId, PartId, Timestamp, TurnId};
 
 /// A part of a reply of which nobody knows whether it arrived.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct AmbiguousPart {
     /// Its place among all parts.
     pub position: i64,

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-pub use audit::{Audit, AuditEntry, AuditView};
+pub use audit::{Audit, AuditEntry, AuditView, SignedOut};
 pub use handoff::{Handoff, OperatorReply};
 pub use inbox::{Admission, Inbox, Overdue, Quarantined, Stored};
 pub use journeys::{

@@ -107,6 +107,10 @@ pub enum CommitOutcome {
         last_seq: u64,
         /// How many messages are still pending.
         pending: u64,
+        /// How the messages ended: as they should, unless somebody had taken the conversation over.
+        disposition: Disposition,
+        /// Whether a person should look.
+        needs_human: bool,
     },
     /// Another owner or attempt was faster; nothing was written.
     Fenced,

@@ -1,5 +1,6 @@
 //! What people and programs may read.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::StoreFuture;
@@ -8,7 +9,7 @@ use crate::domain::{
 };
 
 /// A conversation, for the API.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct ConversationView {
     /// Its id.
     pub id: ConversationId,
@@ -37,7 +38,7 @@ pub struct ConversationView {
 }
 
 /// A line of a conversation, for the API.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct MessageView {
     /// Who said it.
     pub speaker: Speaker,
@@ -81,7 +82,7 @@ pub struct ReplyView {
 }
 
 /// A turn with its journey, for the API.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct TurnView {
     /// Its id.
     pub id: TurnId,
@@ -106,7 +107,7 @@ pub struct TurnView {
 }
 
 /// A message that failed alone.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct DeadLetter {
     /// The number of its receipt, by which it is replayed; no other message has it, and there are gaps.
     pub id: i64,
@@ -125,7 +126,7 @@ pub struct DeadLetter {
 }
 
 /// What a turn left for people to read: a complaint, a suggestion, the answer to a template.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct RecordView {
     /// Its number.
     pub id: i64,
@@ -142,7 +143,7 @@ pub struct RecordView {
 }
 
 /// A quarantined body.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 pub struct QuarantineView {
     /// Its number.
     pub id: i64,

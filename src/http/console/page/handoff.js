@@ -5,6 +5,9 @@ import { post } from "./api.js";
 import { left } from "./format.js";
 import { Confirm, Empty, Failed, html } from "./ui.js";
 
+/** When a message that was written should have arrived, in milliseconds. */
+const ARRIVED = 2000;
+
 /** How often the time that is left is shown anew, in milliseconds. */
 const TICK = 1000;
 
@@ -17,12 +20,18 @@ function newId() {
   return [digits.slice(0, 8), digits.slice(8, 12), digits.slice(12, 16), digits.slice(16, 20), digits.slice(20)].join("-");
 }
 
-/** The time until the bot answers again. @param {{ ms: number }} props */
-function Left({ ms }) {
+/** The time until the bot answers again; says when it has passed. @param {{ ms: number, passed: () => void }} props */
+function Left({ ms, passed }) {
   const [now, setNow] = useState(ms);
   useEffect(() => {
     const end = performance.now() + ms;
-    const timer = setInterval(() => setNow(Math.max(0, end - performance.now())), TICK);
+    const timer = setInterval(() => {
+      const rest = Math.max(0, end - performance.now());
+      setNow(rest);
+      if (rest > 0) return;
+      clearInterval(timer);
+      passed();
+    }, TICK);
     setNow(ms);
     return () => clearInterval(timer);
   }, [ms]);
@@ -43,7 +52,7 @@ export function Handoff({ id, stored, user, may, changed }) {
     "hand-back": { title: "Hand it back to the bot?", confirm: "Hand back", explain: "The bot answers the next message." },
   };
   return html`
-    <p class="answers">${taken ? html`<b>${isMine ? "You answer." : `${taken} answers.`}</b> The bot answers again in <${Left} ms=${stored.bot_resumes_in_ms} />, unless ${isMine ? "you write" : "they write"}.` : "The bot answers."}</p>
+    <p class="answers">${taken ? html`<b>${isMine ? "You answer." : `${taken} answers.`}</b> The bot answers again in <${Left} ms=${stored.bot_resumes_in_ms} passed=${changed} />, unless ${isMine ? "you write" : "they write"}.` : "The bot answers."}</p>
     ${!may && html`<${Empty}>Taking over takes an operator.<//>`}
     ${may && html`<div class="actions">
       ${!isMine && html`<button type="button" onClick=${() => setAsked("take-over")}>Take over</button>`}
@@ -70,6 +79,7 @@ function Write({ path, changed }) {
       draft.current = newId();
       setText("");
       changed();
+      setTimeout(changed, ARRIVED);
     } catch (failure) {
       setError(failure);
     }

@@ -69,7 +69,11 @@ function Everywhere() {
   /** @param {string} reason */
   const act = async (reason) => {
     if (!asked) return;
-    for (const path of asked.places(await get("/v1/supervision/tree"))) await post(`/v1/supervision/${path}/${asked.action}`, { reason });
+    const paths = asked.places(await get("/v1/supervision/tree"));
+    const refused = /** @type {string[]} */ ([]);
+    // One that refuses keeps no other from it.
+    for (const path of paths) await post(`/v1/supervision/${path}/${asked.action}`, { reason }).catch((/** @type {any} */ failure) => refused.push(`${path}: ${failure.message}`));
+    if (refused.length > 0) throw new Error(`${paths.length - refused.length} of ${paths.length} did it. ${refused.join("; ")}`);
   };
   return html`<${Panel} title="Everything at once" id="everywhere"><div class="actions">
       ${EVERYWHERE.map((one) => html`<button type="button" key=${one.name} onClick=${() => setAsked(one)}>${one.name}</button>`)}</div>
