@@ -28,7 +28,8 @@ pub(super) fn misfits_of(answer: &Answer, method: &str, pattern: Option<&str>) -
     }
     let kind = answer.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default();
     let content = &response["content"][kind];
-    if answer.body.is_empty() {
+    // What HEAD answers is stripped of its body on the wire alone.
+    if answer.body.is_empty() || method == "head" {
         let expected = response.get("content").is_some() && method != "head" && !kind.is_empty();
         return Vec::from_iter(expected.then(|| format!("{place}: has no body")));
     }
