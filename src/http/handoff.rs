@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::answer::{Accepted, Json};
 use super::auth::operator;
 use super::body::{Body, OptionalBody, expect_no_more};
-use super::console::{Deed, Operator, Reason, Role, audited};
+use super::console::{Deed, Operator, REASON_MAX_CHARS, Reason, Role, audited};
 use super::parameters::Path;
 use super::problem::Problem;
 use super::state::{HttpState, no_such_conversation};
@@ -30,6 +30,7 @@ const TEXT_MAX_CHARS: usize = 4_096;
 #[schemars(deny_unknown_fields)]
 pub(super) struct HandOver {
     /// Why: kept in the audit log. Who has signed in must say it.
+    #[schemars(with = "Option<String>", length(max = REASON_MAX_CHARS))]
     reason: Reason,
     /// Who has the conversation now, as far as the caller knows; where it is somebody else by then, nothing changes.
     from: Option<String>,

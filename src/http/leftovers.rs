@@ -12,7 +12,7 @@ use tertulia_actors::ports::store::{Admission, AmbiguousPart, DeadLetter, Quaran
 use super::answer::Json;
 use super::auth::operator;
 use super::body::{Body, expect_no_more};
-use super::console::{Deed, Operator, Reason, Role, audited, note_reading};
+use super::console::{Deed, Operator, REASON_MAX_CHARS, Reason, Role, audited, note_reading};
 use super::conversations::{LIMIT_MAX, limit};
 use super::parameters::Query;
 use super::problem::Problem;
@@ -40,6 +40,7 @@ pub(super) struct Chosen {
     #[schemars(length(min = 1, max = AT_ONCE_MAX))]
     ids: Vec<i64>,
     /// Why: kept in the audit log. Who has signed in must say it.
+    #[schemars(with = "Option<String>", length(max = REASON_MAX_CHARS))]
     reason: Reason,
 }
 
@@ -97,6 +98,7 @@ pub(super) struct ChosenLetters {
     #[schemars(flatten)]
     letters: Letters,
     /// Why: kept in the audit log. Who has signed in must say it.
+    #[schemars(with = "Option<String>", length(max = REASON_MAX_CHARS))]
     reason: Reason,
 }
 

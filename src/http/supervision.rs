@@ -20,7 +20,7 @@ use tokio::time::Interval;
 use super::answer::{Accepted, Events, Json};
 use super::auth::operator;
 use super::body::{OptionalBody, expect_no_more};
-use super::console::{Deed, Pass, Reason, Role, audited};
+use super::console::{Deed, Pass, REASON_MAX_CHARS, Reason, Role, audited};
 use super::conversations::{LIMIT_MAX, limit};
 use super::parameters::{Path, Query};
 use super::problem::Problem;
@@ -88,6 +88,7 @@ pub(super) struct History {
 #[schemars(deny_unknown_fields)]
 pub(super) struct Why {
     /// Why: kept in the audit log. Who has signed in must say it.
+    #[schemars(with = "Option<String>", length(max = REASON_MAX_CHARS))]
     reason: Reason,
 }
 

@@ -17,7 +17,7 @@ use crate::http::problem::Problem;
 use crate::http::state::HttpState;
 
 /// The longest reason, in Unicode scalar values.
-const REASON_MAX_CHARS: usize = 500;
+pub(in crate::http) const REASON_MAX_CHARS: usize = 500;
 
 /// How long an urgent deed waits for its entry in the log.
 const ENTRY_WAIT: Duration = Duration::from_secs(1);
@@ -53,9 +53,8 @@ pub(in crate::http) async fn list(
 }
 
 /// Why an operator does something.
-#[derive(Clone, PartialEq, Eq, Debug, JsonSchema)]
-#[schemars(inline)]
-pub(in crate::http) struct Reason(#[schemars(length(max = REASON_MAX_CHARS))] Option<String>);
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::http) struct Reason(Option<String>);
 
 impl Reason {
     /// Takes `reason` out of the fields of a request. Who has signed in gives one; a program need not.

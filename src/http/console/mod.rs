@@ -8,7 +8,7 @@ mod session;
 pub(super) mod sign_in;
 mod users;
 
-pub(super) use audit::{Deed, Reason, audited, by_people, note_reading};
+pub(super) use audit::{Deed, REASON_MAX_CHARS, Reason, audited, by_people, note_reading};
 pub(super) use live::Frame;
 pub use role::Role;
 pub(super) use role::{Operator, TOKEN_NAME};

@@ -226,3 +226,17 @@ fn a_type_that_is_read_otherwise_than_it_is_written_has_two_schemas() {
     assert!(days.as_array().unwrap().contains(&json!({"type": "string", "format": "date"})));
     assert!(schemas["Entry"].is_object() && !schemas["Entry"].to_string().contains("\"date\""));
 }
+
+#[test]
+fn a_reason_may_be_left_out_since_programs_need_none() {
+    for (name, required) in [
+        ("HandOver", json!(null)),
+        ("Why", json!(null)),
+        ("Chosen", json!(["ids"])),
+        ("ChosenLetters", json!(null)),
+    ] {
+        let schema = &DOCUMENT["components"]["schemas"][name];
+        assert_eq!(schema["properties"]["reason"]["maxLength"], 500, "{name}: {schema}");
+        assert_eq!(schema["required"], required, "{name}: {schema}");
+    }
+}
