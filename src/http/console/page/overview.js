@@ -106,8 +106,7 @@ export function Overview({ frame, series, events, may }) {
         <${Figure} name="Live conversations" value=${count(figures.conversations)} of=${["conversations"]} show=${count} ...${shared} />
         <${Figure} name="Errors, a second" value=${rate(rates.errors)} of=${["errors"]} show=${rate} ...${shared} />
       </dl>
-      <p class="note">Answer times count from the end of the quiet period to the answer on disk, of the last minute. Their lines:
-        <span class="legend" data-line="0">p50</span> <span class="legend" data-line="1">p95</span> <span class="legend" data-line="2">p99</span>.</p>
+      <p class="note">Answer times count from the end of the quiet period to the answer on disk, of the last minute. Their lines: <span class="legend" data-line="0">p50</span> <span class="legend" data-line="1">p95</span> <span class="legend" data-line="2">p99</span>.</p>
     <//>
     <${Panel} title="Machine and database" id="machine">
       <dl class="figures">
