@@ -40,13 +40,16 @@ pub(super) async fn send(shard: &Shard, front: &FrontHandle<ChannelService>, mut
     let is_down = matches!(result, Err(CallError::Down { started: false, .. }));
     let now = (began, shard.clock.now(), shard.clock.tick());
     let mark = mark_of(&part, result, now, &shard.outbox, shard.entropy.fraction());
-    if let Some(tracer) = &shard.tracer {
-        tracer.told(trace_of(&part, &mark, (now.0, now.1)));
-    }
-    match make_mark(shard, mark).await {
+    let trace = trace_of(&part, &mark, (now.0, now.1));
+    let end = match make_mark(shard, mark).await {
         End::Marked(mark) if is_down => End::ChannelDown(mark),
         end => end,
+    };
+    // Behind the mark, so that nothing stands between a send and what the store knows of it.
+    if let Some(tracer) = &shard.tracer {
+        tracer.told(trace);
     }
+    end
 }
 
 /// What whoever traces learns of a send that began and ended at these times.
