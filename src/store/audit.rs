@@ -91,3 +91,25 @@ fn signed_out(conn: &Connection) -> rusqlite::Result<Vec<SignedOut>> {
         .query_map([], |row| Ok(SignedOut { session: row.get(0)?, ends_at: at(row, 1)? }))?
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_those_who_signed_out_is_bounded() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(include_str!("migrations/0020_signed_out.sql")).unwrap();
+        conn.execute(
+            "INSERT INTO signed_out WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?1) \
+             SELECT n, n + 1000 FROM n",
+            [SIGNED_OUT_MAX],
+        )
+        .unwrap();
+        let last = SignedOut { session: "last".into(), ends_at: Timestamp(i64::MAX) };
+        sign_out(&conn, &last, Timestamp(1_000)).unwrap();
+        let kept = signed_out(&conn).unwrap();
+        assert_eq!(kept.len(), usize::try_from(SIGNED_OUT_MAX).unwrap());
+        assert!(kept.contains(&last) && !kept.iter().any(|ended| ended.session == "1"));
+    }
+}
