@@ -44,6 +44,16 @@ fn a_conversation_is_found_its_timer_counts_down_and_its_words_are_hidden_until_
     });
 }
 
+/// Opens the one conversation that there is, and takes it over.
+async fn take_over(browser: &Browser, bench: &Bench) {
+    let id = bench.read().query_row("SELECT id FROM conversations", [], |row| row.get::<_, String>(0));
+    open(browser, bench, &format!("conversations/{}", id.expect("one"))).await;
+    press(browser, "Take over").await;
+    browser.type_into("dialog textarea", "they asked for a person").await;
+    browser.click("dialog [type=submit]").await;
+    wait_for_text(browser, "You answer.").await;
+}
+
 #[test]
 fn whoever_takes_a_conversation_over_answers_alone_until_they_hand_it_back() {
     run(async {
@@ -57,12 +67,7 @@ fn whoever_takes_a_conversation_over_answers_alone_until_they_hand_it_back() {
         sender.play(&people.burst(0, 0)).await.expect("acknowledged");
         bench.wait_until_idle().await;
         let answered = bench.providers.sent_count();
-        let id = bench.read().query_row("SELECT id FROM conversations", [], |row| row.get::<_, String>(0));
-        open(&browser, &bench, &format!("conversations/{}", id.expect("one"))).await;
-        press(&browser, "Take over").await;
-        browser.type_into("dialog textarea", "they asked for a person").await;
-        browser.click("dialog [type=submit]").await;
-        wait_for_text(&browser, "You answer.").await;
+        take_over(&browser, &bench).await;
         // The bot keeps quiet, and asks no model.
         let prompts = bench.providers.prompts().len();
         sender.play(&people.burst(0, 1)).await.expect("acknowledged");
@@ -99,12 +104,7 @@ fn a_take_over_ends_on_the_page_when_its_time_has_passed() {
         let Some(browser) = Browser::start().await else { return };
         bench.sender().play(&Bursts::new(8, "idle").burst(0, 0)).await.expect("acknowledged");
         bench.wait_until_idle().await;
-        let id = bench.read().query_row("SELECT id FROM conversations", [], |row| row.get::<_, String>(0));
-        open(&browser, &bench, &format!("conversations/{}", id.expect("one"))).await;
-        press(&browser, "Take over").await;
-        browser.type_into("dialog textarea", "they asked for a person").await;
-        browser.click("dialog [type=submit]").await;
-        wait_for_text(&browser, "You answer.").await;
+        take_over(&browser, &bench).await;
         wait_for_text(&browser, "The bot answers.").await;
     });
 }
