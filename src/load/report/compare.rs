@@ -208,7 +208,20 @@ fn said(text: &str) -> String {
     if text.is_empty() { "says none".to_owned() } else { text.to_owned() }
 }
 
+/// What each run that starts a server chooses anew.
+const CHOSEN_ANEW: [&str; 4] =
+    ["server.bind", "storage.path", "channels.whatsapp.graph_base_url", "query.llm.base_url"];
+
 fn settings(base: &About, other: &About, letter: &str) -> Vec<String> {
+    // None were given to a server that ran already.
+    match [base, other].map(|about| about.settings.is_empty()) {
+        [true, true] => return vec![],
+        [true, false] => return vec!["the settings of A are not known: its server ran already".to_owned()],
+        [false, true] => {
+            return vec![format!("the settings of {letter} are not known: its server ran already")];
+        }
+        [false, false] => {}
+    }
     let split = |setting: &String| {
         let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
         (key.trim().to_owned(), value.trim().to_owned())
@@ -225,6 +238,7 @@ fn settings(base: &About, other: &About, letter: &str) -> Vec<String> {
     keys.sort();
     keys.dedup();
     keys.into_iter()
+        .filter(|key| !CHOSEN_ANEW.contains(&key.as_str()))
         .map(|key| (key, value(&base, key), value(&other, key)))
         .filter(|(_, base, other)| base != other)
         .map(|(key, base, other)| format!("the setting {key} differs: A {base}, {letter} {other}"))
@@ -267,6 +281,24 @@ mod tests {
         let mut b = a.clone();
         b.about.settings.reverse();
         assert_eq!(warnings(&[a, b]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn of_a_server_that_ran_already_no_setting_is_told() {
+        let mut known = sample::run();
+        known.about.settings = vec!["server.bind=127.0.0.1:1".to_owned(), "a=1".to_owned()];
+        let mut again = known.clone();
+        again.about.settings[0] = "server.bind=127.0.0.1:2".to_owned();
+        let mut ran = known.clone();
+        ran.about.settings = vec![];
+        for (runs, expected) in [
+            ([&known, &again], vec![]),
+            ([&ran, &known], vec!["the settings of A are not known: its server ran already"]),
+            ([&known, &ran], vec!["the settings of B are not known: its server ran already"]),
+            ([&ran, &ran], vec![]),
+        ] {
+            assert_eq!(warnings(&runs.map(Run::clone)), expected);
+        }
     }
 
     #[test]
