@@ -163,12 +163,13 @@ pub(in crate::store) fn history(
     Ok(lines)
 }
 
-/// The committed turns before a turn, newest first.
+/// The committed turns before a turn, newest first. Only an open turn has others behind it; it is found by the index of those, as the
+/// start of a turn may not be written yet, and looking for it among all turns would take longer with each.
 fn past(conn: &Connection, id: ConversationId, before: TurnId, limit: usize) -> rusqlite::Result<Vec<Past>> {
     let mut statement = conn.prepare_cached(
         "SELECT id, first_seq, last_seq, first_part, last_part FROM turns WHERE conversation_id = ?1 \
-         AND state = 'committed' AND position < COALESCE((SELECT MAX(position) FROM turns \
-         WHERE conversation_id = ?1 AND id = ?2), 9223372036854775807) ORDER BY position DESC LIMIT ?3",
+         AND state = 'committed' AND position < COALESCE((SELECT position FROM turns WHERE conversation_id = ?1 \
+         AND state IN ('running', 'waiting') AND id = ?2), 9223372036854775807) ORDER BY position DESC LIMIT ?3",
     )?;
     let rows = statement.query_map(params![id.text(), before.text(), rows_max(limit)], |row: &Row<'_>| {
         let parts = row.get::<_, Option<i64>>(3)?.zip(row.get::<_, Option<i64>>(4)?);

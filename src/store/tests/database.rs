@@ -143,6 +143,10 @@ fn the_queries_of_every_message_and_turn_use_an_index() {
         ),
         ("SELECT 1 FROM turns WHERE conversation_id = ?1 AND state IN ('running', 'waiting')", "turns_open"),
         (
+            "SELECT 1 FROM turns WHERE conversation_id = ?1 AND state IN ('running', 'waiting') AND id = ?2",
+            "turns_open",
+        ),
+        (
             "SELECT 1 FROM outbox WHERE conversation_id = ?1 AND position < ?2 \
              AND state IN ('pending', 'sending', 'ambiguous')",
             "outbox_open",

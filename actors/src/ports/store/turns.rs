@@ -150,7 +150,7 @@ pub trait Turns: Send + Sync + 'static {
         limit: usize,
     ) -> StoreFuture<Option<ConversationState>>;
 
-    /// The last `limit` lines said before the turn, oldest first.
+    /// The last `limit` lines said before a turn that has not ended, or not begun, oldest first.
     fn history(
         &self,
         conversation: ConversationId,
