@@ -141,6 +141,9 @@ impl Searcher {
         // One transaction: all is read as of one moment, and the database is locked once.
         let transaction = conn.unchecked_transaction()?;
         self.memory.refresh(conn, &self.stems)?;
+        if self.memory.inverted.is_empty() {
+            return Ok(Vec::new());
+        }
         let stretch = self.memory.audiences.stretch(search.filter.at);
         if let Some(hits) = self.memory.results.get(search, stretch) {
             return Ok(hits);

@@ -164,6 +164,11 @@ impl Inverted {
         self.vocabulary.unused() > UNUSED_MAX.max(self.vocabulary.used())
     }
 
+    /// Whether there is no entry.
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
     /// How many entries there are.
     #[cfg(test)]
     fn len(&self) -> usize {

@@ -1,7 +1,7 @@
 //! The words of a text, without what differs only in writing: case, width, marks, habits of spelling.
 
-use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::{decompose_canonical, is_combining_mark};
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 /// Characters of a text that are read; what lies behind them does not change what a person wants.
 pub(in crate::knowledge) const TEXT_CHARS_MAX: usize = 16_384;
@@ -33,17 +33,15 @@ pub(in crate::knowledge) fn normalise(text: &str) -> String {
 
 fn read(text: &str, letter: impl Fn(char) -> char) -> Vec<String> {
     let mut words = Words::default();
-    if text.is_ascii() {
-        // Most of what people write in English; it needs no tables.
-        text.bytes().take(TEXT_CHARS_MAX).for_each(|b| words.take(fold(char::from(b.to_ascii_lowercase()))));
+    let read = text.chars().take(TEXT_CHARS_MAX);
+    // Most texts are normal already, and ASCII needs no tables at all.
+    if text.is_ascii() || is_nfkc_quick(read.clone()) == IsNormalized::Yes {
+        words.read(read, letter);
     } else {
         // NFKC (Unicode Standard Annex 15) also undoes full width, ligatures and the presentation forms of Arabic, which
         // texts copied from documents have.
         // Cut before as well, since it holds back all marks of one letter, however many there are.
-        let read = text.chars().take(TEXT_CHARS_MAX).nfkc().take(TEXT_CHARS_MAX);
-        for c in read.flat_map(char::to_lowercase) {
-            words.take(fold(letter(c)));
-        }
+        words.read(read.nfkc().take(TEXT_CHARS_MAX), letter);
     }
     words.end();
     words.done
@@ -62,6 +60,17 @@ struct Words {
 }
 
 impl Words {
+    /// Reads characters in any case.
+    fn read(&mut self, text: impl Iterator<Item = char>, letter: impl Fn(char) -> char) {
+        for c in text {
+            if c.is_ascii() {
+                self.take(fold(c.to_ascii_lowercase()));
+            } else {
+                c.to_lowercase().for_each(|c| self.take(fold(letter(c))));
+            }
+        }
+    }
+
     fn take(&mut self, next: Fold) {
         match next {
             Fold::Keep(c) => self.keep(c),
